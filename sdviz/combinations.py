@@ -1,0 +1,125 @@
+"""Settings that need, or rule out, one another: refused before a model is loaded. No torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sdviz.errors import ConfigError
+from sdviz.passes import GRID, hires_size
+from sdviz.settings import DEFAULTS
+
+if TYPE_CHECKING:
+    from sdviz.models import ModelInfo
+
+Values = Mapping[str, Sequence[Any]]  # setting -> its values, None where nothing was given
+
+# Settings that are of use beside another one alone, and what switches that one on.
+_NEEDS = {
+    "strength": ("init", "init=photo.png"),
+    "resize": ("init", "init=photo.png"),
+    "variation_seed": ("variation_strength", "variation_strength=0.1"),
+    "hires_upscaler": ("hires_scale", "hires_scale=2"),
+    "hires_steps": ("hires_scale", "hires_scale=2"),
+    "hires_strength": ("hires_scale", "hires_scale=2"),
+}
+# Settings of the batched families; other pipelines run as diffusers wrote them.
+_BATCHED_ONLY = (
+    "guidance_rescale", "clip_skip", "init", "noise_seed", "variation_strength", "seed_resize",
+    "tiling", "hires_scale",
+)  # fmt: skip
+_WITHOUT_CLIP = ("kolors",)
+
+
+def check(values: Values, infos: Mapping[str, ModelInfo]) -> Iterator[ConfigError]:
+    """Everything that is wrong with the settings as they stand together."""
+    for name, (needed, such_as) in _NEEDS.items():
+        if _given(values, name) and not _is_used(values, needed):
+            shown = ",".join(map(str, values[name]))
+            yield ConfigError(f"{name}={shown}: of no use without {needed}; add {such_as}")
+    yield from _steps(values)
+    yield from _search(values)
+    for model, info in infos.items():
+        yield from _model(values, model, info)
+
+
+def _given(values: Values, name: str) -> bool:
+    return any(value is not None for value in values[name])
+
+
+def _is_used(values: Values, name: str) -> bool:
+    """Has any cell another value than the one that switches the setting off?"""
+    return any(value not in (None, DEFAULTS[name]) for value in values[name])
+
+
+def _least(values: Values, name: str) -> Any:
+    return min(DEFAULTS[name] if value is None else value for value in values[name])
+
+
+def _steps(values: Values) -> Iterator[ConfigError]:
+    """A pass that starts from an image takes int(steps * strength) steps: one at least."""
+    passes = []
+    if _is_used(values, "init"):
+        passes.append(("strength", _least(values, "steps")))
+    if _is_used(values, "hires_scale"):
+        own = [n for n in values["hires_steps"] if n]
+        passes.append(("hires_strength", min([*own, _least(values, "steps")])))
+    for name, steps in passes:
+        strength = _least(values, name)
+        if int(steps * strength) < 1:
+            yield ConfigError(
+                f"{name}={strength:g}: no step of {steps} is left; {1 / steps:.2g} is the least"
+            )
+
+
+def _search(values: Values) -> Iterator[ConfigError]:
+    """The first value of `sr` must occur in every prompt, or in a negative prompt beside it."""
+    search = search_text(values)
+    if not search:
+        return
+    texts = {name: [value or "" for value in values[name]] for name in ("prompt", "negative")}
+    if any(search in negative for negative in texts["negative"]):
+        return
+    for prompt in texts["prompt"]:
+        if search not in prompt:
+            yield ConfigError(
+                f"sr={search},...: the first value is the text to replace, and "
+                f"{prompt[:60]!r} does not have it"
+            )
+
+
+def search_text(values: Values) -> str:
+    """What `sr` searches for, its first value; "" where it is not given."""
+    return values["sr"][0] or ""
+
+
+def _model(values: Values, model: str, info: ModelInfo) -> Iterator[ConfigError]:
+    if not info.is_batched:
+        for name in _BATCHED_ONLY:
+            if _is_used(values, name):
+                yield ConfigError(f"{name}: a pipeline such as that of {model} does not take it")
+        return
+    most = _layers(info)
+    deepest = max(value or 1 for value in values["clip_skip"])
+    if deepest > most:
+        yield ConfigError(f"clip_skip={deepest}: the text encoder of {model} takes {most} at most")
+    for scale in dict.fromkeys(values["hires_scale"]):
+        if scale is None or scale == 1:
+            continue
+        size = info.native_width, info.native_height
+        if hires_size(*size, scale) == size:
+            yield ConfigError(
+                f"hires_scale={scale:g}: makes the picture no larger, in steps of {GRID} pixels"
+            )
+
+
+def _layers(info: ModelInfo) -> int:
+    """How deep `clip_skip` may go."""
+    if info.kind in _WITHOUT_CLIP:
+        return 1
+    try:
+        config = json.loads((info.folder / "text_encoder" / "config.json").read_text("utf-8"))
+        return int(config["num_hidden_layers"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 12  # CLIP's

@@ -1,0 +1,160 @@
+"""Conducts a sweep: opens archive, board and progress bar, lets the engine fill them, and says how
+it went.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdviz.archive.machine import machine, versions
+from sdviz.archive.writer import ArchiveWriter
+from sdviz.errors import BoardError, SdvizError
+from sdviz.events import CellFailed, Event, SweepFinished, SweepStarted
+from sdviz.interrupt import Interruptible
+from sdviz.sinks import Sink
+from sdviz.sinks.fanout import Fanout
+from sdviz.sinks.progress import ProgressBar
+from sdviz.sinks.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sdviz.board.sink import BoardSink
+    from sdviz.plan import Cell
+    from sdviz.request import Request
+
+
+def conduct(
+    request: Request,
+    *,
+    interrupt: Interruptible | None = None,
+    more: Sequence[Sink] = (),
+    load: Callable[..., Any] | None = None,
+) -> int:
+    """Computes what `request` asks for and is not archived yet; returns the exit status.
+
+    0: all is there; 1: cells failed; 130 and 143: Ctrl-C and SIGTERM. Raises SdvizError where it
+    cannot go on.
+
+    `interrupt` says when to stop, `more` sinks listen, and `load` takes the place of
+    sdviz.models.load: `python -m sdviz.live` steers by them.
+    """
+    config = request.config
+    started = time.perf_counter()
+    tally = Tally()
+    with interrupt or Interruptible() as interrupt:
+        archive = ArchiveWriter.open(
+            Path(config.outputs), config.name, request.plan, request.record, reuse=config.reuse
+        )
+        with contextlib.ExitStack() as stack:
+            stack.callback(archive.close)
+            _say(*(note.text for note in archive.notes))
+            todo = list(archive.todo)
+            if not todo:
+                _say("nothing to compute: all cells are archived (reuse=false computes them anew)")
+            board = _open_board(request, archive.path)
+            page = f" · page {_address(board)}" if board else ""
+            if todo:
+                _say(f"{_cells(len(todo))} to compute{page}")
+            views: list[Sink] = [tally, ProgressBar(len(todo)), *([board] if board else []), *more]
+            sinks = Fanout(archive, views)
+            stack.pop_all()
+            with contextlib.closing(sinks):
+                status = _denoise(request, todo, sinks, interrupt, load)
+    _say_failures(tally)
+    seconds = time.perf_counter() - started
+    _say(f"{_counts(tally)} in {seconds:.1f} s · archive {archive.path}{page}")
+    if status == "interrupted":
+        return interrupt.exit_status
+    return 1 if tally.failed else 0
+
+
+def _denoise(
+    request: Request,
+    todo: Sequence[Cell],
+    sinks: Sink,
+    interrupt: Interruptible,
+    load: Callable[..., Any] | None,
+) -> str:
+    """Runs the engine between a sweep's first event and its last; returns the status at the end."""
+    started = time.perf_counter()
+    failed = False
+
+    def emit(event: Event) -> None:
+        nonlocal failed
+        failed = failed or isinstance(event, CellFailed)
+        interrupt.patient = True
+        sinks.handle(event)
+
+    def finish(status: str) -> str:
+        emit(SweepFinished(status, time.perf_counter() - started))
+        return status
+
+    sinks.handle(
+        SweepStarted(request.config.name, request.plan, request.record, machine(), versions())
+    )
+    try:
+        if todo:
+            from sdviz import engine
+
+            engine.run(
+                todo,
+                plan=request.plan,
+                config=request.config,
+                emit=emit,
+                should_stop=interrupt,
+                load=load,
+            )
+    except KeyboardInterrupt:
+        return finish("interrupted")
+    except SdvizError:
+        with contextlib.suppress(SdvizError):  # it may be the archive that failed
+            finish("failed")
+        raise
+    if interrupt():
+        return finish("interrupted")
+    return finish("failed" if failed else "finished")
+
+
+def _open_board(request: Request, archive: Path) -> BoardSink | None:
+    """The sweep's page; None, and a warning, where Visdom cannot be had."""
+    config = request.config
+    if not config.visdom.enabled:
+        return None
+    from sdviz.board.sink import BoardSink
+
+    try:
+        return BoardSink.open(config.visdom, archive, config.name)
+    except BoardError as error:
+        print(f"warning: no page: {error}", file=sys.stderr)
+        return None
+
+
+def _address(board: BoardSink) -> str:
+    if board.login is None:
+        return board.url
+    name, password = board.login
+    return f"{board.url} (name {name}, password {password})"
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        print(line, flush=True)
+
+
+def _say_failures(tally: Tally) -> None:
+    for index, reason in tally.failed.items():
+        print(f"cell {index} failed: {reason}", file=sys.stderr)
+
+
+def _counts(tally: Tally) -> str:
+    failed = f", {len(tally.failed):,} failed," if tally.failed else ""
+    return f"{_cells(tally.finished)}{failed}"
+
+
+def _cells(count: int) -> str:
+    return f"{count:,} cell{'s' * (count != 1)}"

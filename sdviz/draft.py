@@ -1,0 +1,162 @@
+"""The first reading of a configuration: typed values of every setting, models and rules, faults
+gathered on the way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdviz import models
+from sdviz.axes import split_list, unquote
+from sdviz.checks import read_lines
+from sdviz.config import Config, ModelSpec, nearest, read
+from sdviz.errors import ConfigError, ConfigErrors, SdvizError
+from sdviz.modelspecs import model_names, read_spec
+from sdviz.settings import PLURALS, SETTINGS, one_value, values_of
+from sdviz.where import Rule, parse_rule
+
+if TYPE_CHECKING:
+    from sdviz.models import ModelInfo
+
+# Root keys that are read here by hand; the rest are fields of Config.
+_BY_HAND = {*SETTINGS, *PLURALS, "models", "zip", "exclude", "order", "drawn_seeds", "instead"}
+_IGNORED = {"signature", "defaults", "hydra"}
+
+
+@dataclass
+class Draft:
+    """What a configuration asks for, as far as it could be read; faults are in `errors`."""
+
+    given: Mapping[str, Any]
+    config: Config = field(default_factory=Config)
+    errors: list[SdvizError] = field(default_factory=list)
+    values: dict[str, list[Any]] = field(
+        default_factory=dict
+    )  # of every setting, in the order typed
+    zipped: list[list[str]] = field(default_factory=list)
+    rule_texts: list[str] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
+    infos: dict[str, ModelInfo] = field(default_factory=dict)  # by the model's name
+
+    @contextlib.contextmanager
+    def collecting(self) -> Iterator[None]:
+        """An error inside is noted, and what comes after goes on."""
+        try:
+            yield
+        except ConfigErrors as several:
+            self.errors.extend(several.errors)
+        except SdvizError as error:
+            self.errors.append(error)
+
+    def raise_errors(self) -> None:
+        if self.errors:
+            raise ConfigErrors(self.errors)
+
+
+def read_draft(given: Mapping[str, Any], model_folders: Sequence[Path]) -> Draft:
+    """Reads `given`, the composed configuration as plain values. Raises nothing; see `errors`."""
+    draft = Draft(_with_counterparts(given))
+    rest = {k: v for k, v in draft.given.items() if k not in _BY_HAND | _IGNORED | {"model"}}
+    config = read(Config, rest, draft.errors)
+    draft.config = replace(config, models=_read_models(draft, model_folders))
+    for name in _order(draft):
+        draft.values[name] = [None]
+        with draft.collecting():
+            draft.values[name] = _values(draft, name)
+    _read_zip(draft)
+    _read_rules(draft)
+    return draft
+
+
+def _with_counterparts(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`given` with what a preset says `instead` for the one model of the sweep; what was typed
+    stays.
+
+    A preset's prompts are for real models; the miniature has counterparts of them in its own world.
+    """
+    counterparts = (given.get("instead") or {}).get(str(given.get("models"))) or {}
+    typed = given.get("order") or []
+    return {**given, **{key: value for key, value in counterparts.items() if key not in typed}}
+
+
+def _read_models(draft: Draft, folders: Sequence[Path]) -> dict[str, ModelSpec]:
+    """The models by name; what their small files say goes to `infos`."""
+    model = draft.given.get("model")
+    overrides = {}
+    if isinstance(model, Mapping):
+        overrides = {key: value for key, value in model.items() if value is not None}
+    names: list[str] = []
+    with draft.collecting():
+        names = list(dict.fromkeys(model_names(draft.given.get("models"), model)))
+    if len(names) > 1 and "id" in overrides:
+        draft.errors.append(
+            ConfigError("model.id: is for one model; name several ids in model=a,b")
+        )
+    specs: dict[str, ModelSpec] = {}
+    for name in names:
+        with draft.collecting():
+            spec = read_spec(name, overrides, folders)
+            specs[spec.name] = spec
+            draft.infos[spec.name] = models.inspect(spec)
+    return specs
+
+
+def _order(draft: Draft) -> list[str]:
+    """Every setting, those that were typed first and in that order."""
+    given = draft.given.get("order") or []
+    typed = [str(name) for name in ([given] if isinstance(given, str) else given)]
+    draft.errors.extend(
+        ConfigError(f"order: {name} is no setting; {nearest(name, SETTINGS)}")
+        for name in typed
+        if name not in SETTINGS
+    )
+    return [name for name in dict.fromkeys([*typed, *SETTINGS]) if name in SETTINGS]
+
+
+def _values(draft: Draft, name: str) -> list[Any]:
+    if name == "model":
+        return list(draft.config.models) or [None]
+    plural = next((several for several, one in PLURALS.items() if one == name), "")
+    source = draft.given.get(plural)
+    if source is None:
+        return values_of(name, draft.given.get(name))
+    if draft.given.get(name) is not None:
+        raise ConfigError(f"{plural}, {name}: give one of the two")
+    if isinstance(source, str) and not source.strip().startswith("["):
+        return [*read_lines(plural, unquote(source))]
+    return values_of(name, source)
+
+
+def _read_zip(draft: Draft) -> None:
+    """zip=[[cfg,steps]]; one group may go without its own brackets."""
+    given = draft.given.get("zip") or []
+    if not isinstance(given, str | list):
+        draft.errors.append(ConfigError(f"zip={given}: must be a list such as [[cfg,steps]]"))
+        return
+    groups = [given] if all(isinstance(key, str) for key in given) else given
+    for group in groups:
+        keys = group if isinstance(group, list) else [group]
+        unknown = [str(key) for key in keys if key not in SETTINGS]
+        draft.errors.extend(
+            ConfigError(f"zip: {key} is no setting; {nearest(key, SETTINGS)}") for key in unknown
+        )
+        if keys and not unknown:
+            draft.zipped.append(keys)
+
+
+def _read_rules(draft: Draft) -> None:
+    """exclude='sampler=heun steps>20', or a list of such rules."""
+    given = draft.given.get("exclude") or []
+    with draft.collecting():
+        if isinstance(given, str) and given.strip().startswith("["):
+            given = [unquote(part) for part in split_list(given.strip()[1:-1])]
+        draft.rule_texts = [unquote(given)] if isinstance(given, str) else [str(r) for r in given]
+    for text in draft.rule_texts:
+        try:
+            draft.rules.append(parse_rule(text, one_value))
+        except ConfigError as error:
+            draft.errors.append(ConfigError(f"exclude: {error}"))

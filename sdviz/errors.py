@@ -1,0 +1,56 @@
+"""Everything that sdviz raises on purpose.
+
+    SdvizError
+    ├── ConfigError        the user asked for something that cannot be; exit status 2
+    │   └── ConfigErrors   several of them, reported together
+    ├── ModelError         a model cannot be found, read or used; exit status 2
+    ├── ArchiveError       an archive cannot be read or written; exit status 1
+    ├── BoardError         Visdom cannot be started or reached; exit status 2 from `serve`
+    └── CellError          one cell failed; the sweep goes on
+
+A message names the key, the value and the remedy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class SdvizError(Exception):
+    """Base of every error that sdviz raises on purpose; printed without a traceback."""
+
+    exit_status = 1
+
+
+class ConfigError(SdvizError):
+    """The command line or the configuration asks for something that cannot be."""
+
+    exit_status = 2
+
+
+class ConfigErrors(ConfigError):
+    """Several errors of the configuration, so that one run reports all of them."""
+
+    def __init__(self, errors: Sequence[SdvizError]) -> None:
+        self.errors = list(errors)
+        super().__init__("\n".join(str(error) for error in self.errors))
+
+
+class ModelError(SdvizError):
+    """A model cannot be found, read or used."""
+
+    exit_status = 2
+
+
+class ArchiveError(SdvizError):
+    """An archive cannot be read or written."""
+
+
+class BoardError(SdvizError):
+    """Visdom cannot be started or reached."""
+
+    exit_status = 2
+
+
+class CellError(SdvizError):
+    """One cell cannot be computed; its sweep goes on."""

@@ -1,0 +1,141 @@
+"""`dry_run=true`: what a sweep would compute, and about how long it would take on this machine."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdviz.errors import ArchiveError, ConfigError
+from sdviz.passes import evaluations_in
+from sdviz.plan import Recipe
+
+if TYPE_CHECKING:
+    from sdviz.archive.records import CellRecord
+    from sdviz.plan import Cell
+    from sdviz.request import Request
+
+_LATEST = 20  # archives that are looked at for rates
+_SHOWN = 8  # values of an axis
+
+Size = tuple[str, int, int]  # model, width, height
+
+# What the number of a cell's evaluations depends on.
+_COUNT = (
+    *("sampler", "steps", "cfg", "init", "strength"),
+    *("hires_scale", "hires_steps", "hires_strength"),
+)
+_COUNTS = attrgetter(*_COUNT)
+
+
+def evaluations(cells: Iterable[Cell]) -> int:
+    """Denoiser evaluations of the cells, in rows: one a call without guidance (CFG 1), else two."""
+    kinds = Counter(_COUNTS(cell.recipe) for cell in cells)
+    return sum(rows(Recipe(**dict(zip(_COUNT, k, strict=True)))) * n for k, n in kinds.items())
+
+
+def rows(recipe: Recipe) -> int:
+    """Denoiser evaluations of one cell, in rows."""
+    return evaluations_in(recipe) * (1 if recipe.cfg == 1 else 2)
+
+
+def describe(request: Request) -> str:
+    """The axes, the numbers of cells and evaluations, and the estimated time, in lines."""
+    plan, config = request.plan, request.config
+    rates, done = _earlier(Path(config.outputs))
+    todo = [cell for cell in plan.cells if not (config.reuse and cell.key in done)]
+    lines = [f"axis {axis.name}: {_values(axis.values)}" for axis in plan.axes] or [
+        "no axis: one image"
+    ]
+    excluded = f", {plan.excluded:,} excluded" if plan.excluded else ""
+    there = len(plan.cells) - len(todo)
+    archived = f", {there:,} in archives already" if there else ""
+    return "\n".join(
+        [
+            *lines,
+            f"cells: {len(plan.cells):,}{excluded}{archived}",
+            f"denoiser evaluations: {evaluations(todo):,}",
+            f"estimated time: {_time(todo, rates)}",
+            f"archive: {Path(config.outputs) / config.name}",
+            "dry_run=true: nothing was computed",
+        ]
+    )
+
+
+def _values(values: Sequence[tuple[Any, ...]]) -> str:
+    shown = [" + ".join(_value(part) for part in value) for value in values[:_SHOWN]]
+    more = [f"... ({len(values):,} in all)"] if len(values) > _SHOWN else []
+    return ", ".join([*shown, *more])
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    text = str(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _earlier(outputs: Path) -> tuple[dict[Size, float], set[str]]:
+    """Seconds a row by model and size, and the keys of finished cells, out of the latest archives
+    of this machine.
+    """
+    from sdviz.archive.listing import archive_folders
+    from sdviz.archive.machine import machine
+    from sdviz.archive.reader import Archive
+
+    here = machine()["cpu"]
+    warm, cold = _Rates(), _Rates()  # the first tick pays for warm-up: counted only if need be
+    done: set[str] = set()
+    for folder in archive_folders(outputs)[:_LATEST] if outputs.is_dir() else []:
+        try:
+            with Archive(folder) as archive:
+                finished = [cell for cell in archive.cells if cell.status == "done"]
+                done.update(cell.key for cell in finished)
+                for cell in finished if archive.machine.get("cpu") == here else []:
+                    if not cell.source:  # computed there, not copied
+                        (cold if cell.timings.get("warmup") else warm).add(cell)
+        except (ArchiveError, ConfigError, KeyError):
+            continue  # damaged, or of another version: an estimate goes without it
+    return {**cold.per_row(), **warm.per_row()}, done
+
+
+class _Rates:
+    """Seconds and rows by model and size."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[Size, float] = defaultdict(float)
+        self._rows: dict[Size, int] = defaultdict(int)
+
+    def add(self, cell: CellRecord) -> None:
+        from sdviz.archive.records import plan_cell
+
+        recipe = plan_cell(cell).recipe
+        size = (recipe.model, recipe.width, recipe.height)
+        self._seconds[size] += float(cell.timings.get("total_s") or 0)
+        self._rows[size] += rows(recipe)
+
+    def per_row(self) -> dict[Size, float]:
+        return {size: self._seconds[size] / self._rows[size] for size in self._rows}
+
+
+def _time(cells: Sequence[Cell], rates: dict[Size, float]) -> str:
+    by_size: dict[Size, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        by_size[(cell.recipe.model, cell.recipe.width, cell.recipe.height)].append(cell)
+    if any(size not in rates for size in by_size):
+        return "unknown; no earlier sweep with this model and size on this machine"
+    return duration(sum(rates[size] * evaluations(group) for size, group in by_size.items()))
+
+
+def duration(seconds: float) -> str:
+    """As people say it: `12 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds < 1:
+        return "below 1 s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

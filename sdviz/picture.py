@@ -1,0 +1,47 @@
+"""`from=image.png`: a picture's recipe stands in for every setting that is not given."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sdviz.archive.importing import recipe_from_png
+from sdviz.errors import ArchiveError, ConfigError
+from sdviz.settings import PLURALS
+
+_DEFAULT_MODEL = "miniature"  # what conf/sweep.yaml says where nobody asked for a model
+
+
+def with_picture(given: Mapping[str, Any], model_folders: Sequence[Path]) -> dict[str, Any]:
+    """`given` without `from`, and with the picture's settings where it has null.
+
+    The picture's model is taken where it is known here by that name and none was asked for; else a
+    warning says which it was. Raises ConfigError where the picture holds no recipe.
+    """
+    known = dict(given)
+    picture = known.pop("from", None)
+    if not picture:
+        return known
+    try:
+        recipe = recipe_from_png(Path(str(picture)).expanduser())
+    except ArchiveError as error:
+        raise ConfigError(str(error)) from error
+    model = recipe.pop("model", None)
+    if model and known.get("models") in (None, _DEFAULT_MODEL) and model != _DEFAULT_MODEL:
+        if any((folder / f"{model}.yaml").is_file() for folder in model_folders):
+            known["models"] = model
+        else:
+            print(
+                f"warning: from={picture}: made by model {model!r}, which is not here;"
+                f" model={_DEFAULT_MODEL} stands in for it",
+                file=sys.stderr,
+            )
+    recipe.pop("sr", None)  # the prompt has it in it already
+    several = {one for plural, one in PLURALS.items() if known.get(plural) is not None}
+    for name, value in recipe.items():
+        if known.get(name) is None and name not in several:
+            # In a list a prompt stands for itself, whatever commas and quotes are in it.
+            known[name] = [value] if isinstance(value, str) and name in PLURALS.values() else value
+    return known

@@ -1,0 +1,177 @@
+"""Latents to frames, by the full VAE, a tiny one, or a linear map fitted to the model's own VAE."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from sdviz.config import PreviewConfig
+from sdviz.errors import ConfigError
+from sdviz.models.denoiser import Denoiser
+from sdviz.models.memory import is_exhausted
+
+Decode = Callable[
+    [torch.Tensor], torch.Tensor
+]  # latents (n, c, h, w) -> images (n, 3, H, W), -1..1
+
+SHARE = 0.1  # of a sweep's time that `auto` lets previews take
+_CHUNK = 8  # images decoded at once: a decoder's memory grows with every one of them
+
+
+def to_pixels(images: torch.Tensor) -> list[NDArray[np.uint8]]:
+    """uint8 (H, W, 3) of images (n, 3, H, W) in -1..1, rounded as diffusers' VaeImageProcessor."""
+    unit = (images * 0.5 + 0.5).clamp(0, 1)
+    pixels: NDArray[np.uint8] = (
+        (unit.permute(0, 2, 3, 1) * 255).round().to(torch.uint8).cpu().contiguous().numpy()
+    )
+    return list(pixels)
+
+
+def in_chunks(decode: Decode, latents: torch.Tensor) -> torch.Tensor:
+    """`decode` for a few latents at a time, for fewer where memory runs out."""
+    size = _CHUNK
+    while True:
+        try:
+            return torch.cat([decode(chunk) for chunk in torch.split(latents, size)])
+        except (RuntimeError, MemoryError) as error:
+            if size == 1 or not is_exhausted(error):
+                raise
+        size //= 2
+
+
+class Previewer:
+    """Decodes frames with the decoder that is configured, or with the best it can afford."""
+
+    def __init__(self, denoiser: Denoiser, config: PreviewConfig) -> None:
+        if config.decoder == "tiny" and denoiser.tiny_vae is None:
+            raise ConfigError(
+                "preview.decoder=tiny: this model has no tiny VAE; use rgb, vae or auto"
+            )
+        self._denoiser = denoiser
+        self._every = config.every
+        self.chosen = ""
+        self._decode: Decode | None = None
+        if config.decoder != "auto":
+            self.take(config.decoder)
+
+    @property
+    def is_off(self) -> bool:
+        return self.chosen == "none"
+
+    def take(self, name: str) -> None:
+        """Decodes with the decoder of that name from now on."""
+        self.chosen, self._decode = name, _decoder(name, self._denoiser)
+
+    def choose(self, latent: torch.Tensor, *, seconds_a_step: float) -> dict[str, float]:
+        """Takes the best decoder that costs below a tenth of the time; seconds of each tried.
+
+        `latent` is (1, c, h, w); `seconds_a_step` is what a cell's step costs.
+        """
+        seconds: dict[str, float] = {}
+        for name in ("vae", "tiny", "rgb"):
+            if name == "tiny" and self._denoiser.tiny_vae is None:
+                continue
+            self.take(name)
+            seconds[name] = _fastest(self._decode, latent)
+            if seconds[name] < SHARE * (seconds[name] + self._every * seconds_a_step):
+                break
+        return seconds
+
+    def frames(self, latents: torch.Tensor) -> list[NDArray[np.uint8]]:
+        """One picture (H, W, 3) a latent (n, c, h, w), at the size of the final image."""
+        assert self._decode is not None
+        return to_pixels(in_chunks(self._decode, latents))
+
+
+def _decoder(name: str, denoiser: Denoiser) -> Decode | None:
+    if name == "none":
+        return None
+    if name == "vae":
+        return _light_vae(denoiser)
+    if name == "tiny":
+        return _tiny(denoiser)
+    assert name == "rgb", name
+    return linear_rgb(denoiser)
+
+
+def _light_vae(denoiser: Denoiser) -> Decode:
+    """The full VAE; in bfloat16 on a CPU that computes in it, about four times as fast."""
+    if denoiser.device != "cpu" or not _has_bfloat16():
+        return denoiser.decode
+    light = copy.copy(denoiser)
+    light.vae = copy.deepcopy(denoiser.vae).to(torch.bfloat16)
+    return light.decode
+
+
+def _has_bfloat16() -> bool:
+    """Whether the CPU has instructions for bfloat16; without them it is slower than float32."""
+    asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # no public question for it yet
+    return bool(asked and asked())
+
+
+def _tiny(denoiser: Denoiser) -> Decode:
+    vae = denoiser.tiny_vae
+    assert vae is not None
+    return lambda latents: vae.decode(
+        latents.to(denoiser.device, vae.dtype) / vae.config.scaling_factor, return_dict=False
+    )[0].float()
+
+
+def linear_rgb(denoiser: Denoiser) -> Decode:
+    """The linear map from a latent's channels to red, green and blue that fits the model's own VAE.
+
+    Fitted by least squares to what the VAE decodes from latents that it encoded itself, of flat
+    patches of colour; each latent pixel is compared with the mean of the pixels it stands for.
+    """
+    latents, images = _samples(denoiser)
+    pooled = F.adaptive_avg_pool2d(images, (latents.shape[-2], latents.shape[-1]))
+    known = _with_one(latents)
+    weights = torch.linalg.lstsq(
+        known, pooled.movedim(1, -1).flatten(0, 2), driver="gelsd"
+    ).solution
+    factor = images.shape[-1] // latents.shape[-1]
+
+    def decode(latents: torch.Tensor) -> torch.Tensor:
+        n, _, h, w = latents.shape
+        colours = (_with_one(latents.float().cpu()) @ weights).reshape(n, h, w, 3).movedim(-1, 1)
+        return F.interpolate(colours, scale_factor=factor, mode="bilinear")
+
+    return decode
+
+
+def _with_one(latents: torch.Tensor) -> torch.Tensor:
+    """(n h w, c + 1): a row a latent pixel, with a one for the bias."""
+    pixels = latents.movedim(1, -1).flatten(0, 2)
+    return torch.cat([pixels, torch.ones(len(pixels), 1)], dim=1)
+
+
+def _samples(denoiser: Denoiser) -> tuple[torch.Tensor, torch.Tensor]:
+    """Latents (4, c, 16, 16) of patches of colour, and what the VAE decodes from them."""
+    vae = denoiser.vae
+    generator = torch.Generator().manual_seed(0)
+    patches = torch.rand((4, 3, 4, 4), generator=generator) * 2 - 1
+    factor = 2 ** (len(vae.config.block_out_channels) - 1)
+    images = F.interpolate(patches, size=(16 * factor, 16 * factor), mode="bilinear")
+    encoded = vae.encode(images.to(denoiser.device, vae.dtype)).latent_dist.mode()
+    latents = encoded.float() * vae.config.scaling_factor
+    return latents.cpu(), in_chunks(denoiser.decode, latents).cpu()
+
+
+def _fastest(decode: Decode | None, latent: torch.Tensor) -> float:
+    """Seconds of the faster of two decodings: the first pays for warm-up."""
+    assert decode is not None
+    seconds = []
+    for _ in range(2):
+        start = time.perf_counter()
+        to_pixels(decode(latent))  # to the CPU: the device is synchronised by it
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+__all__: Sequence[str] = ("Previewer", "in_chunks", "linear_rgb", "to_pixels")

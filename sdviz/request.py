@@ -1,0 +1,177 @@
+"""From plain configuration values to what will be computed: everything is read, checked and planned
+here.
+
+Every fault is collected, so that one run reports all of them; nothing here imports torch or loads a
+model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sdviz import checks, combinations, inits, scores
+from sdviz.commandline import escape_interpolation
+from sdviz.config import Config, keys_of
+from sdviz.draft import Draft, read_draft
+from sdviz.errors import ConfigError
+from sdviz.models import device, extras
+from sdviz.naming import check_name, made_name, signature
+from sdviz.picture import with_picture
+from sdviz.plan import Axis, Plan, make_axes, make_plan
+from sdviz.settings import draw_seeds, several_seeds
+from sdviz.where import matches
+
+# (outputs, name) -> signature and drawn seeds of an earlier archive of that name, ("", []) if there
+# is none
+Recorded = Callable[[Path, str], "tuple[str, list[int]]"]
+_BY_NAME = ("models", "inits")  # of the configuration: made anew from what the settings name
+
+
+@dataclass(frozen=True)
+class Request:
+    """A sweep that can be run: as far as can be known without the model, nothing is wrong."""
+
+    config: Config  # device and dtype settled, name made
+    plan: Plan
+    record: dict[
+        str, Any
+    ]  # the configuration as the archive keeps it, in Hydra's syntax, to be run again
+    warnings: list[str]
+
+
+def read_request(
+    given: Mapping[str, Any],
+    *,
+    recorded: Recorded,
+    draw: Callable[[], int],
+    model_folders: Sequence[Path],
+    preset: str = "",
+    also: Callable[[Config], None] = lambda config: None,
+) -> Request:
+    """Read, check and plan. `given` is the composed configuration as plain values.
+
+    `draw` gives a seed for -1; `also` is a check of the caller's, `preset` a word for the name.
+    Raises ConfigErrors with everything that is wrong.
+    """
+    draft = read_draft(with_picture(given, model_folders), model_folders)
+    config = replace(draft.config, outputs=str(Path(draft.config.outputs).expanduser()))
+    axes: tuple[Axis, ...] = ()
+    with draft.collecting():
+        where, dtype = device.resolve(config)
+        config = replace(config, device=where, dtype=dtype)
+    with draft.collecting():
+        checks.outputs(Path(config.outputs))
+    with draft.collecting():
+        also(config)
+    draft.errors.extend(checks.settings(draft.values, config.models, draft.infos))
+    draft.errors.extend(combinations.check(draft.values, draft.infos))
+    draft.errors.extend(scores.check(config))
+    with draft.collecting():
+        own = [spec.defaults.get("init") for spec in config.models.values()]
+        found = inits.read([*draft.values["init"], *own], Path(config.outputs))
+        config = replace(config, inits=found)
+    with draft.collecting():
+        axes = make_axes(draft.values, draft.zipped)
+    rules = {"zip": draft.zipped, "exclude": draft.rule_texts}
+    signed = signature(config, draft.values, rules)
+    name = config.name or made_name([axis.name for axis in axes], signed, preset=preset)
+    with draft.collecting():
+        config = replace(config, name=check_name(name))
+    draft.raise_errors()
+
+    asked = dict(draft.values)
+    known = _known_seeds(draft, config, signed, recorded)
+    seeds, drawn = draw_seeds(asked["seed"], known, draw)
+    draft.values["seed"] = several_seeds(seeds, config.samples * config.rounds)
+    if config.fixed_noise and asked["noise_seed"] == [None]:
+        draft.values["noise_seed"] = [seeds[0]]
+    plan = _plan(draft, config)
+    record = _record(draft, config, asked, drawn, signed)
+    return Request(config, plan, record, checks.prompts(plan, draft.infos))
+
+
+def _known_seeds(draft: Draft, config: Config, signed: str, recorded: Recorded) -> list[int]:
+    """The seeds that -1 stands for already: those of the configuration, or of an archive of the
+    same command.
+    """
+    given = draft.given.get("drawn_seeds") or []
+    if given or not config.reuse:
+        return [int(seed) for seed in given]
+    earlier, seeds = recorded(Path(config.outputs), config.name)
+    return seeds if earlier == signed else []
+
+
+def _plan(draft: Draft, config: Config) -> Plan:
+    axes = make_axes(draft.values, draft.zipped)
+    keys = {key for axis in axes for key in axis.keys}
+    defaults = {
+        name: {
+            **info.defaults,
+            **config.models[name].defaults,
+        }
+        for name, info in draft.infos.items()
+    }
+    plan = make_plan(
+        axes,
+        {name: values[0] for name, values in draft.values.items() if name not in keys},
+        defaults=defaults,
+        identities={name: info.identity for name, info in draft.infos.items()},
+        dtype=config.dtype,
+        excluded=(lambda settings: matches(draft.rules, settings)) if draft.rules else None,
+        contents=_contents(draft, config),
+        search=combinations.search_text(draft.values),
+    )
+    if not plan.cells:
+        raise ConfigError(
+            f"exclude: drops all {plan.excluded} combinations; nothing is left to compute"
+        )
+    return plan
+
+
+def _contents(draft: Draft, config: Config) -> dict[str, str]:
+    """The hash of what each setting that names a file names."""
+    pixels = {name: image.pixels for name, image in config.inits.items()}
+    asked = [(key, name) for key in extras.FILES for name in draft.values[key]]
+    specs = draft.config.models.values()
+    asked += [(key, spec.defaults.get(key)) for key in extras.FILES for spec in specs]
+    return {**pixels, **{name: extras.content(key, name) for key, name in asked if name}}
+
+
+def _record(
+    draft: Draft, config: Config, asked: dict[str, list[Any]], drawn: list[int], signed: str
+) -> dict[str, Any]:
+    """The configuration as the archive keeps it: complete and plain, in Hydra's syntax, without the
+    password.
+    """
+    settings = {
+        name: _escaped(values[0] if len(values) == 1 else values)
+        for name, values in asked.items()
+        if name != "model"
+    }
+    kept = asdict(config)
+    del kept["visdom"]["password"]
+    model = draft.given.get("model")
+    return {
+        "defaults": ["sweep", "_self_"],
+        **settings,
+        "models": list(config.models),
+        "model": dict(model) if isinstance(model, Mapping) else {},
+        "order": [name for name, values in asked.items() if len(values) > 1],
+        "zip": draft.zipped,
+        "exclude": draft.rule_texts or None,
+        "drawn_seeds": drawn,
+        **{name: kept[name] for name in keys_of(Config)},
+        "signature": signed,
+    }
+
+
+def _escaped(value: Any) -> Any:
+    """`${...}` in a prompt made no interpolation; strings in a list stay lists, so nothing is
+    parsed again.
+    """
+    if isinstance(value, list):
+        return [_escaped(item) for item in value]
+    return escape_interpolation(value) if isinstance(value, str) else value

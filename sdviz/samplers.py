@@ -1,0 +1,281 @@
+"""Every sampler by A1111's name, with the diffusers scheduler that implements it. No torch.
+
+A plain name (`DPM++ 2M`) runs on the model's own sigmas, as in A1111 before 1.9; a schedule is
+part of the name (`DPM++ 2M Karras`). A1111 1.9 and later means its "Automatic" by a plain name,
+which is Karras or Exponential for some; ask for that with `DPM++ 2M Automatic`.
+The table follows the one in diffusers' documentation (api/schedulers/overview).
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from sdviz.errors import ConfigError
+
+# How often a sampler evaluates the denoiser in n steps: diffusers' `len(scheduler.timesteps)`.
+ONCE = "once"  # n
+TWICE = "twice"  # 2n - 1: the step that ends at sigma 0 needs no second evaluation
+PLMS = "plms"  # n + 1: the first step is evaluated twice, to start the multistep method
+
+_SCHEDULES: dict[str, dict[str, Any]] = {
+    "Karras": {"use_karras_sigmas": True},
+    "Exponential": {"use_exponential_sigmas": True, "timestep_spacing": "linspace"},
+    "Beta": {"use_beta_sigmas": True, "timestep_spacing": "linspace"},
+    "SGM Uniform": {"timestep_spacing": "trailing"},
+}
+_ALL = ("Karras", "Exponential", "Beta", "SGM Uniform")
+_SIGMAS = ("Karras", "Exponential", "Beta")
+_SPACING = ("SGM Uniform",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """One row of the table: a solver, before a schedule is chosen for it."""
+
+    scheduler: str  # name of the class in diffusers
+    kwargs: Mapping[str, Any] = field(default_factory=dict)  # over the model's own scheduler config
+    schedules: tuple[str, ...] = ()  # the schedule variants that the class supports
+    automatic: str = ""  # the schedule A1111 1.9+ means by "Automatic"; "": the model's own sigmas
+    calls: str = ONCE
+    stochastic: bool = False  # draws noise while it steps
+    needs: str = ""  # a package beside diffusers
+    takes_eta: bool = False
+    seeded: bool = False  # takes `noise_sampler_seed` instead of a generator
+    max_steps: int = 1000  # the model's training timesteps
+
+
+_MULTISTEP = "DPMSolverMultistepScheduler"
+_SDE = {"algorithm_type": "sde-dpmsolver++"}
+
+METHODS: dict[str, Method] = {
+    "DPM++ 2M": Method(
+        scheduler=_MULTISTEP,
+        kwargs={"algorithm_type": "dpmsolver++"},
+        schedules=_ALL,
+        automatic="Karras",
+    ),
+    "DPM++ SDE": Method(
+        scheduler="DPMSolverSDEScheduler",
+        schedules=_ALL,
+        automatic="Karras",
+        calls=TWICE,
+        stochastic=True,
+        needs="torchsde",
+        seeded=True,
+    ),
+    "DPM++ 2M SDE": Method(
+        scheduler=_MULTISTEP, kwargs=_SDE, schedules=_ALL, automatic="Exponential", stochastic=True
+    ),
+    "DPM++ 2M SDE Heun": Method(
+        scheduler=_MULTISTEP,
+        kwargs={**_SDE, "solver_type": "heun"},
+        schedules=_ALL,
+        automatic="Exponential",
+        stochastic=True,
+    ),
+    "DPM++ 3M SDE": Method(
+        scheduler=_MULTISTEP,
+        kwargs={**_SDE, "solver_order": 3},
+        schedules=_ALL,
+        automatic="Exponential",
+        stochastic=True,
+    ),
+    # Not a name of A1111: the deterministic relative of its DPM++ 2S a.
+    "DPM++ 2S": Method(
+        scheduler="DPMSolverSinglestepScheduler",
+        kwargs={"algorithm_type": "dpmsolver++", "lower_order_final": True},
+        schedules=_SIGMAS,
+        automatic="Karras",
+    ),
+    "Euler a": Method(
+        scheduler="EulerAncestralDiscreteScheduler",
+        schedules=_SPACING,
+        stochastic=True,
+        takes_eta=True,
+    ),
+    "Euler": Method(scheduler="EulerDiscreteScheduler", schedules=_ALL),
+    "LMS": Method(scheduler="LMSDiscreteScheduler", schedules=_ALL, needs="scipy"),
+    "Heun": Method(scheduler="HeunDiscreteScheduler", schedules=_ALL, calls=TWICE),
+    "DPM2": Method(
+        scheduler="KDPM2DiscreteScheduler", schedules=_ALL, automatic="Karras", calls=TWICE
+    ),
+    "DPM2 a": Method(
+        scheduler="KDPM2AncestralDiscreteScheduler",
+        schedules=_ALL,
+        automatic="Karras",
+        calls=TWICE,
+        stochastic=True,
+    ),
+    "DDIM": Method(
+        scheduler="DDIMScheduler",
+        kwargs={
+            "timestep_spacing": "leading",
+            "steps_offset": 1,
+            "set_alpha_to_one": False,
+            "clip_sample": False,
+        },
+        schedules=_SPACING,
+        takes_eta=True,
+    ),
+    "PLMS": Method(
+        scheduler="PNDMScheduler",
+        kwargs={"skip_prk_steps": True, "steps_offset": 1, "set_alpha_to_one": False},
+        schedules=_SPACING,
+        calls=PLMS,
+    ),
+    "UniPC": Method(scheduler="UniPCMultistepScheduler", schedules=_ALL),
+    "LCM": Method(scheduler="LCMScheduler", stochastic=True, max_steps=50),
+    # diffusers' own, without a name in A1111.
+    "DEIS": Method(scheduler="DEISMultistepScheduler", schedules=_ALL),
+    "DDPM": Method(
+        scheduler="DDPMScheduler",
+        kwargs={"clip_sample": False},
+        schedules=_SPACING,
+        stochastic=True,
+    ),
+}
+
+# A1111's samplers that diffusers lacks, each with the nearest name that there is.
+_MISSING = {
+    "DPM++ 2S a": "DPM++ 2S",
+    "DPM fast": "DPM++ 2M",
+    "DPM adaptive": "DPM++ 2M",
+    "Restart": "Heun",
+    "DDIM CFG++": "DDIM",
+    "TCD": "LCM",
+}
+# Other spellings of a method: k-diffusion's, ComfyUI's.
+_ALIASES = {
+    "euler ancestral": "Euler a",
+    "dpm2 ancestral": "DPM2 a",
+    "dpmpp 2s ancestral": "DPM++ 2S a",
+    "dpm ad": "DPM adaptive",
+    "pndm": "PLMS",
+}
+_MISSING_SCHEDULES = ("Polyexponential", "KL Optimal", "Align Your Steps", "Simple", "Normal")
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A method with its schedule: what `sampler=` names."""
+
+    method_name: str  # "DPM++ 2M"
+    schedule: str  # "Karras"; "" for the model's own sigmas
+
+    @property
+    def method(self) -> Method:
+        return METHODS[self.method_name]
+
+    @property
+    def name(self) -> str:
+        """A1111's spelling up to 1.8, with the schedule as part of the name: `DPM++ 2M Karras`."""
+        return f"{self.method_name} {self.schedule}".rstrip()
+
+    @property
+    def scheduler(self) -> str:
+        """Name of the class in diffusers."""
+        return self.method.scheduler
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """Arguments of the class over the model's own scheduler configuration."""
+        return {**self.method.kwargs, **_SCHEDULES.get(self.schedule, {})}
+
+    @property
+    def stochastic(self) -> bool:
+        return self.method.stochastic
+
+    @property
+    def max_steps(self) -> int:
+        return self.method.max_steps
+
+    @property
+    def infotext(self) -> tuple[str, str]:
+        """A1111 1.9+'s pair (Sampler, Schedule type); "Uniform" where its "Automatic" differs."""
+        own = "Uniform" if self.method.automatic else "Automatic"
+        return self.method_name, self.schedule or own
+
+    @property
+    def missing_package(self) -> str:
+        """The package that the sampler needs and that is not installed; "" when all is there."""
+        needs = self.method.needs
+        return needs if needs and importlib.util.find_spec(needs) is None else ""
+
+    def evaluations(self, steps: int) -> int:
+        """Denoiser evaluations in `steps` steps; two rows each with guidance, one without."""
+        extra = {ONCE: 0, TWICE: steps - 1, PLMS: min(1, steps - 1)}
+        return steps + extra[self.method.calls]
+
+    def step_completed(self, evaluation: int, steps: int) -> int:
+        """The step (1..steps) that evaluation number `evaluation` (from 0) completes, 0 if none."""
+        if evaluation == self.evaluations(steps) - 1:
+            return steps
+        if self.method.calls == TWICE:
+            return (evaluation + 1) // 2 if evaluation % 2 else 0
+        return evaluation if self.method.calls == PLMS else evaluation + 1
+
+
+def names() -> list[str]:
+    """Every name there is, methods in the table's order, each followed by its schedules."""
+    return [sampler.name for sampler in _BY_SPELLING.values()]
+
+
+@lru_cache(maxsize=1024)
+def resolve(name: str) -> Sampler:
+    """The sampler that `name` spells; ConfigError, naming the nearest, where there is none.
+
+    Upper and lower case, spaces, `_`, `-` and a leading `k_` do not matter: `DPM++ 2M Karras`,
+    `dpmpp_2m_karras` and `k_dpmpp_2m karras` are the same.
+    """
+    spelling = _spelling(str(name))
+    if spelling in _BY_SPELLING:
+        return _BY_SPELLING[spelling]
+    for suffix in ("automatic", "uniform"):
+        plain = _BY_SPELLING.get(spelling.removesuffix(suffix))
+        if spelling.endswith(suffix) and plain and not plain.schedule:
+            return Sampler(plain.method_name, plain.method.automatic if suffix[0] == "a" else "")
+    raise ConfigError(_refusal(name, spelling))
+
+
+def _spelling(name: str) -> str:
+    """What remains of a name when case and punctuation do not count: `DPM++ 2M` -> `dpmpp2m`."""
+    words = re.sub(r"[^a-z0-9]+", " ", name.lower().replace("++", "pp")).strip()
+    words = re.sub(r"^k ", "", words).replace("dpm 2", "dpm2").replace("uni pc", "unipc")
+    for alias, method in _ALIASES.items():
+        if words == alias or words.startswith(f"{alias} "):
+            words = words.replace(alias, method.lower().replace("++", "pp"), 1)
+    return words.replace(" ", "")
+
+
+def _refusal(name: str, spelling: str) -> str:
+    for missing, nearest in _MISSING.items():
+        if spelling.startswith(_spelling(missing)):
+            return (
+                f"sampler={name!r}: diffusers has no scheduler for A1111's {missing}; "
+                f"the nearest there is: {nearest!r}"
+            )
+    for schedule in (*_MISSING_SCHEDULES, *_SCHEDULES):
+        plain = _BY_SPELLING.get(spelling.removesuffix(_spelling(schedule)))
+        if spelling.endswith(_spelling(schedule)) and plain and not plain.schedule:
+            there = " or ".join(map(repr, ("", *plain.method.schedules)[1:])) or "its own only"
+            return (
+                f"sampler={name!r}: diffusers has no {schedule} schedule for "
+                f"{plain.method_name}; schedules of {plain.method_name}: {there}"
+            )
+    near = difflib.get_close_matches(spelling, _BY_SPELLING, n=3, cutoff=0.0)
+    return f"sampler={name!r}: no such sampler; the nearest: " + ", ".join(
+        repr(_BY_SPELLING[n].name) for n in near
+    )
+
+
+_BY_SPELLING: dict[str, Sampler] = {
+    _spelling(f"{method_name} {schedule}"): Sampler(method_name, schedule)
+    for method_name, method in METHODS.items()
+    for schedule in ("", *method.schedules)
+}

@@ -1,0 +1,30 @@
+"""The engine: continuous batching of cells through one denoiser. Importing it needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sdviz.config import Config
+from sdviz.events import Event
+from sdviz.plan import Cell, Plan
+
+__all__ = ["run"]
+
+
+def run(
+    cells: Sequence[Cell],
+    *,
+    plan: Plan,
+    config: Config,
+    emit: Callable[[Event], None],
+    should_stop: Callable[[], bool] = lambda: False,
+    load: Callable[..., Any] | None = None,
+) -> None:
+    """Computes `cells` of `plan`, telling `emit` what happens; see sdviz.engine.running.
+
+    `load` takes the place of sdviz.models.load, for those who keep a model.
+    """
+    from sdviz.engine.running import run as run_now
+
+    run_now(cells, plan=plan, config=config, emit=emit, should_stop=should_stop, load=load)

@@ -1,0 +1,105 @@
+"""Which cells ride in the next tick, and how many rows a tick may have. No torch."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from sdviz.passes import passes
+from sdviz.plan import Cell, Recipe
+
+FIRST_ROWS = 8  # where the search for the best size begins
+_GAIN = 0.04  # a larger size must save this share of a row's time, or the search ends
+_TICKS = 3  # measured at each size; the fastest counts, so that a disturbance does not
+
+
+def rows_of(recipe: Recipe) -> int:
+    """Denoiser rows that a cell takes in a tick: two with guidance, one without."""
+    return 1 if recipe.cfg == 1 else 2
+
+
+class RowBudget:
+    """How many rows a tick may have: fixed, or doubled for as long as that makes a row cheaper."""
+
+    def __init__(self, rows: int = 0) -> None:
+        """`rows` 0 means: measure."""
+        self.rows = rows or FIRST_ROWS
+        self.settled = bool(rows)
+        self._best = (0, float("inf"))  # rows, seconds a row
+        self._seconds: list[float] = []  # a row, at the present size
+
+    def measured(self, rows: int, seconds: float) -> None:
+        """A tick of `rows` rows took `seconds`; only ticks that nearly fill the budget teach."""
+        if self.settled or rows < 0.75 * self.rows:
+            return
+        self._seconds.append(seconds / rows)
+        if len(self._seconds) < _TICKS:
+            return
+        fastest = min(self._seconds)
+        self._seconds = []
+        if fastest > (1 - _GAIN) * self._best[1]:
+            self.rows, self.settled = self._best[0], True
+            return
+        self._best = (self.rows, fastest)
+        self.rows *= 2
+
+    def halve(self) -> None:
+        """Memory ran out: half the rows from now on, and no more trying."""
+        self.rows, self.settled = max(1, self.rows // 2), True
+
+
+class Batcher:
+    """First come, first served; only cells of one group ride together: of one image size, and
+    with `tiling` or without.
+    """
+
+    def __init__(self, cells: Iterable[Cell], budget: RowBudget) -> None:
+        self.budget = budget
+        self._riding: deque[Cell] = deque()
+        self._passes: dict[int, int] = {}  # a cell's index -> the number of its pass, where not 0
+        # Sorted by group, so that no group waits for another's tail more than once.
+        self._waiting = deque(sorted(cells, key=self._group))
+
+    def __bool__(self) -> bool:
+        return bool(self._riding or self._waiting)
+
+    def next(self) -> list[Cell]:
+        """The cells of the next tick; at least one, whatever the budget."""
+        self._admit()
+        batch = [self._riding[0]]
+        rows = rows_of(batch[0].recipe)
+        for cell in list(self._riding)[1:]:
+            if rows + rows_of(cell.recipe) <= self.budget.rows:
+                batch.append(cell)
+                rows += rows_of(cell.recipe)
+        if len(batch) < len(self._riding):  # the budget shrank: those left out come first next time
+            riding = set(cell.index for cell in batch)
+            left_out = [cell for cell in self._riding if cell.index not in riding]
+            self._riding = deque([*left_out, *batch])
+        return batch
+
+    def leave(self, cell: Cell) -> None:
+        """`cell` is finished or has failed."""
+        self._riding.remove(cell)
+
+    def again(self, cell: Cell) -> None:
+        """`cell` is through with a pass and waits for its next, behind those of its group."""
+        self.leave(cell)
+        self._passes[cell.index] = self._passes.get(cell.index, 0) + 1
+        group = self._group(cell)
+        same = [i for i, other in enumerate(self._waiting) if self._group(other) == group]
+        self._waiting.insert(same[-1] + 1 if same else len(self._waiting), cell)
+
+    def _group(self, cell: Cell) -> tuple[int, int, bool]:
+        part = passes(cell.recipe)[self._passes.get(cell.index, 0)]
+        return part.width, part.height, cell.recipe.tiling
+
+    def _admit(self) -> None:
+        rows = sum(rows_of(cell.recipe) for cell in self._riding)
+        while self._waiting:
+            cell = self._waiting[0]
+            full = rows + rows_of(cell.recipe) > self.budget.rows
+            if self._riding and (full or self._group(cell) != self._group(self._riding[0])):
+                return
+            self._riding.append(self._waiting.popleft())
+            rows += rows_of(cell.recipe)

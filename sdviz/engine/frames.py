@@ -1,0 +1,146 @@
+"""Frames: what the pictures look like after each step, decoded together and told one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sdviz.config import PreviewConfig
+from sdviz.engine.devices import now
+from sdviz.engine.track import Track
+from sdviz.events import Event, Frame, LatentStats, Note
+from sdviz.models.denoiser import Denoiser
+from sdviz.models.memory import is_exhausted
+from sdviz.passes import steps_in
+from sdviz.preview import Previewer
+
+
+@dataclass(frozen=True)
+class View:
+    """A track whose step is complete, with what only this tick knows of it."""
+
+    track: Track
+    step: int
+    timestep: float  # that the step's last evaluation was at
+    x0: torch.Tensor  # (1, c, h, w)
+    guidance: float | None  # root mean square of (conditional - unconditional)
+
+
+@dataclass(frozen=True)
+class _Due:
+    """A frame to be decoded; a held one must tell what was true at its own step."""
+
+    view: View
+    latent: torch.Tensor  # (1, c, h, w) that it shows
+    sigma: float
+    seconds: float
+
+
+class Frames:
+    """Turns views into Frame events, by the decoder that the configuration names or allows."""
+
+    def __init__(
+        self, denoiser: Denoiser, config: PreviewConfig, emit: Callable[[Event], None]
+    ) -> None:
+        self._device = denoiser.device
+        self._config = config
+        self._emit_event = emit
+        self._previewer = Previewer(denoiser, config)
+        self._held: list[_Due] = []  # until a decoder is chosen
+
+    def show(self, views: Sequence[View], *, is_warm: bool) -> None:
+        """Frames of every cell that is not finished; a finished one shows its final image."""
+        self._held += [
+            self._due(view)
+            for view in views
+            if not view.track.is_finished and view.step % self._config.every == 0
+        ]
+        if not self._held:
+            return
+        if not self._previewer.chosen:
+            if not is_warm:  # the first tick pays for warm-up: its time would mislead the choice
+                return
+            self._choose()
+        held, self._held = self._held, []
+        shapes = dict.fromkeys(due.latent.shape for due in held)  # several when sizes change over
+        for shape in shapes:
+            self._decode([due for due in held if due.latent.shape == shape])
+
+    def last(self, view: View, pixels: NDArray[np.uint8]) -> None:
+        """The frame of a finished cell: its final image."""
+        self._emit(self._due(view), pixels)
+
+    def _due(self, view: View) -> _Due:
+        track = view.track
+        if track.is_finished:
+            latent = track.latents
+        elif self._config.of == "x0":
+            latent = view.x0
+        else:
+            latent = track.latents if track.is_over else track.look()[0]
+        return _Due(view, latent, track.noise_left(), track.clock.denoise)
+
+    def _decode(self, held: Sequence[_Due]) -> None:
+        if self._previewer.is_off:
+            for due in held:
+                self._emit(due, None)
+            return
+        start = now(self._device)
+        pictures = self._pictures(torch.cat([due.latent for due in held]))
+        seconds = (now(self._device) - start) / len(held)
+        for due, pixels in zip(held, pictures, strict=True):
+            due.view.track.clock.preview += seconds
+            self._emit(due, pixels)
+
+    def _pictures(self, latents: torch.Tensor) -> list[NDArray[np.uint8]]:
+        try:
+            return self._previewer.frames(latents)
+        except (RuntimeError, MemoryError) as error:
+            if not is_exhausted(error) or self._previewer.chosen == "rgb":
+                raise
+        text = f"memory ran out in previews by {self._previewer.chosen}; going on with rgb"
+        self._previewer.take("rgb")
+        self._emit_event(Note("memory", text, {"decoder": "rgb"}))
+        return self._previewer.frames(latents)
+
+    def _emit(self, due: _Due, pixels: NDArray[np.uint8] | None) -> None:
+        recipe = due.view.track.cell.recipe
+        self._emit_event(
+            Frame(
+                cell=due.view.track.cell.index,
+                step=due.view.step,
+                steps=steps_in(recipe),
+                sigma=due.sigma,
+                timestep=due.view.timestep,
+                seconds=due.seconds,
+                pixels=None if self._previewer.is_off else pixels,
+                stats=statistics(due.latent, due.view.guidance),
+            )
+        )
+
+    def _choose(self) -> None:
+        due = self._held[-1]
+        a_step = due.view.track.clock.last
+        tried = self._previewer.choose(due.latent, seconds_a_step=a_step)
+        chosen = self._previewer.chosen
+        share = tried[chosen] / (tried[chosen] + a_step * self._config.every)
+        self._emit_event(
+            Note(
+                "preview",
+                f"previews by {chosen}: {tried[chosen] * 1000:.1f} ms a frame, "
+                f"about {share:.0%} of the time",
+                {"decoder": chosen, "seconds": tried},
+            )
+        )
+
+
+def statistics(latent: torch.Tensor, guidance: float | None) -> LatentStats:
+    std, mean = torch.std_mean(latent)
+    low, high = torch.aminmax(latent)
+    return LatentStats(
+        mean=float(mean), std=float(std), min=float(low), max=float(high), guidance=guidance
+    )

@@ -1,0 +1,152 @@
+"""Cells of a model that cannot be batched: one after the other, through diffusers' own pipeline."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import torch
+
+from sdviz import samplers
+from sdviz.config import Config
+from sdviz.engine.batcher import rows_of
+from sdviz.engine.counter import Counter
+from sdviz.engine.devices import now
+from sdviz.engine.frames import statistics
+from sdviz.events import CellFailed, CellFinished, CellStarted, Event, Frame, Note, Pixels
+from sdviz.events import Timings as Times
+from sdviz.models.pipeline import Evaluation, Stopped, WholePipeline
+from sdviz.plan import Cell
+from sdviz.preview import to_pixels
+
+
+class Solo:
+    """As Engine, for a WholePipeline: a tick is a cell."""
+
+    def __init__(
+        self,
+        model: WholePipeline,
+        cells: Sequence[Cell],
+        *,
+        config: Config,
+        emit: Callable[[Event], None],
+        counter: Counter,
+        should_stop: Callable[[], bool],
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.overflowed: list[Cell] = []
+        self._model = model
+        self._waiting = deque(cells)
+        self._config = config.preview
+        self._emit = emit
+        self._counter = counter
+        self._should_stop = should_stop
+        self._notes = notes
+        self._is_warm = False
+        self._shows = config.preview.decoder != "none"
+        text = f"{model.name} is not batched: its cells run one after the other"
+        emit(Note("solo", text, {"pipeline": model.name}))
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._waiting
+
+    def tick(self) -> None:
+        """One cell, from its first step to its image."""
+        cell = self._waiting.popleft()
+        self._emit(CellStarted(cell.index))
+        run = _Run(self, cell)
+        try:
+            image = self._model.generate(cell.recipe, run.watch)
+        except Stopped:
+            self._waiting.clear()
+            return
+        except Exception as error:  # the guard of a cell: what it asks for cannot be
+            self._counter.settle(cell, run.evaluations)
+            self._emit(CellFailed(cell.index, f"{type(error).__name__}: {error}"))
+            return
+        self._counter.settle(cell, run.evaluations)
+        if torch.isfinite(image).all():
+            run.finish(image)
+        elif self._model.dtype == torch.float32:
+            self._emit(CellFailed(cell.index, "NaN or infinite pixels"))
+        else:
+            self.overflowed.append(cell)
+        self._is_warm = True
+
+
+class _Run:
+    """One cell on its way through the pipeline."""
+
+    def __init__(self, solo: Solo, cell: Cell) -> None:
+        self.solo = solo
+        self.cell = cell
+        self.evaluations = 0
+        self._sampler = samplers.resolve(cell.recipe.sampler)
+        self._began = self._since = now(solo._model.device)
+        self._denoise = self._preview = self._encode = 0.0
+        self._last: Evaluation | None = None
+
+    def watch(self, seen: Evaluation) -> None:
+        """Frames and progress; raises Stopped where the sweep is to stop."""
+        solo = self.solo
+        arrived = now(solo._model.device)
+        self._denoise += arrived - self._since  # the first has the text encoding in it
+        self.evaluations += 1
+        self._last = seen
+        solo._counter.add(rows_of(self.cell.recipe))
+        step = self._sampler.step_completed(seen.number, self.cell.recipe.steps)
+        if step and step < self.cell.recipe.steps and step % solo._config.every == 0:
+            self._show(step, seen)
+        if solo._should_stop():
+            raise Stopped
+        self._since = now(solo._model.device)
+        self._preview += self._since - arrived
+
+    def _show(self, step: int, seen: Evaluation) -> None:
+        latent = seen.x0 if self.solo._config.of == "x0" else seen.latents
+        self._frame(step, seen, latent, self._picture(latent))
+
+    def _picture(self, latent: torch.Tensor) -> Pixels | None:
+        solo = self.solo
+        if not solo._shows:
+            return None
+        try:
+            return to_pixels(solo._model.decode(latent, self.cell.recipe))[0]
+        except Exception as error:  # a frame is not worth the cell
+            solo._shows = False
+            text = f"no frames: {solo._model.name}'s latents cannot be decoded on the way: {error}"
+            solo._emit(Note("preview", text, {"decoder": "none"}))
+            return None
+
+    def _frame(
+        self, step: int, seen: Evaluation, latent: torch.Tensor, pixels: Pixels | None
+    ) -> None:
+        self.solo._emit(
+            Frame(
+                cell=self.cell.index,
+                step=step,
+                steps=self.cell.recipe.steps,
+                sigma=seen.sigma,
+                timestep=seen.timestep,
+                seconds=self._denoise,
+                pixels=pixels,
+                stats=statistics(latent, None),
+            )
+        )
+
+    def finish(self, image: torch.Tensor) -> None:
+        """The last frame, which is the image itself, and the end of the cell."""
+        solo = self.solo
+        pixels = to_pixels(image[None])[0]
+        assert self._last is not None, "a pipeline evaluates its model at least once"
+        shown = pixels if solo._config.decoder != "none" else None
+        self._frame(self.cell.recipe.steps, self._last, self._last.latents, shown)
+        times = Times(
+            denoise_s=self._denoise,
+            preview_s=self._preview,
+            decode_s=now(solo._model.device) - self._since,
+            batch=float(rows_of(self.cell.recipe)),
+            warmup=not solo._is_warm,
+        )
+        solo._emit(CellFinished(self.cell.index, pixels, times, solo._notes))

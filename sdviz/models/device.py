@@ -1,0 +1,68 @@
+"""Which device and number format a sweep runs in; known without torch where there is no GPU."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import sys
+from pathlib import Path
+
+from sdviz.config import Config
+from sdviz.errors import ConfigError
+
+DTYPES = ("float32", "bfloat16", "float16")
+# Traces that a GPU's driver leaves; only then is torch asked whether it can use the GPU.
+_DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+
+
+def resolve(config: Config) -> tuple[str, str]:
+    """(device, dtype) as torch names them, e.g. ("cuda:0", "float16"); "auto" is settled here.
+
+    float16 on a GPU, as the field does; float32 on a CPU. ConfigError for what cannot be.
+    """
+    device = _device(config.device)
+    if config.dtype not in ("auto", *DTYPES):
+        raise ConfigError(
+            f"dtype={config.dtype}: not one of auto, {', '.join(DTYPES)}; leave it out for auto"
+        )
+    if config.dtype != "auto":
+        return device, config.dtype
+    return device, "float32" if device == "cpu" else "float16"
+
+
+def _device(wanted: str) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", wanted):
+        raise ConfigError(f"device={wanted}: not one of auto, cpu, cuda, cuda:1, mps")
+    if wanted == "cpu":
+        return "cpu"
+    if wanted == "auto":
+        return _best() if _may_have_gpu() else "cpu"
+    import torch
+
+    if wanted == "mps":
+        usable = torch.backends.mps.is_available()
+    else:
+        index = int(wanted.partition(":")[2] or 0)
+        usable = torch.cuda.is_available() and index < torch.cuda.device_count()
+    if not usable:
+        raise ConfigError(f"device={wanted}: torch {torch.__version__} sees none; device=cpu works")
+    return wanted
+
+
+def _may_have_gpu() -> bool:
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return False
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    if sys.platform == "win32":
+        return (Path(os.environ.get("WINDIR", "C:/Windows")) / "System32" / "nvcuda.dll").exists()
+    return any(Path(trace).exists() for trace in _DRIVERS)
+
+
+def _best() -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"

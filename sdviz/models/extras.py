@@ -1,0 +1,77 @@
+"""What a recipe asks of its model beside its weights, checked before they are loaded. No torch."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sdviz.config import ModelSpec
+from sdviz.errors import ModelError
+from sdviz.models import headers, identity, lora, vae
+from sdviz.models.info import ModelInfo
+from sdviz.plan import Recipe
+
+
+def worn(recipe: Recipe) -> tuple[str, str, float]:
+    """(VAE, LoRA, its scale): cells that agree in it share a model's layers, and so a batch.
+
+    A LoRA at scale 0 is none.
+    """
+    scaled = recipe.lora and recipe.lora_scale
+    return (recipe.vae, recipe.lora, recipe.lora_scale) if scaled else (recipe.vae, "", 0.0)
+
+
+def check_lora(name: str, spec: ModelSpec, info: ModelInfo) -> None:
+    """ModelError unless LoRA `name` can be read and fits the model of `spec`."""
+    if not name:
+        return
+    if importlib.util.find_spec("peft") is None:
+        raise ModelError(f"lora={name}: needs the package peft; pip install peft")
+    shapes = headers.shapes(lora.find(name), key="lora", trust_pickle=spec.trust_pickle)
+    folder = info.folder / "unet"
+    config: dict[str, Any] = {}
+    if folder.is_dir():
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    known = {}
+    if info.checkpoint is None and folder.is_dir():
+        files = identity.weights_of(folder, spec.variant)
+        known = headers.of_folder(folder, files, key="model")
+    lora.check(name, shapes, model=spec.name, unet=config, weights=known)
+
+
+def check_vae(name: str, spec: ModelSpec, info: ModelInfo) -> None:
+    """ModelError unless VAE `name` can be read and fits the model of `spec`."""
+    if not name:
+        return
+    if not info.is_batched:
+        raise ModelError(
+            f"vae={name}: {spec.name} is a model of kind {info.kind}, which keeps its own VAE"
+        )
+    vae.check(name, model=spec.name, own=info.folder / "vae")
+
+
+def content(key: str, name: str) -> str:
+    """64 hex digits of the file or folder that `lora=` or `vae=` names."""
+    path = lora.find(name) if key == "lora" else vae.find(name)
+    if path.is_file():
+        return identity.of_file(path)
+    return identity.of_component(path)
+
+
+def check_sampler(name: str, spec: ModelSpec, info: ModelInfo) -> None:
+    """ModelError where a model trained by flow matching cannot take the sampler `name`."""
+    if info.samplers and name not in info.samplers:
+        raise ModelError(
+            f"sampler={name}: {spec.name} was trained by flow matching, for which there is "
+            f"{' and '.join(info.samplers)}; say sampler={info.samplers[0]}"
+        )
+
+
+FILES = ("lora", "vae")  # settings whose value names a file
+CHECKS: Mapping[str, Callable[[str, ModelSpec, ModelInfo], None]] = {
+    "lora": check_lora,
+    "vae": check_vae,
+    "sampler": check_sampler,
+}

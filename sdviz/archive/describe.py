@@ -1,0 +1,205 @@
+"""An archive as the viewer is fed: docs/viewer-data.md. Fast, read-only, for live sweeps too."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from calendar import timegm
+from typing import Any
+
+import numpy as np
+
+from sdviz.archive.labels import common_settings, position_label
+from sdviz.archive.measures import frame_measures
+from sdviz.archive.reader import Archive
+from sdviz.archive.records import CellRecord, cell_record, evaluations_taken, steps_taken
+from sdviz.archive.store import loads
+from sdviz.errors import ArchiveError
+from sdviz.events import Pixels
+
+FORMAT = 1
+URLS = {
+    "frame": "frame/{cell}/{step}.webp",
+    "image": "image/{cell}.png",
+    "cell": "cell/{cell}.json",
+    "live": "live",
+}
+
+_CHANGED = """
+SELECT * FROM cell
+WHERE seq > ? OR i IN (SELECT cell FROM event WHERE kind='cell_scored' AND seq > ?) ORDER BY i
+"""
+
+
+def description(archive: Archive) -> dict[str, Any]:
+    """The whole sweep as one JSON object."""
+    dims, live = archive.dims, archive.live
+    seq = current_seq(archive)  # read first: what changes meanwhile is told again, not lost
+    records = archive.cells
+    whole = [cell.recipe for cell in records if cell.recipe]
+    fixed = common_settings(list(whole), dims)
+    scored = archive.scores()
+    return {
+        "format": FORMAT,
+        "name": archive.name,
+        "status": archive.status,
+        "created": archive.about("created", ""),
+        "dims": [
+            {"keys": list(a.keys), "labels": [position_label(a, at) for at in range(len(a.values))]}
+            for a in dims
+        ],
+        "fixed": fixed,
+        "cells": [_whole(archive, record, fixed) | _clip(scored, record.i) for record in records],
+        "schedules": _schedules(archive, 0),
+        "urls": dict(URLS),
+        "progress": progress(archive, live=live),
+        "notes": _notes(archive, 0),
+        "scores": scored,
+        "seq": seq,
+    }
+
+
+def current_seq(archive: Archive) -> int:
+    """The number of the last change; one look into a table of some twenty rows."""
+    return int(archive.number("seq"))
+
+
+def changes(archive: Archive, since: int) -> dict[str, Any]:
+    """What changed after `since`; {"reset": true} where the description must be read anew."""
+    seq = current_seq(archive)
+    if since > seq or since < archive.number("laid_out"):
+        return {"reset": True, "seq": seq}
+    live = archive.live
+    scored = archive.scores(since)
+    changed = [cell_record(row, live=live) for row in archive.query(_CHANGED, (since, since))]
+    return {
+        "seq": seq,
+        "status": archive.status,
+        "progress": progress(archive, live=live),
+        "cells": [_changing(archive, record) | _clip(scored, record.i) for record in changed],
+        "notes": _notes(archive, since),
+        "scores": scored,
+        "schedules": _schedules(archive, since),
+    }
+
+
+def cell(archive: Archive, i: int) -> dict[str, Any]:
+    """One cell with the measures of its frames; decodes its frames, some milliseconds each."""
+    record = archive.cell(i)
+    final: Pixels | None = None
+    if record.status == "done":
+        try:
+            final = np.asarray(archive.image(i))
+        except ArchiveError:
+            final = None  # the frames are still worth showing
+    frames = archive.stream("SELECT * FROM frame WHERE cell=? ORDER BY step", (i,))
+    return {
+        "i": i,
+        "recipe": dict(record.recipe),
+        "key": record.key,
+        "status": record.status,
+        "reason": record.reason,
+        "timings": dict(record.timings),
+        "notes": list(record.notes),
+        "source": record.source,
+        "frames": [_frame(row, final) for row in frames],
+    }
+
+
+def _whole(archive: Archive, record: CellRecord, fixed: dict[str, Any]) -> dict[str, Any]:
+    own = {key: value for key, value in record.recipe.items() if key not in fixed}
+    whole = {"c": list(record.coords), "r": own, **_changing(archive, record)}
+    taken, evaluations = steps_taken(record), evaluations_taken(record)
+    if taken != record.recipe.get("steps", taken):
+        whole["n"] = taken
+    if evaluations is not None:
+        whole["ev"] = evaluations
+    return whole
+
+
+def _clip(scored: dict[int, dict[str, Any]], i: int) -> dict[str, float]:
+    """The CLIP score of cell `i`, for the curve against CFG."""
+    scores = scored.get(i, {}).get("scores", {})
+    return {"clip": scores["clip"]} if "clip" in scores else {}
+
+
+def _changing(archive: Archive, record: CellRecord) -> dict[str, Any]:
+    """The fields of a cell that may change, under the description's short names."""
+    status = "failed" if record.status == "damaged" else record.status
+    short = {"i": record.i, "s": status, "f": record.last_step}
+    if record.frames != record.last_step:
+        short["fs"] = archive.steps(record.i)
+    if record.schedule is not None:
+        short["q"] = record.schedule
+    if record.image:
+        short["img"] = record.image.rpartition("/")[2]
+    if record.timings:
+        short["t"] = dict(record.timings)
+    if record.reason:
+        short["e"] = record.reason
+    return short
+
+
+def _schedules(archive: Archive, since: int) -> list[dict[str, Any]]:
+    rows = archive.query("SELECT * FROM schedule WHERE seq > ? ORDER BY id", (since,))
+    return [
+        {
+            "sampler": row["sampler"],
+            "steps": row["steps"],
+            "sigmas": loads(row["sigmas"]),
+            "timesteps": loads(row["timesteps"]),
+        }
+        for row in rows
+    ]
+
+
+def _notes(archive: Archive, since: int) -> list[dict[str, str]]:
+    rows = archive.query(
+        "SELECT data FROM event WHERE kind='note' AND seq > ? ORDER BY n", (since,)
+    )
+    notes = [note for row in rows if isinstance(note := loads(row[0], {}), dict)]
+    # A sweep that was gone on with says the same again.
+    told = {(str(n.get("kind")), str(n.get("text"))): None for n in notes}
+    return [{"kind": kind, "text": text} for kind, text in told]
+
+
+def progress(archive: Archive, *, live: bool) -> dict[str, Any]:
+    """Cells and evaluations done, and the seconds that the rest will take at the rate so far."""
+    counts = archive.counts()
+    done, total = _evaluations(archive.about("progress"))
+    seconds = archive.number("seconds")
+    if live:
+        seconds = max(0.0, time.time() - _timestamp(archive.about("started", "")))
+    left = seconds * (total - done) / done if live and done else None
+    return {
+        "done": counts.get("done", 0),
+        "failed": counts.get("failed", 0),
+        "total": sum(counts.values()),
+        "evaluations": done,
+        "evaluations_total": total,
+        "seconds": round(seconds, 2),
+        "seconds_left": None if left is None else round(left, 1),
+    }
+
+
+def _evaluations(value: Any) -> tuple[int, int]:
+    match value:
+        case [int(done), int(total)]:
+            return done, total
+        case _:
+            return 0, 0
+
+
+def _timestamp(text: str) -> float:
+    try:
+        return float(timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")))
+    except (ValueError, TypeError):
+        return time.time()
+
+
+def _frame(row: sqlite3.Row, final: Pixels | None) -> dict[str, Any]:
+    names = ("step", "sigma", "timestep", "seconds", "mean", "std", "min", "max", "guidance")
+    told = {name: row[name] for name in names if row[name] is not None}
+    if row["webp"] is not None:
+        told |= frame_measures(row["webp"], final)
+    return told

@@ -1,0 +1,171 @@
+"""grid.png: the labelled contact sheet of a finished sweep, with a `parameters` text in it."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from sdviz.archive import infotext, png
+from sdviz.archive.labels import common_settings, named_label, telling, value_label
+from sdviz.archive.paths import ArchivePaths
+from sdviz.archive.sheet import Sheet, draw
+from sdviz.errors import ArchiveError
+from sdviz.events import Note
+
+if TYPE_CHECKING:
+    from sdviz.archive.reader import Archive
+    from sdviz.archive.records import CellRecord
+
+_MOST_CELLS = (
+    4000  # drawn at a sweep's end by itself; a larger sheet takes longer than a user waits
+)
+_WRAP = 10  # cells of a single axis that still stand in one row
+_TYPES = {
+    "cfg": "CFG Scale", "sampler": "Sampler", "steps": "Steps", "seed": "Seed", "prompt": "Prompt",
+    "negative": "Negative prompt", "width": "Width", "height": "Height", "eta": "Eta",
+    "model": "Checkpoint name",
+}  # fmt: skip
+
+
+def write_grid(paths: ArchivePaths) -> Note | None:
+    """Writes grid.png; a Note where it was not drawn, or lacks glyphs."""
+    from sdviz.archive.reader import Archive
+
+    with Archive(paths.root) as archive:
+        cells = archive.cells
+        if not any(cell.status == "done" for cell in cells):
+            return None
+        if len(cells) > _MOST_CELLS:
+            command = f"python -m sdviz.archive export {paths.root} --sheet"
+            text = f"no grid.png for more than {_MOST_CELLS} cells; {command} draws one"
+            return Note("grid", text)
+        image, missing = draw(grid_sheet(archive, cells))
+        data = _with_texts(archive, cells, image)
+    png.write_aside(paths.grid, data)
+    return missing_glyphs(missing)
+
+
+def sheet_png(archive: Archive) -> bytes | None:
+    """The contact sheet as it is now, as the bytes of a PNG; None where it would take too long."""
+    cells = archive.cells
+    if len(cells) > _MOST_CELLS:
+        return None
+    buffer = io.BytesIO()
+    draw(grid_sheet(archive, cells))[0].save(buffer, "PNG", compress_level=4)
+    return buffer.getvalue()
+
+
+def _with_texts(archive: Archive, cells: list[CellRecord], image: Image.Image) -> bytes:
+    first = next(cell for cell in cells if cell.status == "done")
+    info = PngInfo()
+    info.add_text(png.PARAMETERS, grid_infotext(archive, first))
+    summary = archive.as_json()
+    del summary["cells"]
+    info.add_text(png.CHUNK, png.own_json(summary))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", pnginfo=info, compress_level=4)
+    return buffer.getvalue()
+
+
+def missing_glyphs(missing: str) -> Note | None:
+    if not missing:
+        return None
+    text = f"no font here has the glyphs of {missing[:40]!r}: install one (Debian: fonts-noto-cjk)"
+    return Note("font", text)
+
+
+def grid_sheet(archive: Archive, cells: list[CellRecord]) -> Sheet:
+    """Columns are the last axis, rows all others nested; a long single axis is wrapped."""
+    dims = archive.dims
+    fixed = common_settings([cell.recipe for cell in cells if cell.recipe], dims)
+    settings = (f"{key}={value_label(value)}" for key, value in telling(fixed).items())
+    title = f"{archive.name}   " + ", ".join(settings)
+    by_place = {cell.coords: cell for cell in cells}
+    size = largest_size(cells)
+    lengths = [len(axis.values) for axis in dims]
+    if len(dims) == 1 and lengths[0] > _WRAP:
+        return _wrapped(archive, by_place, title, size)
+    rows = list(itertools.product(*(range(n) for n in lengths[:-1])))
+    row_labels = [
+        "\n".join(named_label(a, at) for a, at in zip(dims, row, strict=False)) for row in rows
+    ]
+    columns = [named_label(dims[-1], at) for at in range(lengths[-1])] if dims else [""]
+
+    def picture(r: int, c: int) -> Image.Image | str:
+        return cell_picture(archive, by_place.get((*rows[r], c) if dims else ()))
+
+    return Sheet(rows=row_labels, columns=columns, picture=picture, size=size, title=title)
+
+
+def _wrapped(
+    archive: Archive,
+    by_place: Mapping[tuple[int, ...], CellRecord],
+    title: str,
+    size: tuple[int, int],
+) -> Sheet:
+    axis = archive.dims[0]
+    count = len(axis.values)
+    across = max(1, min(count, round((count * 1.6 * size[1] / size[0]) ** 0.5)))
+    rows = -(-count // across)
+
+    def picture(r: int, c: int) -> Image.Image | str:
+        at = r * across + c
+        return cell_picture(archive, by_place.get((at,))) if at < count else ""
+
+    def caption(r: int, c: int) -> str:
+        at = r * across + c
+        return named_label(axis, at) if at < count else ""
+
+    return Sheet(
+        rows=[""] * rows,
+        columns=[""] * across,
+        picture=picture,
+        size=size,
+        title=title,
+        caption=caption,
+    )
+
+
+def largest_size(cells: list[CellRecord]) -> tuple[int, int]:
+    """Width and height that every cell fits in, pixels."""
+    width, height = (
+        max((_side(cell.recipe, side) for cell in cells), default=0) for side in ("width", "height")
+    )
+    return min(width, 8192) or 128, min(height, 8192) or 128
+
+
+def _side(recipe: Mapping[str, Any], side: str) -> int:
+    length, scale = recipe.get(side), recipe.get("hires_scale", 1)
+    known = isinstance(length, int) and isinstance(scale, (int, float))
+    return round(length * scale) if known else 0
+
+
+def cell_picture(archive: Archive, cell: CellRecord | None) -> Image.Image | str:
+    """A cell's image, or the word for why there is none."""
+    if cell is None:
+        return "excluded"
+    if cell.status != "done":
+        return cell.status
+    try:
+        return archive.image(cell.i)
+    except ArchiveError:
+        return "damaged"
+
+
+def grid_infotext(archive: Archive, first: CellRecord) -> str:
+    """The first cell's settings and stable-diffusion-webui's words for the axes of a grid."""
+    texts = png.read_texts(archive.image_path(first.i)).get(png.PARAMETERS, "")
+    known = infotext.read(texts)
+    pairs: dict[str, Any] = {k: v for k, v in known.pairs.items() if not k.startswith("sdviz ")}
+    version = pairs.pop("Version", "sdviz")
+    pairs["Script"] = "X/Y/Z plot"
+    for letter, axis in zip("XYZ", reversed(archive.dims), strict=False):
+        pairs[f"{letter} Type"] = " + ".join(_TYPES.get(key, key) for key in axis.keys)
+        values = (" ".join(map(value_label, position)) for position in axis.values)
+        pairs[f"{letter} Values"] = ", ".join(values)
+    return infotext.write(known.prompt, known.negative, {**pairs, "Version": version})

@@ -1,0 +1,57 @@
+"""What a person reads for a setting's value, in sheets, on the board and in reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from sdviz.plan import Axis, Recipe
+
+_ALWAYS = ("model", "prompt", "negative", "cfg", "sampler", "steps", "seed", "width", "height")
+DEFAULTS: Mapping[str, Any] = {f.name: f.default for f in fields(Recipe)}
+
+
+def value_label(value: Any) -> str:
+    """7 for 7.0, 7.5 for 7.5, text as it is, "none" for an empty one."""
+    if isinstance(value, float):
+        return format(value, ".10g")
+    if value is None:
+        return "default"
+    return str(value) if value != "" else "(empty)"
+
+
+def position_label(axis: Axis, at: int) -> str:
+    """The value at one position of an axis; zipped values side by side."""
+    return " · ".join(value_label(value) for value in axis.values[at])
+
+
+def named_label(axis: Axis, at: int) -> str:
+    """The same with its setting: "cfg=7"; a prompt stands alone, it says what it is."""
+    pairs = zip(axis.keys, axis.values[at], strict=True)
+    return " · ".join(
+        value_label(v) if k in ("prompt", "sampler") and v else f"{k}={value_label(v)}"
+        for k, v in pairs
+    )
+
+
+def common_settings(recipes: list[Mapping[str, Any]], axes: tuple[Axis, ...]) -> dict[str, Any]:
+    """The settings that are the same in all cells."""
+    if not recipes:
+        return {}
+    along = {key for axis in axes for key in axis.keys}
+    first = recipes[0]
+    return {
+        key: value
+        for key, value in first.items()
+        if key not in along and all(recipe.get(key) == value for recipe in recipes)
+    }
+
+
+def telling(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that are worth words: the main ones, and whatever is not at its default."""
+    return {
+        key: value
+        for key, value in settings.items()
+        if value not in ("", None) and (key in _ALWAYS or value != DEFAULTS.get(key))
+    }

@@ -1,0 +1,90 @@
+"""Where the parts of an archive are; the only place that knows its file names."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from sdviz.errors import ArchiveError
+
+_NAME_LIMIT = 120  # characters; file systems stop at 255 bytes, and a Chinese letter takes three
+
+
+@dataclass(frozen=True)
+class ArchivePaths:
+    """The files of one archive, below `root` = outputs/<name>."""
+
+    root: Path
+
+    @property
+    def database(self) -> Path:
+        return self.root / "sweep.db"
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config.yaml"
+
+    @property
+    def images(self) -> Path:
+        return self.root / "images"
+
+    @property
+    def grid(self) -> Path:
+        return self.root / "grid.png"
+
+    @property
+    def figures(self) -> Path:
+        return self.root / "figures"
+
+    @property
+    def checksums(self) -> Path:
+        return self.root / "checksums"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / ".lock"
+
+    def image(self, name: str) -> Path:
+        """The file of an image by the name in its cell's row ("images/0000-cfg=7.png").
+
+        The name may come from a stranger: anything but a plain file of images/ is refused.
+        """
+        parts = name.split("/")
+        plain = len(parts) == 2 and parts[0] == "images" and parts[1] not in ("", ".", "..")
+        if not plain or "\\" in name or "\0" in name or ":" in name:
+            raise ArchiveError(f"image={name!r} of {self.root} is not a file of its images/ folder")
+        path = self.images / parts[1]
+        if path.is_symlink() or self.images.is_symlink():
+            raise ArchiveError(f"image={name!r} of {self.root} is a link, which is not followed")
+        return path
+
+
+def archive_paths(outputs: Path, name: str) -> ArchivePaths:
+    """The paths of outputs/<name>; raises ArchiveError where `name` is no plain folder name."""
+    if not name or name.startswith(".") or re.search(r'[/\\:*?"<>|\x00-\x1f]', name):
+        raise ArchiveError(
+            f'name={name!r} is not a folder name: leave out / \\ : * ? " < > | and a leading dot'
+        )
+    if len(name) > _NAME_LIMIT or len(name.encode("utf-8", "replace")) > 240:
+        raise ArchiveError(f"name= has {len(name)} characters, more than {_NAME_LIMIT}; shorten it")
+    return ArchivePaths(Path(outputs) / name)
+
+
+def readable_name(index: int, total: int, settings: dict[str, object]) -> str:
+    """A file name that says what a picture is: "0003-cfg=7-sampler=Euler a.png".
+
+    `settings` are the cell's values along the axes; long values (prompts) are cut.
+    """
+    width = max(4, len(str(max(total - 1, 0))))
+    parts = [f"{key}={_plain(value)}" for key, value in settings.items()]
+    stem = "-".join([f"{index:0{width}d}", *parts])
+    while len(stem.encode()) > 150:
+        stem = stem[:-1]
+    return stem.rstrip(" .") + ".png"
+
+
+def _plain(value: object) -> str:
+    text = format(value, "g") if isinstance(value, float) else str(value)
+    text = re.sub(r'[/\\:*?"<>|%#\x00-\x1f\x7f\ud800-\udfff]+', "_", text)
+    return re.sub(r"\s+", " ", text).strip()[:40]

@@ -1,0 +1,258 @@
+"""An archive, read: cells as records, images as PIL, frames as arrays, events as they were."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from sdviz.archive import png, replay
+from sdviz.archive.lock import is_held
+from sdviz.archive.paths import ArchivePaths
+from sdviz.archive.records import CellRecord, cell_record
+from sdviz.archive.store import FORMAT, connect_reader, loads
+from sdviz.archive.table import Table
+from sdviz.errors import ArchiveError
+from sdviz.events import Event, Pixels
+from sdviz.plan import Axis
+
+_LARGEST_FRAME = 16 << 20  # bytes; a WebP frame of ours has some kilobytes
+
+
+class Archive:
+    """One archive, open for reading; usable while its sweep is written, from any process.
+
+    Everything raises ArchiveError where its part is missing or damaged; others stay readable.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        given = Path(path)
+        self.path = given.parent if given.name == "sweep.db" else given
+        self.paths = ArchivePaths(self.path)
+        self._db = connect_reader(self.paths.database)
+        self.format: int = self.query("PRAGMA user_version")[0][0]
+
+    def close(self) -> None:
+        self._db.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_db"):  # not there when it could not be opened
+            self._db.close()
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def query(self, sql: str, values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
+        """Rows of a question in SQL; the tables are described in docs/archive.md."""
+        with self._reading():
+            return self._db.execute(sql, values).fetchall()
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OverflowError) as error:
+            raise ArchiveError(
+                f"{self.paths.database} cannot be read: {error};"
+                f" python -m sdviz.archive verify {self.path} says what is damaged"
+            ) from error
+
+    def stream(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[sqlite3.Row]:
+        """The same, row by row, for more rows than memory should hold."""
+        with self._reading():
+            yield from self._db.execute(sql, values)
+
+    def about(self, key: str, default: Any = None) -> Any:
+        """A value of table `sweep`: name, created, seconds, config, machine, versions, ..."""
+        rows = self.query("SELECT value FROM sweep WHERE key=?", (key,))
+        return loads(rows[0][0], default) if rows else default
+
+    def mapping(self, key: str) -> dict[str, Any]:
+        """The same where it is an object; an empty one where it is anything else."""
+        value = self.about(key)
+        return value if isinstance(value, dict) else {}
+
+    def number(self, key: str) -> float:
+        """The same where it is a number; 0 where it is anything else."""
+        value = self.about(key)
+        return value if isinstance(value, (int, float)) else 0
+
+    @property
+    def name(self) -> str:
+        return str(self.about("name", self.path.name))
+
+    @property
+    def live(self) -> bool:
+        """Whether a process is writing this archive now."""
+        return is_held(self.paths.lock)
+
+    @property
+    def status(self) -> str:
+        """running, finished, failed (some cells), interrupted (also: its process died)."""
+        status = str(self.about("status", "interrupted"))
+        return "interrupted" if status == "running" and not self.live else status
+
+    @property
+    def machine(self) -> dict[str, Any]:
+        return self.mapping("machine")
+
+    @property
+    def versions(self) -> dict[str, str]:
+        return self.mapping("versions")
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return self.mapping("config")
+
+    @property
+    def dims(self) -> tuple[Axis, ...]:
+        """The axes as the plan has them; one of several keys is zipped."""
+        rows = self.query('SELECT keys, "values" FROM axis ORDER BY position')
+        axes = [(loads(row[0]), loads(row[1])) for row in rows]
+        if not all(_is_axis(*axis) for axis in axes):
+            raise ArchiveError(f"{self.paths.database}: table axis is damaged")
+        return tuple(Axis(tuple(keys), tuple(map(tuple, values))) for keys, values in axes)
+
+    @property
+    def axes(self) -> dict[str, list[Any]]:
+        """Setting -> its values in order; zipped settings have a list each, of the same length."""
+        return {
+            key: [values[k] for values in axis.values]
+            for axis in self.dims
+            for k, key in enumerate(axis.keys)
+        }
+
+    @property
+    def cells(self) -> list[CellRecord]:
+        """All cells, in the order of the grid."""
+        live = self.live
+        rows = self.stream("SELECT * FROM cell ORDER BY i")
+        return [cell_record(row, live=live) for row in rows]
+
+    def cell(self, i: int) -> CellRecord:
+        rows = self.query("SELECT * FROM cell WHERE i=?", (i,))
+        if not rows:
+            raise ArchiveError(f"{self.path} has no cell {i}")
+        return cell_record(rows[0], live=self.live)
+
+    def image_path(self, i: int) -> Path:
+        """The final image's file; refuses a name that leads out of the archive."""
+        cell = self.cell(i)
+        if cell.image is None:
+            raise ArchiveError(f"cell {i} of {self.path} has no image: it is {cell.status}")
+        return self.paths.image(cell.image)
+
+    def image(self, i: int) -> Image.Image:
+        """The final image of cell `i`, RGB."""
+        return png.decode(self.image_path(i), f"the image of cell {i}")
+
+    def scores(self, since: int = 0) -> dict[int, dict[str, Any]]:
+        """What other models said of cells, after change `since`: {"scores": {}, "caption": ""}."""
+        rows = self.query(
+            "SELECT cell, data FROM event WHERE kind='cell_scored' AND seq > ? ORDER BY n", (since,)
+        )
+        return {row["cell"]: _told(loads(row["data"])) for row in rows}
+
+    def steps(self, i: int) -> list[int]:
+        """The steps (1..) of cell `i` that have a frame."""
+        rows = self.query(
+            "SELECT step FROM frame WHERE cell=? AND webp IS NOT NULL ORDER BY step", (i,)
+        )
+        return [row[0] for row in rows]
+
+    def frame_bytes(self, i: int, step: int) -> bytes:
+        """The frame after step `step` as it is stored: WebP."""
+        where = "FROM frame WHERE cell=? AND step=?"
+        sizes = self.query(f"SELECT length(webp), typeof(webp) {where}", (i, step))
+        if not sizes or sizes[0][0] is None:
+            raise ArchiveError(f"cell {i} of {self.path} has no frame after step {step}")
+        if sizes[0][1] != "blob" or sizes[0][0] > _LARGEST_FRAME:
+            raise ArchiveError(f"frame {i}/{step} of {self.path} is damaged: no picture")
+        return bytes(self.query(f"SELECT webp {where}", (i, step))[0][0])
+
+    def frame(self, i: int, step: int) -> Pixels:
+        """The frame after step `step`: uint8 array (height, width, 3), RGB; WebP is lossy."""
+        return np.asarray(png.decode(self.frame_bytes(i, step), f"frame {i}/{step}"))
+
+    def counts(self) -> dict[str, int]:
+        """How many cells there are of each status."""
+        rows = self.query("SELECT status, count(*) FROM cell GROUP BY status")
+        return {str(row[0]): row[1] for row in rows}
+
+    @property
+    def timings(self) -> Table:
+        """One row per finished cell: its settings along the axes, and seconds by kind."""
+        keys = list(self.axes)
+        return Table(
+            {"cell": c.i, **{key: c.recipe.get(key) for key in keys}, **c.timings}
+            for c in self.cells
+            if c.status == "done"
+        )
+
+    def events(self) -> Iterator[Event]:
+        """The sweep's events in the order in which they happened; frames as they were stored."""
+        return replay.events(self)
+
+    def as_json(self) -> dict[str, Any]:
+        """What `show --json` prints."""
+        scored, none = self.scores(), _told(None)
+        return {
+            "format": self.format or FORMAT,
+            "name": self.name,
+            "status": self.status,
+            "created": self.about("created"),
+            "seconds": self.about("seconds"),
+            "axes": self.axes,
+            "zip": [list(axis.keys) for axis in self.dims if len(axis.keys) > 1],
+            "excluded": self.about("excluded", 0),
+            "dtype": self.about("dtype"),
+            "identities": self.mapping("identities"),
+            "machine": self.machine,
+            "versions": self.versions,
+            "cells": [cell.as_json() | scored.get(cell.i, none) for cell in self.cells],
+        }
+
+    def _repr_png_(self) -> bytes | None:
+        """The contact sheet, for notebooks; of a large or damaged archive nothing but its repr."""
+        from sdviz.archive.grid import sheet_png
+
+        try:
+            return sheet_png(self)
+        except ArchiveError:
+            return None
+
+    def __repr__(self) -> str:
+        done, total = self.query("SELECT sum(status='done'), count(*) FROM cell")[0]
+        return f"<Archive {self.path} {self.status}: {done or 0} of {total} cells>"
+
+
+def _told(data: Any) -> dict[str, Any]:
+    """Scores and caption of a cell; what a stranger's row makes no sense of is left out."""
+    data = data if isinstance(data, dict) else {}
+    scores, caption = data.get("scores"), data.get("caption")
+    scores = scores if isinstance(scores, dict) else {}
+    numbers = {name: value for name, value in scores.items() if isinstance(value, (int, float))}
+    return {"scores": numbers, "caption": caption if isinstance(caption, str) else ""}
+
+
+def _is_axis(keys: Any, values: Any) -> bool:
+    return (
+        isinstance(keys, list)
+        and isinstance(values, list)
+        and all(isinstance(key, str) for key in keys)
+        and all(isinstance(value, list) and len(value) == len(keys) for value in values)
+    )

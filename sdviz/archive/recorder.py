@@ -1,0 +1,263 @@
+"""Events into rows and files. Runs on the archive's own thread, between `begin` and `commit`."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import time
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, field
+from typing import Any
+
+from sdviz.archive import png
+from sdviz.archive.embed import png_texts, timings_json
+from sdviz.archive.paths import ArchivePaths, readable_name
+from sdviz.archive.schedules import Schedules
+from sdviz.archive.store import dumps, loads
+from sdviz.events import (
+    CellFailed,
+    CellFinished,
+    CellScored,
+    CellStarted,
+    Event,
+    Frame,
+    Note,
+    Progress,
+    SweepFinished,
+    SweepStarted,
+)
+from sdviz.plan import Cell, Plan
+
+_INSERT_FRAME = "INSERT OR REPLACE INTO frame VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+@dataclass
+class _Running:
+    """What a cell has written so far."""
+
+    save_s: float = 0.0
+    frames: int = 0
+    last_step: int = 0
+    sigmas: list[float] = field(default_factory=list)
+    timesteps: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """A finished cell of another archive: its row, image file, frames' rows and scores."""
+
+    row: sqlite3.Row
+    image: bytes
+    frames: Iterable[sqlite3.Row]
+    scores: Sequence[Mapping[str, Any]]
+    source: str  # name of that archive's folder
+
+
+class Recorder:
+    """Writes one sweep's events. `seq` numbers transactions, `n` frames and events."""
+
+    def __init__(self, paths: ArchivePaths, db: sqlite3.Connection, plan: Plan, name: str) -> None:
+        self._paths, self._db, self._plan, self._name = paths, db, plan, name
+        self._running: dict[int, _Running] = {}
+        self._touched: set[int] = set()
+        self._progress: Progress | None = None
+        self._versions: Mapping[str, str] = {}
+        self.seq: int = self.get("seq") or 0
+        self.ended: SweepFinished | None = None
+        self.pictures = 0  # written or copied since the archive was opened
+        last = "SELECT max(n) AS n FROM frame UNION ALL SELECT max(n) FROM event"
+        self._n: int = db.execute(f"SELECT ifnull(max(n), 0) FROM ({last})").fetchone()[0]
+        self._schedules = Schedules(db)
+        self._names: set[str] = set()
+
+    def forget(self) -> None:
+        """Reads the tables anew, after they were laid out for another plan."""
+        self._schedules.load()
+        names = self._db.execute("SELECT image FROM cell WHERE image IS NOT NULL")
+        self._names = {row[0] for row in names}
+
+    def begin(self) -> None:
+        self.seq += 1
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        """Makes all since `begin` visible to readers, with one number for all of it."""
+        self._db.executemany(
+            "UPDATE cell SET frames=?, last_step=?, seq=? WHERE i=?",
+            (
+                (state.frames, state.last_step, self.seq, i)
+                for i in self._touched
+                if (state := self._running.get(i)) is not None
+            ),
+        )
+        self._touched.clear()
+        if self._progress is not None:
+            self.put("progress", [self._progress.evaluations, self._progress.total])
+            self._progress = None
+        self.put("seq", self.seq)
+        self._db.execute("COMMIT")
+
+    def rollback(self) -> None:
+        self._db.execute("ROLLBACK")
+
+    def get(self, key: str) -> Any:
+        row = self._db.execute("SELECT value FROM sweep WHERE key=?", (key,)).fetchone()
+        return loads(row[0]) if row else None
+
+    def put(self, key: str, value: Any) -> None:
+        self._db.execute("INSERT OR REPLACE INTO sweep VALUES (?, ?)", (key, dumps(value)))
+
+    def record(self, event: Event) -> None:
+        match event:
+            case Frame():
+                self._frame(event)
+            case Progress():
+                self._progress = event
+            case CellStarted():
+                self._started(event)
+            case CellFinished():
+                self._finished(event)
+            case CellScored():
+                told = {"scores": dict(event.scores), "caption": event.caption}
+                self._event("cell_scored", event.cell, told)
+            case CellFailed():
+                self._failed(event)
+            case Note():
+                self._event("note", None, asdict(event))
+            case SweepStarted():
+                self._sweep_started(event)
+            case SweepFinished():
+                self.ended = event
+                self.put("status", event.status)
+                # A sweep that is gone on with adds up; one that had nothing to do stays as it was.
+                spent = event.seconds if self.pictures else 0.0
+                self.put("seconds", (self.get("seconds") or 0.0) + spent)
+                self.put("ended", now())
+
+    def _sweep_started(self, event: SweepStarted) -> None:
+        self.put("status", "running")
+        self.put("started", now())
+        for key, value in (("machine", event.machine), ("versions", event.versions)):
+            if value:
+                self.put(key, {**(self.get(key) or {}), **value})
+        self._versions = self.get("versions") or {}
+
+    def _started(self, event: CellStarted) -> None:
+        i = event.cell
+        self._db.execute("DELETE FROM frame WHERE cell=?", (i,))
+        self._db.execute("DELETE FROM event WHERE cell=?", (i,))
+        self._running[i] = _Running()
+        self._db.execute(
+            "UPDATE cell SET status='running', reason=NULL, frames=0, last_step=0, seq=? WHERE i=?",
+            (self.seq, i),
+        )
+        self._event("cell_started", i, None)
+
+    def _frame(self, event: Frame) -> None:
+        started = time.perf_counter()
+        state = self._running.setdefault(event.cell, _Running())
+        webp = None if event.pixels is None else png.encode_webp(event.pixels)
+        measures = [None] * 5 if event.stats is None else astuple(event.stats)
+        self._n += 1
+        self._db.execute(
+            _INSERT_FRAME,
+            (
+                self._n, event.cell, event.step, event.sigma, event.timestep, event.seconds,
+                *measures, webp, None if webp is None else zlib.crc32(webp),
+            ),
+        )  # fmt: skip
+        state.sigmas.append(event.sigma)
+        state.timesteps.append(event.timestep)
+        if webp is not None:
+            state.frames += 1
+            state.last_step = event.step
+        self._touched.add(event.cell)
+        state.save_s += time.perf_counter() - started
+
+    def _finished(self, event: CellFinished) -> None:
+        started = time.perf_counter()
+        i = event.cell
+        cell = self.cell(i)
+        state = self._running.pop(i, _Running())
+        self._touched.discard(i)
+        texts = png_texts(cell, event, name=self._name, plan=self._plan, versions=self._versions)
+        data = png.encode_png(event.pixels, texts)
+        name = self._image_name(cell)
+        # The picture first, its row second: a row that says "done" has its picture.
+        png.write_aside(self._paths.image(name), data)
+        save_s = state.save_s + time.perf_counter() - started
+        self._db.execute(
+            "UPDATE cell SET status='done', image=?, bytes=?, sha256=?, pixels=?, reason=NULL,"
+            " notes=?, timings=?, frames=?, last_step=?, schedule=?, source=NULL, seq=? WHERE i=?",
+            (
+                name, len(data), hashlib.sha256(data).hexdigest(), png.pixel_hash(event.pixels),
+                dumps(event.notes), dumps(timings_json(event.timings, save_s)), state.frames,
+                state.last_step, self._schedule(cell, state), self.seq, i,
+            ),
+        )  # fmt: skip
+        self._event("cell_finished", i, None)
+        self.pictures += 1
+
+    def adopt(self, i: int, other: Adopted) -> None:
+        """Takes over a finished cell of another archive as cell `i`."""
+        cell, row = self.cell(i), other.row
+        name = self._image_name(cell)
+        self._started(CellStarted(i))
+        state = self._running.pop(i)
+        for frame in other.frames:
+            self._n += 1
+            self._db.execute(_INSERT_FRAME, (self._n, i, *tuple(frame)[2:]))
+            state.sigmas.append(frame["sigma"])
+            state.timesteps.append(frame["timestep"])
+        png.write_aside(self._paths.image(name), other.image)
+        self._db.execute(
+            "UPDATE cell SET status='done', image=?, bytes=?, sha256=?, pixels=?, notes=?,"
+            " timings=?, frames=?, last_step=?, schedule=?, source=?, seq=? WHERE i=?",
+            (
+                name, row["bytes"], row["sha256"], row["pixels"], row["notes"], row["timings"],
+                row["frames"], row["last_step"], self._schedule(cell, state), other.source,
+                self.seq, i,
+            ),
+        )  # fmt: skip
+        self._event("cell_finished", i, None)
+        for told in other.scores:
+            self._event("cell_scored", i, told)
+        self.pictures += 1
+
+    def _failed(self, event: CellFailed) -> None:
+        state = self._running.pop(event.cell, _Running())
+        self._touched.discard(event.cell)
+        self._db.execute(
+            "UPDATE cell SET status='failed', reason=?, frames=?, last_step=?, seq=? WHERE i=?",
+            (event.reason, state.frames, state.last_step, self.seq, event.cell),
+        )
+        self._event("cell_failed", event.cell, None)
+
+    def _event(self, kind: str, cell: int | None, data: Mapping[str, Any] | None) -> None:
+        self._n += 1
+        text = None if data is None else dumps(data)
+        self._db.execute(
+            "INSERT INTO event VALUES (?, ?, ?, ?, ?)", (self._n, kind, cell, text, self.seq)
+        )
+
+    def _schedule(self, cell: Cell, state: _Running) -> int | None:
+        return self._schedules.identify(cell, state.sigmas, state.timesteps, self.seq)
+
+    def cell(self, i: int) -> Cell:
+        return self._plan.cells[i]
+
+    def axis_settings(self, cell: Cell) -> dict[str, Any]:
+        keys = [key for axis in self._plan.axes for key in axis.keys]
+        return {key: getattr(cell.recipe, key) for key in keys}
+
+    def _image_name(self, cell: Cell) -> str:
+        total = len(self._plan.cells)
+        name = "images/" + readable_name(cell.index, total, self.axis_settings(cell))
+        if name in self._names:  # a cell of an earlier, narrower sweep of this name has it
+            name = f"{name[:-4]}-{cell.key[:8]}.png"
+        return name
+
+
+def now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -1,0 +1,126 @@
+"""A sweep as a page that opens from a mail: one HTML file, or a folder where it is large."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from sdviz import viewer
+from sdviz.archive import describe, png
+from sdviz.archive.reader import Archive
+from sdviz.archive.records import CellRecord
+from sdviz.errors import ArchiveError
+
+LARGEST_FILE = 18_000_000  # bytes of pictures in one HTML file; 24 MB as text, fit for a mail
+_THUMBS = 6_000_000  # bytes of thumbnails in a folder's page, so that it opens at once
+_THUMB_SIDES = (256, 24)  # pixels, the largest and the smallest
+
+
+def weight(archive: Archive, cells: Sequence[CellRecord]) -> int:
+    """Bytes of the pictures of these cells: frames and final images."""
+    chosen = {cell.i for cell in cells}
+    frames = archive.stream("SELECT cell, sum(length(webp)) FROM frame GROUP BY cell")
+    total = sum(row[1] or 0 for row in frames if row[0] in chosen)
+    sizes = archive.stream("SELECT i, bytes FROM cell WHERE status='done'")
+    return total + sum(row[1] or 0 for row in sizes if row[0] in chosen)
+
+
+def write_file(archive: Archive, cells: Sequence[CellRecord], out: Path) -> None:
+    """Writes the report as one HTML file with every frame in it."""
+    told = _description(archive, cells)
+    told["urls"] = {}
+    told["details"] = {str(cell.i): describe.cell(archive, cell.i) for cell in cells}
+    embed: dict[str, str] = {}
+    for cell in cells:
+        embed |= {f"{cell.i}/{name}": uri for name, uri in _pictures(archive, cell)}
+    _write(out, viewer.page(json.dumps(told, ensure_ascii=False), embed=embed))
+
+
+def write_folder(archive: Archive, cells: Sequence[CellRecord], out: Path) -> None:
+    """Writes index.html, with small thumbnails in it, and cell/N.js with the pictures of cell N.
+
+    Cells are read one after the other, so memory does not grow with them, but for thumbnails.
+    """
+    told = _description(archive, cells)
+    told["urls"] = {"cell": "cell/{cell}.js"}
+    side = _thumb_side(len(cells))
+    embed: dict[str, str] = {}
+    try:
+        (out / "cell").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArchiveError(f"{out} cannot be written: {error}") from error
+    for cell in cells:
+        thumb = _thumb(archive, cell, side)
+        if thumb:
+            embed[f"{cell.i}/thumb"] = thumb
+        script = viewer.cell_script(describe.cell(archive, cell.i), dict(_pictures(archive, cell)))
+        _write(out / "cell" / f"{cell.i}.js", script)
+    _write(out / "index.html", viewer.page(json.dumps(told, ensure_ascii=False), embed=embed))
+
+
+def _description(archive: Archive, cells: Sequence[CellRecord]) -> dict[str, Any]:
+    chosen = {cell.i for cell in cells}
+    told = describe.description(archive)
+    told["cells"] = [cell for cell in told["cells"] if cell["i"] in chosen]
+    if told["status"] == "running":
+        told["status"] = "interrupted"  # what the page shows has an end, whatever goes on elsewhere
+    return told
+
+
+def _pictures(archive: Archive, cell: CellRecord) -> Iterator[tuple[str, str]]:
+    """Step or "image" -> data URI. What is damaged is left out: the page shows a gap."""
+    for step in archive.steps(cell.i):
+        try:
+            yield str(step), _uri(archive.frame_bytes(cell.i, step))
+        except ArchiveError:
+            continue
+    if cell.status == "done":
+        try:
+            yield "image", _uri(archive.image_path(cell.i).read_bytes())
+        except (ArchiveError, OSError):
+            return
+
+
+def _uri(data: bytes) -> str:
+    """A data URI; ArchiveError for what is neither WebP nor PNG, whatever it claims to be."""
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        kind = "png"
+    elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        kind = "webp"
+    else:
+        raise ArchiveError("a picture is neither PNG nor WebP")
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _thumb_side(count: int) -> int:
+    """Pixels that fit the page's budget: a WebP thumbnail takes about a tenth of a byte a pixel."""
+    side = math.sqrt(_THUMBS / max(count, 1) / 0.1)
+    largest, smallest = _THUMB_SIDES
+    return int(min(largest, max(smallest, side)))
+
+
+def _thumb(archive: Archive, cell: CellRecord, side: int) -> str:
+    if cell.status != "done":
+        return ""
+    try:
+        image = archive.image(cell.i)
+    except ArchiveError:
+        return ""
+    image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=80, method=2)
+    return _uri(buffer.getvalue())
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        png.write_aside(path, text.encode("utf-8", "replace"))
+    except OSError as error:
+        raise ArchiveError(f"{path} cannot be written: {error}") from error

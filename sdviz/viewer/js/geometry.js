@@ -1,0 +1,64 @@
+// Where everything on the sheet stands, as numbers: no element is touched here.
+
+const GAP = 8; // pixels between pictures
+const CAPTION = 1.5; // line heights under a picture
+const CELL_LABEL = 2.7; // line heights of a cell's own label, where there are no headers
+
+// `view`: {width, height} in pixels; `unit`: the size of type; `flow`: a list of cells instead of
+// rows and columns.
+function sheetGeometry({ view, unit, grid, flow, state, shape, labelled }) {
+  const scale = unit / 13;
+  const sideWidth = flow || !hasLabels(grid.rows) ? 0 : sideSize(grid.rows, view.width, unit);
+  const topHeight = flow || !hasLabels(grid.columns) ? 0 : topSize(grid.columns, unit);
+  const caption =
+    (state.captions ? Math.round(CAPTION * unit) : 0) +
+    (labelled ? Math.round(CELL_LABEL * unit) : 0);
+  const room = { width: view.width - sideWidth - GAP, height: view.height - topHeight - GAP };
+  const longest = state.size || fitted({ room, flow, grid, shape, scale, caption });
+  const width = Math.round(shape >= 1 ? longest : longest * shape);
+  const height = Math.round(shape >= 1 ? longest / shape : longest);
+  const [stepX, stepY] = [width + GAP, height + caption + GAP];
+  const columns = flow ? Math.max(1, Math.floor(room.width / stepX)) : grid.columns.length;
+  const rows = flow ? Math.ceil(flow.length / columns) : grid.rows.length;
+  return { sideWidth, topHeight, caption, longest, width, height, stepX, stepY, columns, rows };
+}
+
+const hasLabels = (list) => list.length > 1 || Boolean(list[0] && list[0].labels.length);
+
+function sideSize(rows, width, unit) {
+  const longest = Math.max(...rows.map((line) => line.labels.join(" · ").length));
+  const most = Math.min(width * 0.26, 15 * unit);
+  return Math.round(clamp(longest * unit * 0.56 + 20, 4.5 * unit, most));
+}
+
+function topSize(columns, unit) {
+  return Math.round(unit * (1.2 + 1.35 * Math.max(...columns.map((line) => line.labels.length))));
+}
+
+// The longer side of a picture: the whole sheet in view if its pictures stay large enough, else as
+// wide as the view.
+function fitted({ room, flow, grid, shape, scale, caption }) {
+  const count = flow ? flow.length : grid.columns.length;
+  const most = flow ? Math.floor(room.width / (152 * scale)) : count;
+  const across = clamp(count, 1, Math.max(1, most));
+  const down = flow ? Math.ceil(count / across) : grid.rows.length;
+  const tall = room.height / Math.max(1, down) - GAP - caption;
+  const whole = tall * shape >= 128 * scale;
+  const wide = Math.min(room.width / across - GAP, whole ? tall * shape : 200 * scale);
+  const longest = shape >= 1 ? wide : wide / shape;
+  const least = Math.min(96, room.width - GAP) * Math.max(1, scale);
+  return Math.floor(clamp(longest, least, clamp(room.height - 50, 128, 512 * scale)));
+}
+
+// Left and top of a cell within the field of cells.
+function placeIn(geometry, row, column) {
+  return [GAP + column * geometry.stepX, GAP + row * geometry.stepY];
+}
+
+// First and last + 1 of what is in view or within `margin` pixels of it.
+function inView(start, extent, step, count, margin) {
+  return [
+    clamp(Math.floor((start - margin) / step), 0, Math.max(0, count - 1)),
+    clamp(Math.ceil((start + extent + margin) / step), 0, count),
+  ];
+}

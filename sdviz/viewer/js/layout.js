@@ -1,0 +1,116 @@
+// Where cells stand: the matrix of rows and columns that the chosen axes make, and the flow of a
+// sorted list.
+
+const ROLES = ["rows", "columns", "page"];
+
+const MOST_AT_FIRST = 240; // cells on a sheet before anybody has chosen
+
+// The last axis makes columns, the one before it rows, and each further one goes where there are
+// fewer, while the sheet stays small; the rest become pages.
+function defaultRoles(dims) {
+  const roles = dims.map(() => "page");
+  const count = { columns: 1, rows: 1 };
+  for (let index = dims.length - 1; index >= 0; index -= 1) {
+    const size = dims[index].labels.length;
+    const further = dims.length - index > 2;
+    if (further && count.columns * count.rows * size > MOST_AT_FIRST) break;
+    const role =
+      index === dims.length - 1 || (further && count.columns < count.rows) ? "columns" : "rows";
+    roles[index] = role;
+    count[role] *= size;
+  }
+  return roles;
+}
+
+// The product of the chosen axes' values that are not hidden: [{coords: {dim: index}, labels:
+// [...]}, ...].
+function lines(store, state, role) {
+  let product = [{ coords: {}, labels: [] }];
+  store.dims.forEach((dim, index) => {
+    if (state.roles[index] !== role) return;
+    const kept = dim.labels
+      .map((label, value) => [label, value])
+      .filter(([, value]) => !isHidden(state, index, value));
+    product = product.flatMap((line) =>
+      kept.map(([label, value]) => ({
+        coords: { ...line.coords, [index]: value },
+        labels: [...line.labels, label],
+      })),
+    );
+  });
+  return product;
+}
+
+function isHidden(state, dim, value) {
+  return Boolean(state.hidden[dim] && state.hidden[dim].includes(value));
+}
+
+function matrix(store, state) {
+  const rows = lines(store, state, "rows");
+  const columns = lines(store, state, "columns");
+  const page = {};
+  store.dims.forEach((_, index) => {
+    if (state.roles[index] === "page") page[index] = state.page[index] || 0;
+  });
+  const cellAt = (row, column) => {
+    if (!rows[row] || !columns[column]) return null;
+    const coords = { ...page, ...rows[row].coords, ...columns[column].coords };
+    return store.at(store.dims.map((_, index) => coords[index]));
+  };
+  return { rows, columns, cellAt };
+}
+
+// The cells of the sheet in reading order, those that `exclude=` dropped left out.
+function cellsOf(grid) {
+  const found = [];
+  for (let row = 0; row < grid.rows.length; row += 1) {
+    for (let column = 0; column < grid.columns.length; column += 1) {
+      const cell = grid.cellAt(row, column);
+      if (cell) found.push(cell);
+    }
+  }
+  return found;
+}
+
+function sorted(cells, order) {
+  if (order !== "slowest" && order !== "fastest") return cells;
+  const time = (cell) => (cell.t && Number.isFinite(cell.t.total_s) ? cell.t.total_s : null);
+  const sign = order === "slowest" ? -1 : 1;
+  return [...cells].sort((one, other) => {
+    const [left, right] = [time(one), time(other)];
+    if (left === null || right === null)
+      return (left === null) - (right === null) || one.i - other.i;
+    return sign * (left - right) || one.i - other.i;
+  });
+}
+
+// The neighbour of a cell along the rows (dy) or columns (dx), holes skipped; null at the edge.
+function neighbour(grid, cell, dx, dy) {
+  const [row, column] = placeOf(grid, cell);
+  if (row < 0) return null;
+  for (let step = 1; step <= Math.max(grid.rows.length, grid.columns.length); step += 1) {
+    const found = grid.cellAt(row + dy * step, column + dx * step);
+    if (found) return found;
+  }
+  return null;
+}
+
+function placeOf(grid, cell) {
+  const matches = (line) =>
+    Object.entries(line.coords).every(([dim, value]) => cell.c[dim] === value);
+  const row = grid.rows.findIndex(matches);
+  const column = grid.columns.findIndex(matches);
+  return row < 0 || column < 0 || grid.cellAt(row, column) !== cell ? [-1, -1] : [row, column];
+}
+
+const LONG = 24; // characters; prompts, mostly
+
+// What tells this cell from the others, as a person reads it: "cfg 7 · sampler Heun". Long labels
+// come last.
+function nameOf(store, cell, dims = store.dims.map((_, index) => index)) {
+  const long = (index) => store.dims[index].labels[cell.c[index]].length > LONG;
+  const ordered = [...dims].sort((one, other) => long(one) - long(other));
+  const part = (index) =>
+    `${store.dims[index].keys.join("+")} ${store.dims[index].labels[cell.c[index]]}`;
+  return ordered.map(part).join(" · ");
+}

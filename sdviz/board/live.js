@@ -1,0 +1,242 @@
+// The control pane of `python -m sdviz.live`: a form, a queue, and two ways to stop. All browsers see the same state.
+"use strict";
+(() => {
+  const EN = {
+    prompt: "Prompt", negative: "Negative prompt", cfg: "CFG scale", sampler: "Sampler", steps: "Steps", seed: "Seed",
+    width: "Width", height: "Height", model: "Model", run: "Run", stopAfter: "Stop after this cell", stopNow: "Stop now",
+    queue: "Queue", now: "Now", done: "Done", remove: "Remove", idle: "Nothing is running.", ready: "ready",
+    away: "python -m sdviz.live is not running; start it, and this form comes to life.",
+    hint: "Every field takes one value, a list (7,15,20) or a range (1-20 [5], range(0,8)). One prompt a line.",
+    cells: (n, e) => `${n} cell${n === 1 ? "" : "s"}, ${e} evaluations`, lost: "The page's server does not answer.",
+    stopping: "stopping", loading: "The model is being loaded.", of: "of", cell: "cells",
+  };
+  const ZH = {
+    prompt: "提示词", negative: "反向提示词", cfg: "CFG 强度", sampler: "采样器", steps: "步数", seed: "种子",
+    width: "宽", height: "高", model: "模型", run: "运行", stopAfter: "完成当前格后停止", stopNow: "立即停止",
+    queue: "队列", now: "正在运行", done: "已完成", remove: "移除", idle: "没有正在运行的任务。", ready: "就绪",
+    away: "python -m sdviz.live 未在运行;启动后即可使用此表单。",
+    hint: "每项可填一个值、一个列表 (7,15,20) 或一个范围 (1-20 [5], range(0,8))。提示词每行一个。",
+    cells: (n, e) => `${n} 格,${e} 次求值`, lost: "页面的服务器没有响应。",
+    stopping: "正在停止", loading: "正在加载模型。", of: "/", cell: "格",
+  };
+  const say = (navigator.language || "").toLowerCase().startsWith("zh") ? { ...EN, ...ZH } : EN;
+  const FIELDS = ["prompt", "negative", "cfg", "sampler", "steps", "seed", "width", "height", "model"];
+  const KEPT = ["keydown", "keyup", "keypress", "mousedown", "mouseup", "click", "dblclick", "mousemove", "pointerdown",
+    "pointermove", "pointerup", "touchstart", "touchmove", "touchend", "wheel", "contextmenu", "dragstart", "input", "change"];
+  const STYLE = `
+    :host { color-scheme: dark; display: block; height: 100%; }
+    * { box-sizing: border-box; }
+    .all { min-height: 100%; overflow: auto; padding: 1em 1.2em; background: #2b2b2b; color: #e4e4e4; font: 14px/1.45 system-ui, sans-serif; }
+    form { display: grid; grid-template-columns: repeat(12, 1fr); gap: .6em .8em; }
+    .field { grid-column: span 2; min-width: 0; } .prompt, .negative { grid-column: span 6; }
+    .sampler { grid-column: span 3; } .steps, .width, .height { grid-column: span 1; }
+    label { display: block; color: #b8b8b8; font-size: 12px; }
+    input, textarea { width: 100%; font: inherit; color: #fff; background: #1c1c1c; border: 1px solid #555; padding: .35em .5em; border-radius: 2px; }
+    textarea { height: 4.2em; resize: vertical; }
+    input:focus, textarea:focus, button:focus-visible { outline: 2px solid #fff; outline-offset: 0; }
+    [aria-invalid=true] { border-color: #ff9d8a; }
+    .error { color: #ff9d8a; font-size: 12px; min-height: 1.3em; overflow-wrap: anywhere; }
+    .row { grid-column: 1 / -1; display: flex; gap: .8em; align-items: center; flex-wrap: wrap; }
+    button { font: inherit; color: #fff; background: #4a4a4a; border: 1px solid #666; padding: .35em 1em; border-radius: 2px; cursor: pointer; }
+    button.run { background: #e4e4e4; color: #111; border-color: #fff; font-weight: 600; }
+    button:disabled { opacity: .45; cursor: default; }
+    .quiet { color: #b8b8b8; font-variant-numeric: tabular-nums; } .warn { color: #ffd479; }
+    .lists { display: grid; grid-template-columns: repeat(3, 1fr); gap: .2em 1.2em; margin-top: .6em; }
+    h3 { font-size: 12px; color: #b8b8b8; font-weight: 400; margin: .2em 0; }
+    ul { list-style: none; margin: 0; padding: 0; } li { display: flex; gap: .6em; align-items: baseline; overflow-wrap: anywhere; }
+    li button { padding: 0 .5em; } a { color: #fff; }
+    @media (max-width: 760px) { .field, .prompt, .negative { grid-column: 1 / -1 !important; } .lists { grid-template-columns: 1fr; } }`;
+
+  function h(tag, attributes = {}, ...children) {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+      else if (value !== false && value !== undefined) element.setAttribute(name, value === true ? "" : value);
+    }
+    element.append(...children);
+    return element;
+  }
+
+  class Control {
+    constructor(source) {
+      this.source = source;
+      this.secret = "";
+      this.met = new Promise((resolve) => { this.meet = resolve; }); // the first state has come, and with it the secret
+      this.seq = -1;
+      this.touched = false; // a person has typed: what others run does not overwrite it
+      this.root = this.build();
+      this.prefill();
+      this.follow();
+    }
+
+    build() {
+      this.inputs = {};
+      this.errors = {};
+      const fields = FIELDS.map((name) => this.field(name));
+      this.size = h("span", { class: "quiet", "aria-live": "polite" });
+      this.general = h("div", { class: "error row", role: "alert" });
+      this.buttons = {
+        run: h("button", { class: "run", type: "submit" }, say.run),
+        stop_after: h("button", { type: "button", onclick: () => this.act("stop_after") }, say.stopAfter),
+        stop_now: h("button", { type: "button", onclick: () => this.act("stop_now") }, say.stopNow),
+      };
+      this.note = h("div", { class: "warn", role: "status" });
+      this.lists = h("div", { class: "lists" });
+      this.form = h("form", { onsubmit: (event) => { event.preventDefault(); this.act("run"); } },
+        ...fields, h("div", { class: "row quiet" }, say.hint), this.general,
+        h("div", { class: "row" }, ...Object.values(this.buttons), this.size));
+      return h("div", { class: "all" }, this.note, this.form, this.lists);
+    }
+
+    field(name) {
+      const long = name === "prompt" || name === "negative";
+      const input = h(long ? "textarea" : "input", {
+        id: name, name, spellcheck: "false", autocomplete: "off", list: long ? undefined : `${name}-choices`,
+        "aria-describedby": `${name}-error`, oninput: () => this.typed(),
+        onkeydown: (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.act("run"); },
+      });
+      this.inputs[name] = input;
+      this.errors[name] = h("div", { class: "error", id: `${name}-error`, role: "alert" });
+      const choices = long ? [] : [h("datalist", { id: `${name}-choices` })];
+      return h("div", { class: `field ${name}` }, h("label", { for: name }, say[name]), input, ...choices, this.errors[name]);
+    }
+
+    typed() {
+      this.touched = true;
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => this.act("check"), 400);
+    }
+
+    settings() {
+      return Object.fromEntries(FIELDS.map((name) => [name, this.inputs[name].value]));
+    }
+
+    fill(settings) {
+      for (const name of FIELDS) if (name in settings) this.inputs[name].value = settings[name] ?? "";
+    }
+
+    // Another page's "run this again with ..." brings its recipe along.
+    prefill() {
+      const carried = sessionStorage.getItem("sdviz-rerun");
+      if (!carried) return;
+      sessionStorage.removeItem("sdviz-rerun");
+      this.again(JSON.parse(carried));
+    }
+
+    again({ recipe, what }) {
+      const settings = Object.fromEntries(FIELDS.filter((name) => name in recipe).map((name) => [name, String(recipe[name] ?? "")]));
+      if (what === "seeds") {
+        const seed = BigInt(recipe.seed ?? 0);
+        settings.seed = [1n, 2n, 3n, 4n].map((more) => String(seed + more)).join(",");
+      }
+      this.touched = true;
+      this.fill(settings);
+      this.root.scrollIntoView({ block: "nearest" });
+      this.inputs[what === "seeds" ? "seed" : "prompt"].focus();
+      this.act("check");
+    }
+
+    async act(action, job = 0) {
+      clearTimeout(this.timer);
+      const number = (this.acted = (this.acted || 0) + 1);
+      await this.met;
+      try {
+        const answer = await fetch(`${this.source}do`, {
+          method: "POST",
+          headers: { "Content-Type": "application/json", "X-Sdviz-Page": this.secret },
+          body: JSON.stringify({ action, settings: this.settings(), job }),
+        });
+        const told = await answer.json();
+        if (number !== this.acted) return; // a later command has been given
+        this.tell(told.errors || (told.error ? { "": told.error } : {}));
+        this.size.textContent = told.cells === undefined ? "" : say.cells(told.cells, told.evaluations);
+        if (action === "run" && !told.errors && answer.ok) this.touched = false;
+      } catch {
+        this.tell({ "": say.lost });
+      }
+    }
+
+    tell(errors) {
+      const other = [];
+      for (const name of FIELDS) {
+        this.errors[name].textContent = errors[name] || "";
+        this.inputs[name].setAttribute("aria-invalid", String(Boolean(errors[name])));
+      }
+      for (const [name, text] of Object.entries(errors)) if (!FIELDS.includes(name)) other.push(text);
+      this.general.textContent = other.join(" ");
+    }
+
+    async follow() {
+      for (;;) {
+        try {
+          const answer = await fetch(`${this.source}state?since=${this.seq}`, { cache: "no-store" });
+          if (!answer.ok) throw new Error(String(answer.status));
+          this.show(await answer.json());
+        } catch {
+          this.seq = -1;
+          this.note.textContent = say.lost;
+          await new Promise((resolve) => setTimeout(resolve, 1500));
+        }
+      }
+    }
+
+    show({ seq, attached, secret, state }) {
+      this.seq = seq;
+      this.secret = secret;
+      this.meet();
+      this.note.textContent = attached ? say[state.note] || "" : say.away;
+      const now = attached ? state.now : null;
+      this.buttons.run.disabled = !attached;
+      this.buttons.stop_after.disabled = this.buttons.stop_now.disabled = !now || now.stopping === "now";
+      if (!attached) return this.lists.replaceChildren();
+      for (const [name, text] of Object.entries(state.defaults || {})) this.inputs[name].placeholder = text;
+      if (!this.touched && state.settings) this.fill(state.settings);
+      for (const [name, values] of Object.entries(state.choices || {})) {
+        const list = this.form.querySelector(`#${name}-choices`);
+        if (list && list.children.length !== values.length) list.replaceChildren(...values.map((value) => h("option", { value })));
+      }
+      const waiting = (state.queue || []).map((job) => h("li", {}, h("span", {}, job.text),
+        h("button", { type: "button", onclick: () => this.act("remove", job.job) }, say.remove)));
+      const done = (state.done || []).map((job) => h("li", {}, this.link(job), h("span", { class: "quiet" }, job.status)));
+      this.lists.replaceChildren(
+        h("section", {}, h("h3", {}, say.now), now ? this.running(now) : h("div", { class: "quiet" }, say.idle)),
+        h("section", {}, h("h3", {}, say.queue), h("ul", {}, ...waiting)),
+        h("section", {}, h("h3", {}, say.done), h("ul", {}, ...done)));
+    }
+
+    running(now) {
+      const stopping = now.stopping ? ` · ${say.stopping}` : "";
+      return h("div", {}, this.link(now), " ", h("span", { class: "quiet now" }, `${now.done} ${say.of} ${now.cells} ${say.cell}${stopping}`));
+    }
+
+    link(job) {
+      const base = this.source.replace(/sdviz\/live\/$/, "");
+      return job.page ? h("a", { href: `${base}env/${job.page}`, target: "_blank" }, job.text) : h("span", {}, job.text);
+    }
+  }
+
+  let control = null;
+
+  function mount(element) {
+    if (element.shadowRoot) return;
+    const shadow = element.attachShadow({ mode: "open" });
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(STYLE);
+    shadow.adoptedStyleSheets = [sheet];
+    for (const name of KEPT) element.addEventListener(name, (event) => event.stopPropagation()); // Visdom would take them
+    control = control || new Control(element.dataset.src);
+    shadow.append(control.root);
+  }
+
+  const mountAll = () => document.querySelectorAll(".sdviz-live").forEach(mount);
+  const base = document.currentScript.src.split("/static/")[0];
+
+  document.addEventListener("sdviz:rerun", (event) => {
+    if (control && control.root.isConnected) return control.again(event.detail);
+    sessionStorage.setItem("sdviz-rerun", JSON.stringify(event.detail));
+    location.href = `${base}/env/live`;
+  });
+  new MutationObserver(mountAll).observe(document.documentElement, { childList: true, subtree: true });
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", mountAll);
+  else mountAll();
+})();

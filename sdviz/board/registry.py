@@ -1,0 +1,75 @@
+"""Which archives the page shows, and under which names."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from sdviz.board.state import BoardState
+
+_NAME_LIMIT = 100
+_DATABASE = "sweep.db"
+
+
+def page_name(name: str) -> str:
+    """`name` as Visdom's environments and addresses bear it: [A-Za-z0-9._-], at most 100
+    characters.
+
+    (A `+` would ask Visdom to compare two environments, a line break would break its page for
+    everybody.)
+    """
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:_NAME_LIMIT]
+    return plain or "sweep"
+
+
+class Registry:
+    """{name on the page: archive}, kept in the board's state folder."""
+
+    def __init__(self, state: BoardState) -> None:
+        self._state = state
+        self._paths = {name: Path(path) for name, path in state.sweeps().items()}
+        self._pages = set(self._paths)  # those with a page of Visdom; others are only listed
+
+    def add(self, path: Path, name: str, *, page: bool = True) -> str:
+        """The name under which the archive `path` is shown; the same each time for the same
+        folder.
+        """
+        path = path.resolve()
+        known = next((known for known, where in self._paths.items() if where == path), "")
+        name = known or self._free(name)
+        self._paths[name] = path
+        if page:
+            self._pages.add(name)
+            self._state.save_sweeps({known: str(self._paths[known]) for known in self._pages})
+        return name
+
+    def _free(self, name: str) -> str:
+        free = wanted = page_name(name)
+        number = 1
+        while free in self._paths and (self._paths[free] / _DATABASE).exists():
+            number += 1
+            free = f"{wanted[: _NAME_LIMIT - 5]}-{number}"
+        return free
+
+    def path(self, name: str) -> Path | None:
+        return self._paths.get(name)
+
+    def archives(self) -> dict[str, Path]:
+        """All archives in the folders that hold a known one, the newest first."""
+        folders = {path.parent for path in self._paths.values()}
+        found = [database for folder in folders for database in folder.glob(f"*/{_DATABASE}")]
+        found.sort(key=_modified, reverse=True)
+        return {self.add(file.parent, file.parent.name, page=False): file.parent for file in found}
+
+    def pages(self, most: int) -> list[str]:
+        """The names of those that have a page, at most `most`: the last ones written."""
+        there = [name for name in self._pages if (self._paths[name] / _DATABASE).exists()]
+        there.sort(key=lambda name: _modified(self._paths[name] / _DATABASE), reverse=True)
+        return there[:most]
+
+
+def _modified(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -1,0 +1,19 @@
+"""Content and style: two rounds of three images, bare and with a style asked for."""
+
+from __future__ import annotations
+
+from experiments.study import arguments, keep, sheet, sweep
+
+
+def main() -> None:
+    archive = sweep("experiment=astronaut", *arguments())
+    rows: dict[int, list[int]] = {}
+    seeds = []
+    for cell in archive.cells:
+        rows.setdefault(cell.coords[0], []).append(cell.i)
+        seeds.append(f"seed {cell.recipe['seed']}")
+    keep(sheet(archive, list(rows.values()), seeds), archive, "astronaut")
+
+
+if __name__ == "__main__":
+    main()

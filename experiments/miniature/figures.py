@@ -1,0 +1,41 @@
+"""The card's two curves: what guidance does, and how samplers converge."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+
+def guidance(rows: list[dict[str, float]], path: Path) -> None:
+    """Adherence, saturation and clipping over the CFG scale."""
+    scale = [row["cfg"] for row in rows]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    for fact in ("kind", "colour", "count", "light", "all six"):
+        left.plot(scale, [100 * row[fact] for row in rows], marker="o", label=fact)
+    left.set(xlabel="CFG scale", ylabel="read as asked (%)", xscale="log", ylim=(0, 102))
+    left.legend(fontsize=8)
+    right.plot(scale, [100 * row["saturation"] for row in rows], marker="o", label="saturation")
+    right.plot(scale, [100 * row["clipped"] for row in rows], marker="o", label="clipped values")
+    right.set(xlabel="CFG scale", ylabel="%", xscale="log", ylim=(0, None))
+    right.legend(fontsize=8)
+    for axis in (left, right):
+        axis.set_xticks(scale, [f"{value:g}" for value in scale])
+        axis.minorticks_off()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def samplers(measured: dict, path: Path) -> None:
+    """Distance to the converged image over the steps, a line for each sampler."""
+    figure, axis = plt.subplots(figsize=(5, 3.4), layout="constrained")
+    for name, by_steps in measured["distance to converged"].items():
+        steps = [int(step) for step in by_steps]
+        axis.plot(steps, list(by_steps.values()), marker="o", label=name)
+    axis.set(xlabel="steps", ylabel="mean difference (of 255)", xscale="log", yscale="log")
+    axis.set_xticks(steps, [str(step) for step in steps])
+    axis.minorticks_off()
+    axis.legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)

@@ -1,0 +1,215 @@
+"""What the miniature must show, each line measured on the shipped folder."""
+
+import random
+import time
+from dataclasses import replace
+
+import numpy as np
+import torch
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
+    HeunDiscreteScheduler,
+    UniPCMultistepScheduler,
+)
+
+from experiments.miniature import clip
+from experiments.miniature.autoencoder import psnr, reconstruct
+from experiments.miniature.captions import full, things
+from experiments.miniature.data import fresh_scenes
+from experiments.miniature.folder import Folder, prompt_scenes
+from experiments.miniature.judge import Judge, right
+from experiments.miniature.paint import draw
+from experiments.miniature.world import Scene
+
+CFGS = (1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 25.0)
+STEPS = (4, 8, 16, 32, 100)
+CONVERGED = 250  # steps of the image that the others are compared with
+#: Deterministic samplers, their order, their classes and settings.
+SAMPLERS = {
+    "Euler": (1, EulerDiscreteScheduler, {}),
+    "DDIM": (1, DDIMScheduler, {}),
+    "DPM++ 2M": (2, DPMSolverMultistepScheduler, {"final_sigmas_type": "zero"}),
+    "Heun": (2, HeunDiscreteScheduler, {}),
+    "UniPC": (3, UniPCMultistepScheduler, {"solver_order": 3}),
+}
+
+
+def reconstruction(folder: Folder, count: int = 512) -> dict[str, float]:
+    """Line 1: PSNR of fresh pictures through the autoencoder."""
+    pictures = np.stack([draw(scene) for scene in fresh_scenes(count, "reconstruction")])
+    made = reconstruct(folder.pipeline.vae, pictures)
+    each = [psnr(a, b) for a, b in zip(made, pictures, strict=True)]
+    return {
+        "psnr": psnr(made, pictures),
+        "mean of psnr": float(np.mean(each)),
+        "worst": float(np.min(each)),
+        "pictures": count,
+    }
+
+
+def adherence(folder: Folder, judge: Judge, count: int) -> dict[str, object]:
+    """Line 2: the facts read off images at CFG 5 and 30 Euler steps; held out ones apart."""
+    drawn = fresh_scenes(1000, "judge")
+    drawn = [scene for scene in drawn if scene.count]
+    result: dict[str, object] = {
+        "judge on drawn": right(judge, np.stack([draw(s) for s in drawn]), drawn)
+    }
+    for name, held_out, n in (("seen", False, count), ("held out", True, count // 8)):
+        scenes = prompt_scenes(n, name, held_out)
+        pictures = folder.pictures([full(s) for s in scenes], list(range(n)))
+        result[name] = {**right(judge, pictures, scenes), "images": n}
+    return result
+
+
+def saturation(pictures: np.ndarray) -> float:
+    """The mean of (max - min) / max over the colours of each pixel."""
+    top = pictures.max(-1).astype(np.float32)
+    return float(((top - pictures.min(-1)) / np.maximum(top, 1)).mean())
+
+
+def clipped(pictures: np.ndarray) -> float:
+    """The share of colour values at 0 or 255."""
+    return float(((pictures == 0) | (pictures == 255)).mean())
+
+
+def guidance(folder: Folder, judge: Judge, count: int = 48) -> list[dict[str, float]]:
+    """Line 3: adherence, saturation and clipping over the CFG scale, at equal seeds."""
+    scenes = prompt_scenes(count, "guidance", False)
+    rows = []
+    for cfg in CFGS:
+        pictures = folder.pictures([full(s) for s in scenes], list(range(count)), cfg=cfg)
+        rows.append(
+            {
+                "cfg": cfg,
+                **right(judge, pictures, scenes),
+                "saturation": saturation(pictures),
+                "clipped": clipped(pictures),
+            }
+        )
+    return rows
+
+
+def negative(folder: Folder, judge: Judge, count: int = 96) -> dict[str, object]:
+    """Line 4: how many pyramids of `a pyramid in the desert` stay with the negative `pyramid`.
+
+    The judge always names a kind; a pyramid counts when it reads one and at least one object.
+    """
+    names = list(clip.FACTS)
+    kind, number = names.index("kind"), names.index("count")
+
+    def shown(negatives: list[str] | None, cfg: float) -> np.ndarray:
+        prompts = ["a pyramid in the desert"] * count
+        pictures = folder.pictures(prompts, list(range(count)), cfg=cfg, negatives=negatives)
+        facts = judge.read(pictures).numpy()
+        return (facts[:, kind] == clip.FACTS["kind"].index("pyramid")) & (facts[:, number] > 0)
+
+    rows = {}
+    for cfg in (5.0, 7.0):
+        before, after = shown(None, cfg), shown(["pyramid"] * count, cfg)
+        rows[f"cfg {cfg:g}"] = {
+            "with a pyramid": int(before.sum()),
+            "of": count,
+            "still with one": int((before & after).sum()),
+            "share": float((before & after).sum() / max(1, before.sum())),
+        }
+    return rows
+
+
+def samplers(folder: Folder, count: int = 8) -> dict[str, object]:
+    """Line 5: mean difference (0..255) to each sampler's and to DDIM's converged image."""
+    scenes = prompt_scenes(count, "samplers", False)
+    prompts, seeds = [full(s) for s in scenes], list(range(count))
+    made: dict[str, dict[int, np.ndarray]] = {}
+    for name, (_, sampler, options) in SAMPLERS.items():
+        made[name] = {
+            steps: folder.pictures(
+                prompts, seeds, steps=steps, sampler=sampler, fast=False, **options
+            ).astype(np.float32)
+            for steps in STEPS
+        }
+    reference = folder.pictures(
+        prompts, seeds, steps=CONVERGED, sampler=HeunDiscreteScheduler, fast=False
+    ).astype(np.float32)
+    distance = {
+        name: {steps: float(np.abs(x - reference).mean()) for steps, x in by.items()}
+        for name, by in made.items()
+    }
+    names = list(SAMPLERS)
+    apart = {
+        steps: max(
+            float(np.abs(made[a][steps] - made[b][steps]).mean()) for a in names for b in names
+        )
+        for steps in STEPS
+    }
+    return {
+        "distance to converged": distance,
+        "largest difference between two": apart,
+        "orders": {name: order for name, (order, _, _) in SAMPLERS.items()},
+    }
+
+
+def ranking(folder: Folder, count: int = 1000) -> dict[str, float]:
+    """Line 7: how often CLIP puts the right caption before nine wrong ones, and before six near.
+
+    A near one is wrong by one fact only: kind, colour, count, ground, sky or light.
+    """
+    rng = random.Random("ranking")
+    scenes = [replace(scene, count=scene.count or 1) for scene in fresh_scenes(count, "ranking")]
+    facts = clip.labels_of(scenes)
+    pictures = np.stack([draw(scene) for scene in scenes])
+    texts = [full(scene) for scene in scenes]
+    near = [full(clip.altered(scene, rng)) for scene in scenes for _ in range(6)]
+    every = clip.scores(folder.clip, folder.pipeline.tokenizer, pictures, texts + near)
+    own = every[torch.arange(count), torch.arange(count)]
+    far_hits = near_hits = 0
+    for i in range(count):
+        same = (facts == facts[i]).all(1)
+        others = [j for j in rng.sample(range(count), 40) if not same[j]][:9]
+        far_hits += bool((own[i] > every[i, others]).all())
+        near_hits += bool((own[i] > every[i, count + 6 * i : count + 6 * i + 6]).all())
+    return {
+        "first before nine others": far_hits / count,
+        "first before six near": near_hits / count,
+        "pictures": count,
+    }
+
+
+def redness(folder: Folder, count: int = 16, steps: int = 30) -> dict[str, float]:
+    """The mean of red minus blue of `a red pyramid` and `a blue pyramid` at equal seeds."""
+    scene = Scene(
+        kind="pyramid",
+        colour="red",
+        count=1,
+        ground="desert",
+        sky="day",
+        light="sun",
+        style="photograph",
+        seed=0,
+    )
+    values = {}
+    for colour in ("red", "blue"):
+        prompts = [f"{things(replace(scene, colour=colour))} in the desert"] * count
+        pictures = folder.pictures(prompts, list(range(count)), steps=steps).astype(np.float32)
+        values[colour] = float((pictures[..., 0] - pictures[..., 2]).mean())
+    return values
+
+
+@torch.no_grad()
+def speed(folder: Folder) -> dict[str, float]:
+    """Line 6: seconds of a 20-step image at CFG 7, alone and within a batch of 16 (best of three).
+
+    By this module's own loop, bfloat16 autocast, with text encoding and the final decoding.
+    """
+    values = {}
+    for name, rows in (("alone", 1), ("in a batch of 16", 16)):
+        prompts = [full(s) for s in prompt_scenes(rows, "speed", False)]
+        folder.pictures(prompts, list(range(rows)), cfg=7.0, steps=2)
+        taken = []
+        for _ in range(3):
+            start = time.monotonic()
+            folder.pictures(prompts, list(range(rows)), cfg=7.0, steps=20)
+            taken.append((time.monotonic() - start) / rows)
+        values[name] = round(min(taken), 3)
+    return {**values, "threads": torch.get_num_threads()}

@@ -1,0 +1,166 @@
+"""Draws, trains, measures and writes the miniature; stopped, it goes on where it was.
+
+python -m experiments.miniature.run
+python -m experiments.miniature.run work=outputs/try unet.budget.minutes=5
+"""
+
+import logging
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import hydra
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.miniature import autoencoder, clip, data, export, tokens, unet, workers
+from experiments.miniature.captions import full
+from experiments.miniature.live import Live
+from experiments.miniature.paint import draw
+from experiments.miniature.training import Budget, Stage
+from experiments.miniature.world import measured_scene
+
+log = logging.getLogger(__name__)
+
+
+def budget(section: dict) -> Budget:
+    """A stage's budget from its section of the configuration."""
+    return Budget(**section["budget"])
+
+
+@dataclass
+class Making:
+    """The stages, each of which trains what is left of its budget, then hands on its model."""
+
+    settings: dict
+    work: Path
+    live: Live
+
+    def pictures(self) -> np.ndarray:
+        if workers.rank() == 0:
+            data.draw_all(self.work, self.settings["pictures"])
+        workers.wait()
+        return data.draw_all(self.work, self.settings["pictures"])
+
+    def make_clip(self) -> tuple[clip.CLIPModel, clip.CLIPTokenizer, Stage]:
+        s = self.settings["clip"]
+        if workers.rank() == 0:
+            tokens.build(self.work / "tokenizer")
+        workers.wait()
+        tokenizer = clip.CLIPTokenizer.from_pretrained(self.work / "tokenizer")
+        model = clip.clip_model(tokenizer, s["width"], s["text_layers"], s["image_layers"])
+        stage = clip.train_clip(model, tokenizer, self.pictures(), budget(s), self.work, self.live)
+        return model.eval(), tokenizer, stage
+
+    def make_autoencoder(self) -> tuple[autoencoder.AutoencoderKL, Stage]:
+        s = self.settings["autoencoder"]
+        vae = autoencoder.autoencoder(s["widths"], s["layers"], s["groups"])
+        fresh = np.stack([draw(scene) for scene in data.fresh_scenes(64, "autoencoder")])
+        stage = autoencoder.train_autoencoder(
+            vae, self.pictures(), fresh, budget(s), s["kl"], self.work, self.live
+        )
+        vae.eval()
+        return vae, stage
+
+    def latents(self, vae: autoencoder.AutoencoderKL) -> np.ndarray:
+        """All latents, unscaled; sets the scaling factor to one over their spread."""
+        pictures, path = self.pictures(), self.work / "latents.npy"
+        if workers.rank() == 0:
+            autoencoder.encode_all(vae, pictures, path)
+        workers.wait()
+        latents = autoencoder.encode_all(vae, pictures, path)
+        spread = float(latents[:4000].astype(np.float32).std())
+        vae.register_to_config(scaling_factor=round(1 / spread, 5))
+        return latents
+
+    def make_decoder(self, vae: autoencoder.AutoencoderKL, latents: np.ndarray) -> Stage:
+        s = self.settings["decoder"]
+        fresh = np.stack([draw(scene) for scene in data.fresh_scenes(64, "autoencoder")])
+        return autoencoder.refine_decoder(
+            vae, self.pictures(), latents, fresh, budget(s), self.work, self.live
+        )
+
+    def make_tiny(
+        self, latents: np.ndarray, scale: float
+    ) -> tuple[autoencoder.AutoencoderTiny, Stage]:
+        s = self.settings["tiny"]
+        tiny = autoencoder.tiny_autoencoder(s["width"])
+        stage = autoencoder.train_tiny(
+            tiny, self.pictures(), latents, scale, budget(s), self.work, self.live
+        )
+        return tiny.eval(), stage
+
+    def make_unet(
+        self, words: unet.Words, vae: autoencoder.AutoencoderKL, latents: np.ndarray
+    ) -> Stage:
+        s = self.settings["unet"]
+        model = unet.unet_model(s["widths"], s["heads"], self.settings["clip"]["width"])
+        scale = vae.config.scaling_factor
+        rng = random.Random("samples")
+        prompts = [full(measured_scene(rng)) for _ in range(32)]
+
+        @torch.no_grad()
+        def sample(model: unet.UNet2DConditionModel) -> np.ndarray:
+            x = unet.denoise(model, words, prompts, list(range(32)), steps=20)
+            images = autoencoder.to_pictures(vae.decode(x / scale).sample)
+            data.write_sheet(self.work / "samples.png", images, 8)
+            return images
+
+        return unet.train_unet(
+            model, words, latents, scale, s["drop"], budget(s), self.work, self.live, sample
+        )
+
+
+def make(settings: dict) -> None:
+    """All stages in order."""
+    if settings["threads"]:
+        torch.set_num_threads(settings["threads"])
+    workers.join()
+    workers.seed(settings["seed"])
+    live = Live(**settings["visdom"])
+    making = Making(settings, Path(settings["work"]), live)
+    making.pictures()
+    vae, vae_stage = making.make_autoencoder()
+    clip_model, tokenizer, clip_stage = making.make_clip()
+    latents = making.latents(vae)
+    words = unet.Words(clip.text_encoder(clip_model), tokenizer)
+    unet_stage = making.make_unet(words, vae, latents)
+    decoder_stage = making.make_decoder(vae, latents)
+    tiny, tiny_stage = making.make_tiny(latents, vae.config.scaling_factor)
+    if workers.rank():
+        return
+    folder = Path(settings["out"])
+    size = export.write_folder(folder, tokenizer, clip_model, vae, tiny, unet_stage.best)
+    log.info("%s: %.2f MB", folder, size / 1e6)
+    stages = (vae_stage, clip_stage, unet_stage, decoder_stage, tiny_stage)
+    parts = {"text": words.encoder, "unet": unet_stage.best, "vae": vae, "tiny": tiny}
+    parts["clip"] = clip_model
+    sizes = {name: autoencoder.parameters(part) for name, part in parts.items()}
+    write_record(folder, settings, vae.config.scaling_factor, sizes, stages)
+
+
+def write_record(
+    folder: Path, settings: dict, scale: float, sizes: dict[str, int], stages: Iterable[Stage]
+) -> None:
+    """How the folder was made, beside it; where it was made is nobody's business."""
+    record = {
+        "format": 1,
+        "settings": {k: v for k, v in settings.items() if k not in ("work", "out", "visdom")},
+        "scaling factor": scale,
+        "parameters": sizes,
+        "stages": {stage.name: stage.record() for stage in stages},
+    }
+    data.write_json(folder / "training.json", record)
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+def main(config: DictConfig) -> None:
+    settings = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(settings, dict)
+    make(settings)
+
+
+if __name__ == "__main__":
+    main()

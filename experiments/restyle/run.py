@@ -1,0 +1,27 @@
+"""Text to image, then image to image: does naming the content in the prompt keep it?
+
+The image to start from is the astronaut study's first; `best=4` takes another of its cells.
+"""
+
+from __future__ import annotations
+
+from experiments.study import arguments, keep, sheet, sweep
+
+
+def main() -> None:
+    given = arguments()
+    best = next((int(a.partition("=")[2]) for a in given if a.startswith("best=")), 0)
+    given = [a for a in given if not a.startswith("best=")]
+    source = sweep("experiment=astronaut", *given)
+    archive = sweep("experiment=restyle", f"init={source.path}#{best}", *given)
+    rows: dict[int, list[int]] = {}
+    seeds = []
+    for cell in archive.cells:
+        rows.setdefault(cell.coords[0], []).append(cell.i)
+        seeds.append(f"seed {cell.recipe['seed']}")
+    keep(sheet(source, [[best]], ["the image to start from"]), archive, "start")
+    keep(sheet(archive, list(rows.values()), seeds), archive, "restyle")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""What studies share: run a preset as the command would, and keep a figure with its archive."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sdviz import open_archive
+from sdviz.archive.png import write_aside
+from sdviz.compose import prepare
+from sdviz.errors import SdvizError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from sdviz.archive.reader import Archive
+
+MIDDLE_GREY = "#777777"  # behind pictures, so that their colours can be judged
+
+
+def sweep(*overrides: str) -> Archive:
+    """Runs `python -m sdviz.sweep <overrides>` in this process; the archive, open for reading.
+
+    What is archived already is not computed again. Ends the program, with the command's status and
+    words, where the sweep is refused or interrupted.
+    """
+    from sdviz.conduct import conduct
+
+    try:
+        request = prepare(overrides)
+        status = conduct(request)
+    except SdvizError as error:
+        raise SystemExit(f"error: {error}") from None
+    if status > 1:
+        raise SystemExit(status)
+    return open_archive(Path(request.config.outputs) / request.config.name)
+
+
+def arguments() -> list[str]:
+    """What was typed behind the study's name: overrides for its sweeps, such as model=sd15."""
+    return sys.argv[1:]
+
+
+def keep(figure: Figure, archive: Archive, name: str) -> Path:
+    """Writes the figure into the archive's folder, where the board finds it and shows it."""
+    path = archive.paths.figures / f"{name}.png"
+    path.parent.mkdir(exist_ok=True)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=160, bbox_inches="tight")
+    write_aside(path, drawn.getvalue())
+    print(f"figure {path}")
+    return path
+
+
+def plot(width: float = 7.0, height: float = 3.6) -> Figure:
+    """An empty figure in the house style; no display is needed."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def sheet(archive: Archive, rows: Sequence[Sequence[int]], labels: Sequence[str]) -> Figure:
+    """Final images as a figure: `rows` of cell indices, a label above each column."""
+    figure = plot(1.3 * max(len(row) for row in rows) + 0.2, 1.4 * len(rows) + 0.3)
+    axes = figure.subplots(len(rows), max(len(row) for row in rows), squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for row, cells in zip(axes, rows, strict=True):
+        for axis, cell in zip(row, cells, strict=False):
+            axis.imshow(archive.image(cell))
+    for axis, label in zip(axes[0], labels, strict=False):
+        axis.set_title(label, fontsize=8)
+    return figure

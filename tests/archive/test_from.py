@@ -1,0 +1,65 @@
+"""`python -m sdviz.sweep from=image.png`: a picture becomes a sweep."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from sdviz.errors import ConfigError
+from sdviz.picture import with_picture
+
+TEXT = (
+    'a "red" castle, (stone:1.2)\nNegative prompt: blurry, [ugly]\n'
+    "Steps: 12, Sampler: Heun, CFG scale: 4.5, Seed: 99, Size: 128x128, Model: dreamshaper_8"
+)
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    info = PngInfo()
+    info.add_text("parameters", TEXT)
+    Image.new("RGB", (8, 8)).save(tmp_path / "image.png", pnginfo=info)
+    return tmp_path / "image.png"
+
+
+def test_what_is_given_goes_before_what_the_picture_says(
+    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {
+        "from": str(picture),
+        "prompt": None,
+        "cfg": "5,7",
+        "steps": None,
+        "models": "miniature",
+    }
+    known = with_picture(given, [tmp_path])
+    assert known == {
+        "prompt": ['a "red" castle, (stone:1.2)'], "negative": ["blurry, [ugly]"], "cfg": "5,7",
+        "steps": 12, "sampler": "Heun", "seed": 99, "width": 128, "height": 128,
+        "models": "miniature",
+    }  # fmt: skip
+    assert "dreamshaper_8" in capsys.readouterr().err
+    (tmp_path / "dreamshaper_8.yaml").write_text("id: x")
+    assert with_picture(given, [tmp_path])["models"] == "dreamshaper_8"
+
+
+def test_without_a_picture_nothing_changes(tmp_path: Path) -> None:
+    assert with_picture({"from": None, "cfg": "7"}, []) == {"cfg": "7"}
+    with pytest.raises(ConfigError, match="no such file"):
+        with_picture({"from": str(tmp_path / "none.png")}, [])
+
+
+def test_the_command_line_takes_it(picture: Path) -> None:
+    command = [
+        sys.executable, "-m", "sdviz.sweep", f"from={picture}", "cfg=5,7,9", "dry_run=true",
+        "visdom.enabled=false", f"outputs={picture.parent}",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "cells: 3" in done.stdout
+    assert "denoiser evaluations: 138" in done.stdout, "Heun at 12 steps, 23 a cell, 2 rows each"

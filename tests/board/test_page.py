@@ -1,0 +1,182 @@
+"""The page in Chromium, with the network cut but for loopback."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments import study
+from sdviz.archive.reader import Archive
+from sdviz.archive.writer import ArchiveWriter
+from sdviz.board.launch import Server, ensure, register, stop
+from sdviz.board.sink import BoardSink
+from sdviz.config import VisdomConfig
+from tests.archive import sweeps
+
+pytestmark = pytest.mark.browser
+
+SLIDER = "denoising step of all cells"
+
+
+def finished(outputs: Path, name: str, axes: dict[str, list[Any]], **fixed: Any) -> Path:
+    plan = sweeps.make_plan(axes, **{"steps": 10, "width": 64, "height": 64, **fixed})
+    return sweeps.write(outputs, name, plan).path
+
+
+def show(server: Server, path: Path, max_windows: int = 60) -> str:
+    return server.url(f"/env/{register(server, path, path.name, max_windows)}")
+
+
+def eventually(true: Callable[[], Any], seconds: float = 10.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < deadline, "it did not become true"
+        time.sleep(0.05)
+    return found
+
+
+def sheet_pictures(page: Any) -> list[str]:
+    """The addresses of the pictures on the sheet."""
+    return [image.get_attribute("src") for image in page.locator(".sdviz .sheet img:visible").all()]
+
+
+def test_shows_sheet_windows_and_plots(board: Server, outputs: Path, page: Any) -> None:
+    path = finished(outputs, "whole", {"sampler": ["Euler a", "DDIM"], "cfg": [3, 7, 15]})
+    page.goto(show(board, path))
+    page.wait_for_selector("text=a red pyramid")
+    eventually(lambda: len(sheet_pictures(page)) == 6)
+    eventually(lambda: page.locator("img.content-image").count() == 6)
+    eventually(lambda: page.locator(".js-plotly-plot .bars path").count() >= 6)
+    titles = page.locator(".window .bar").all_inner_texts()
+    assert any("Euler a | cfg=15" in title for title in titles)
+
+
+def test_one_slider_moves_every_cell(board: Server, outputs: Path, page: Any) -> None:
+    path = finished(outputs, "slider", {"seed": [1, 2], "cfg": [3, 7, 15]})
+    page.goto(show(board, path))
+    eventually(lambda: len(sheet_pictures(page)) == 6)
+    slider = page.get_by_role("slider", name=SLIDER)
+    before = sheet_pictures(page)
+    slider.focus()
+    slider.press("Home")
+    eventually(lambda: all(a != b for a, b in zip(before, sheet_pictures(page), strict=True)))
+
+
+def test_a_cells_window_has_its_own_slider(board: Server, outputs: Path, page: Any) -> None:
+    path = finished(outputs, "window", {"cfg": [3, 7]})
+    page.goto(show(board, path))
+    eventually(lambda: page.locator("img.content-image").count() == 2)
+    first, second = (page.locator("img.content-image").nth(n) for n in (0, 1))
+    assert "image/0.png" in first.get_attribute("src")
+    page.locator(".widget input[type=range]").first.fill("2")
+    eventually(lambda: "frame/0/3.webp" in first.get_attribute("src"))
+    page.locator(".widget", has_text="step 3 of 10").wait_for()
+    assert "image/1.png" in second.get_attribute("src")
+    eventually(lambda: first.evaluate("image => image.complete && image.naturalWidth") == 64)
+
+
+def test_frames_appear_while_the_sweep_runs(board: Server, outputs: Path, page: Any) -> None:
+    plan = sweeps.make_plan({"cfg": [3, 7]}, steps=20, width=64, height=64)
+    writer = ArchiveWriter.open(outputs, "live", plan, {"name": "live"}, reuse=False)
+    sink = BoardSink.open(VisdomConfig(port=board.port), writer.path, "live")
+    events = list(sweeps.events(plan, writer.todo, "live"))
+    finals = page.locator(".widget", has_text="final image")
+    half = 13  # start, and eleven frames of the first cell
+    try:
+        page.goto(sink.url)
+        for event in events[:half]:
+            writer.handle(event)
+            sink.handle(event)
+        page.locator(".widget", has_text="step 11 of 20").wait_for()
+        page.get_by_text("running").first.wait_for()
+        assert finals.count() == 0
+        for event in events[half:]:
+            writer.handle(event)
+            sink.handle(event)
+    finally:
+        writer.close()
+        sink.close()
+    eventually(lambda: finals.count() == 2)
+    eventually(lambda: page.get_by_text("2 of 2 cells").count() == 1)
+
+
+def test_a_studys_figures_are_shown_and_replaced(board: Server, outputs: Path, page: Any) -> None:
+    pytest.importorskip("matplotlib")
+    path = finished(outputs, "drawn", {"cfg": [3, 7]})
+    with Archive(path) as archive:
+        figure = study.plot(8, 4)
+        figure.subplots().plot([1, 2, 3])
+        study.keep(figure, archive, "settling")
+        page.goto(show(board, path))
+        shown = page.locator("img[src*='/figure/settling.png']")
+        eventually(lambda: shown.evaluate("image => image.naturalWidth") > 620)
+        box = shown.bounding_box()
+        assert box["width"] <= 620
+        natural = shown.evaluate("image => image.naturalWidth / image.naturalHeight")
+        assert abs(box["width"] / box["height"] / natural - 1) < 0.03, "out of proportion"
+        frame = page.locator(".window", has=shown).bounding_box()
+        assert box["y"] + box["height"] <= frame["y"] + frame["height"] + 1, "cut off"
+        first = shown.get_attribute("src")
+        study.keep(study.plot(4, 4), archive, "settling")
+        study.keep(study.plot(4, 3), archive, "strips")
+    page.locator("img[src*='/figure/strips.png']").wait_for()
+    eventually(lambda: shown.count() == 1 and shown.get_attribute("src") != first)
+
+
+def test_text_is_shown_as_text(board: Server, outputs: Path, page: Any) -> None:
+    nasty = "<img src=x onerror=alert(1)> \"'&</script> 雪山 \U0001f3d4\nline two"
+    path = finished(outputs, "nasty &+' 雪", {"prompt": [nasty, "</div>plain"], "cfg": [1, 7]})
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+    page.goto(show(board, path))
+    eventually(lambda: page.locator("img.content-image").count() == 4)
+    assert page.get_by_text("<img src=x onerror=alert(1)>").count() >= 1
+    assert asked == []
+
+
+def test_says_what_it_leaves_out(board: Server, outputs: Path, page: Any) -> None:
+    path = finished(outputs, "many", {"seed": list(range(12))}, steps=2)
+    page.goto(show(board, path, max_windows=5))
+    page.get_by_text("the first 5 of 12 cells").wait_for()
+    eventually(lambda: page.locator("img.content-image").count() == 5)
+    page.get_by_text("12/12 cells").wait_for()
+
+
+def test_comes_back_when_visdom_does(port: int, outputs: Path, page: Any) -> None:
+    config = VisdomConfig(port=port)
+    path = finished(outputs, "reborn", {"cfg": [3, 7]})
+    page.goto(show(ensure(config), path))
+    eventually(lambda: page.locator("img.content-image").count() == 2)
+    stop(port)
+    page.get_by_text("offline").wait_for()
+    ensure(config)
+    page.get_by_text("online").wait_for(timeout=10_000)
+    eventually(lambda: page.locator("img.content-image").count() == 2)
+    page.reload()
+    eventually(lambda: page.locator("img.content-image").count() == 2)
+    eventually(lambda: len(sheet_pictures(page)) == 2)
+    page.problems[:] = [p for p in page.problems if "ERR_CONNECTION" not in p and "ocket" not in p]
+
+
+@pytest.mark.slow
+def test_200_cells_of_50_frames_open_in_5_s(board: Server, outputs: Path, page: Any) -> None:
+    axes = {"cfg": list(range(1, 21)), "seed": list(range(10))}
+    path = finished(outputs, "large", axes, steps=50, width=32, height=32)
+    url = show(board, path)
+    time.sleep(1.0)
+    began = time.monotonic()
+    page.goto(url)
+    eventually(lambda: len(sheet_pictures(page)) >= 40, 20)
+    opened = time.monotonic() - began
+    slider = page.get_by_role("slider", name=SLIDER)
+    slider.focus()
+    before = sheet_pictures(page)[0]
+    began = time.monotonic()
+    slider.press("Home")
+    eventually(lambda: sheet_pictures(page)[0] != before)
+    print(f"opened in {opened:.1f} s, slider {time.monotonic() - began:.2f} s")
+    assert opened < 5

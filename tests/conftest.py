@@ -1,0 +1,18 @@
+"""What several test files share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny Stable Diffusion (64x64, random weights), with a tiny VAE beside it."""
+    from tests import tiny
+
+    return tiny.stable_diffusion(tmp_path_factory.mktemp("models") / "tiny-sd", tiny_vae=True)

@@ -1,0 +1,80 @@
+"""A sweep in one call, for the tests of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from sdviz import engine, models
+from sdviz.config import Config, EngineConfig, ModelSpec, PreviewConfig
+from sdviz.events import CellFinished, Event, Frame, Pixels
+from sdviz.plan import Cell, Plan, Recipe
+
+E = TypeVar("E")
+
+
+def cells_of(*settings: dict[str, Any]) -> list[Cell]:
+    """A cell for each dict of settings, over a small cheap recipe."""
+    plain: dict[str, Any] = {
+        "model": "tested",
+        "prompt": "a cat",
+        "cfg": 3.0,
+        "sampler": "Euler",
+        "steps": 3,
+        "seed": 1,
+        "width": 64,
+        "height": 64,
+    }
+    recipes = [Recipe(**{**plain, **changed}) for changed in settings]
+    return [Cell(i, (i,), recipe, str(i)) for i, recipe in enumerate(recipes)]
+
+
+def sweep(
+    cells: Sequence[Cell],
+    *,
+    folder: Path | None = None,
+    batch: int = 16,
+    dtype: str = "float32",
+    preview: PreviewConfig | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> list[Event]:
+    """The events of a sweep; `folder` is the model's."""
+    events: list[Event] = []
+    config = Config(
+        device="cpu",
+        models={"tested": ModelSpec(name="tested", id=str(folder or ""))},
+        engine=EngineConfig(batch=batch),
+        preview=preview or PreviewConfig(decoder="none"),
+    )
+    engine.run(
+        cells,
+        plan=Plan((), cells, dtype=dtype),
+        config=config,
+        emit=events.append,
+        should_stop=should_stop,
+    )
+    return events
+
+
+def use(monkeypatch: pytest.MonkeyPatch, make: Callable[[str], Any]) -> None:
+    """Lets the engine load what `make` gives for a dtype instead of a model from files."""
+
+    def load(spec: ModelSpec, *, device: str, dtype: str) -> Any:
+        return make(dtype)
+
+    monkeypatch.setattr(models, "load", load)
+
+
+def of_type(events: Sequence[Event], kind: type[E]) -> list[E]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def images(events: Sequence[Event]) -> dict[int, Pixels]:
+    return {event.cell: event.pixels for event in of_type(events, CellFinished)}
+
+
+def frames(events: Sequence[Event], cell: int) -> list[Frame]:
+    return [frame for frame in of_type(events, Frame) if frame.cell == cell]

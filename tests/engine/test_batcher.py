@@ -1,0 +1,115 @@
+"""The policy of the batch, without a tensor."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from sdviz.engine.batcher import FIRST_ROWS, Batcher, RowBudget
+from sdviz.plan import Cell, Recipe
+
+
+def cells(count: int, **settings: float) -> list[Cell]:
+    recipe = Recipe(**{"cfg": 7.0, "width": 64, "height": 64, **settings})  # type: ignore[arg-type]
+    return [Cell(i, (i,), recipe, str(i)) for i in range(count)]
+
+
+def numbers(batch: list[Cell]) -> list[int]:
+    return [cell.index for cell in batch]
+
+
+def test_cells_ride_in_order_and_the_next_joins_when_one_leaves() -> None:
+    waiting = cells(5)
+    batcher = Batcher(waiting, RowBudget(6))
+    assert numbers(batcher.next()) == [0, 1, 2]
+    batcher.leave(waiting[1])
+    assert numbers(batcher.next()) == [0, 2, 3]
+
+
+def test_without_guidance_twice_as_many_cells_ride() -> None:
+    assert len(Batcher(cells(9, cfg=1.0), RowBudget(6)).next()) == 6
+
+
+def test_a_budget_below_one_cell_still_lets_one_ride() -> None:
+    assert numbers(Batcher(cells(3), RowBudget(1)).next()) == [0]
+
+
+def test_only_one_size_rides_at_a_time() -> None:
+    mixed = [Cell(i, (i,), Recipe(width=64, height=(64, 128)[i % 2]), str(i)) for i in range(6)]
+    batcher = Batcher(mixed, RowBudget(100))
+    seen = []
+    while batcher:
+        batch = batcher.next()
+        assert len({(cell.recipe.width, cell.recipe.height) for cell in batch}) == 1
+        for cell in batch:
+            seen.append(cell.index)
+            batcher.leave(cell)
+    assert sorted(seen) == list(range(6))
+
+
+def test_after_a_halved_budget_every_cell_still_gets_its_turns() -> None:
+    budget = RowBudget(12)
+    batcher = Batcher(cells(6), budget)
+    assert len(batcher.next()) == 6
+    budget.halve()
+    turns = [numbers(batcher.next()) for _ in range(4)]
+    assert [len(turn) for turn in turns] == [3, 3, 3, 3]
+    assert sorted(turns[0] + turns[1]) == list(range(6))
+    assert sorted(turns[2] + turns[3]) == list(range(6))
+
+
+def settle(budget: RowBudget, seconds: Callable[[int], float]) -> int:
+    for _ in range(100):
+        budget.measured(budget.rows, seconds(budget.rows))
+    assert budget.settled
+    return budget.rows
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rows"),
+    [
+        (lambda rows: 0.010 * rows, FIRST_ROWS),  # nothing to gain
+        (lambda rows: 0.100 + 0.010 * rows, 128),  # a fixed cost of ten rows: 3.6 % more at 256
+        (lambda rows: 0.050 + 0.010 * rows + max(0, rows - 32), 32),  # a cliff after 32
+    ],
+)
+def test_the_search_stops_where_rows_get_no_cheaper(
+    seconds: Callable[[int], float], rows: int
+) -> None:
+    assert settle(RowBudget(), seconds) == rows
+
+
+def test_a_disturbed_tick_does_not_mislead_the_search() -> None:
+    disturbed = iter([1.0, 0.0, 0.0] * 100)
+    assert settle(RowBudget(), lambda rows: 0.05 + 0.01 * rows + next(disturbed)) > FIRST_ROWS
+
+
+def test_ticks_that_are_not_full_teach_nothing() -> None:
+    budget = RowBudget()
+    for _ in range(50):
+        budget.measured(FIRST_ROWS // 2, 1.0)
+    assert budget.rows == FIRST_ROWS
+    assert not budget.settled
+
+
+def test_a_configured_size_stays() -> None:
+    budget = RowBudget(10)
+    for _ in range(50):
+        budget.measured(10, 1.0)
+    assert budget.rows == 10
+
+
+def test_halving_ends_at_one_row() -> None:
+    budget = RowBudget(5)
+    for expected in (2, 1, 1):
+        budget.halve()
+        assert budget.rows == expected
+
+
+def test_the_policy_needs_no_torch() -> None:
+    modules = "sys, sdviz.engine.batcher, sdviz.engine.counter"
+    code = f"import {modules}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

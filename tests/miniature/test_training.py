@@ -1,0 +1,65 @@
+"""The loop: a killed training goes on as if it had never stopped."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from experiments.miniature.data import read_json, write_json
+from experiments.miniature.live import Live, sheet
+from experiments.miniature.training import Budget, Stage, fit
+
+
+class Killed(Exception):
+    """Stands for a kill between two steps."""
+
+
+def train(work: Path, stop: int | None = None) -> Stage:
+    """Forty steps of a small regression, killed before step `stop`."""
+    torch.manual_seed(0)
+    budget = Budget(minutes=0, steps=40, batch=4, rate=0.01, warmup=5, ema=0.9, save_seconds=-1)
+    stage = Stage("toy", nn.Linear(3, 1), budget)
+
+    def loss_of() -> torch.Tensor:
+        if stage.step == stop:
+            raise Killed
+        x = torch.randn(4, 3)
+        return (stage.model(x) - x.sum(1, keepdim=True)).square().mean()
+
+    fit(stage, loss_of, work, Live("localhost", 1, "none"))
+    return stage
+
+
+def test_a_killed_training_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    whole = train(tmp_path / "whole")
+    with pytest.raises(Killed):
+        train(tmp_path / "cut", stop=17)
+    resumed = train(tmp_path / "cut")
+    assert resumed.step == whole.step == 40
+    for a, b in zip(whole.best.parameters(), resumed.best.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_the_rate_warms_up_and_ends_at_zero(tmp_path: Path) -> None:
+    stage = Stage("toy", nn.Linear(1, 1), Budget(minutes=0, steps=100, batch=1, rate=1, warmup=10))
+    rates = []
+    for stage.step in range(101):
+        rates.append(stage.rate())
+    assert rates[0] < 0.11 and max(rates) > 0.95 and rates[-1] < 1e-6
+
+
+def test_json_is_written_whole(tmp_path: Path) -> None:
+    write_json(tmp_path / "a" / "x.json", {"塔": 1})
+    assert read_json(tmp_path / "a" / "x.json", None) == {"塔": 1}
+    assert read_json(tmp_path / "none.json", 3) == 3
+
+
+def test_a_sheet_fills_row_by_row() -> None:
+    import numpy as np
+
+    pictures = np.arange(3, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
+    page = sheet(pictures, 2)
+    assert page.shape == (4, 4, 3)
+    assert page[0, 0, 0] == 0 and page[0, 2, 0] == 1 and page[2, 0, 0] == 2 and page[3, 3, 0] == 255

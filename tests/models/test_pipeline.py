@@ -1,0 +1,159 @@
+"""Stable Diffusion 3 and Flux, which are not batched, against diffusers' own pipelines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from sdviz import engine, models
+from sdviz.config import Config, ModelSpec, PreviewConfig
+from sdviz.errors import ModelError
+from sdviz.events import CellFinished, Event, Frame, Note
+from sdviz.models import extras
+from sdviz.models.pipeline import Evaluation, WholePipeline
+from sdviz.plan import Cell, Plan, Recipe
+from sdviz.preview import to_pixels
+from tests import families
+from tests.parity.reference import Reference
+
+PIPELINES: dict[str, tuple[Callable[[Path], Path], Any, tuple[str, ...]]] = {
+    "sd3": (families.sd3, diffusers.StableDiffusion3Pipeline, ("Euler", "Heun")),
+    "flux": (families.flux, diffusers.FluxPipeline, ("Euler", "Euler")),
+}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("pipelines")
+    return {name: make(root / name) for name, (make, _, _) in PIPELINES.items()}
+
+
+def cells(samplers: tuple[str, ...], **settings: Any) -> list[Cell]:
+    recipes = [
+        Recipe(
+            model="tested",
+            prompt="a cat, sitting",
+            cfg=4.0,
+            sampler=sampler,
+            steps=3,
+            seed=7 + i,
+            width=64,
+            height=64,
+            **settings,
+        )
+        for i, sampler in enumerate(samplers)
+    ]
+    return [Cell(i, (i,), recipe, str(i)) for i, recipe in enumerate(recipes)]
+
+
+def sweep(
+    folder: Path, made: list[Cell], should_stop: Callable[[], bool] = lambda: False
+) -> list[Event]:
+    config = Config(
+        device="cpu",
+        models={"tested": ModelSpec(name="tested", id=str(folder))},
+        preview=PreviewConfig(decoder="auto"),
+    )
+    events: list[Event] = []
+    engine.run(
+        made, plan=Plan((), made), config=config, emit=events.append, should_stop=should_stop
+    )
+    return events
+
+
+def reference(folder: Path, pipeline: Any, recipe: Recipe) -> NDArray[np.uint8]:
+    without = {"text_encoder_3": None, "tokenizer_3": None} if "sd3" in folder.name else {}
+    pipe = pipeline.from_pretrained(folder, **without)
+    pipe.set_progress_bar_config(disable=True)
+    if recipe.sampler == "Heun":
+        heun = diffusers.FlowMatchHeunDiscreteScheduler
+        pipe.scheduler = heun.from_config(pipe.scheduler.config)
+    result = pipe(
+        recipe.prompt,
+        guidance_scale=recipe.cfg,
+        num_inference_steps=recipe.steps,
+        width=recipe.width,
+        height=recipe.height,
+        generator=torch.Generator("cpu").manual_seed(recipe.seed),
+    )
+    return np.asarray(result.images[0])
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_a_pipeline_equals_itself_and_has_frames(name: str, folders: dict[str, Path]) -> None:
+    _, pipeline, samplers = PIPELINES[name]
+    asked = cells(samplers)
+    events = sweep(folders[name], asked)
+    made = {event.cell: event.pixels for event in events if isinstance(event, CellFinished)}
+    for cell in asked:
+        expected = reference(folders[name], pipeline, cell.recipe)
+        assert int(np.abs(made[cell.index].astype(int) - expected).max()) <= 1
+        frames = [e for e in events if isinstance(e, Frame) and e.cell == cell.index]
+        assert [frame.step for frame in frames] == [1, 2, 3]
+        assert all(frame.pixels is not None for frame in frames)
+        assert frames[-1].pixels is not None and frames[-1].sigma == 0
+        assert frames[-1].pixels.tobytes() == made[cell.index].tobytes()
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert any("not batched" in text for text in notes)
+
+
+def test_a_pipeline_without_flow_matching_takes_every_sampler(tiny_model: Path) -> None:
+    """As PixArt does; here a Stable Diffusion that is told to be of no known kind."""
+    spec = ModelSpec(name="tested", id=str(tiny_model), kind="other")
+    model = models.load(spec)
+    assert isinstance(model, WholePipeline)
+    ours = models.load(ModelSpec(name="tested", id=str(tiny_model)))
+    assert not isinstance(ours, WholePipeline)
+    whole = Reference(tiny_model)
+    for sampler in ("DPM++ 2M Karras", "Euler a", "Heun", "PLMS"):
+        recipe = Recipe(
+            prompt="a cat", cfg=4, sampler=sampler, steps=3, seed=1, width=64, height=64
+        )
+        seen: list[Evaluation] = []
+        pixels = to_pixels(model.generate(recipe, seen.append)[None])[0]
+        assert int(np.abs(pixels.astype(int) - whole.image(recipe)).max()) <= 1
+        assert seen[-1].sigma == 0
+        assert [e.sigma for e in seen] == sorted((e.sigma for e in seen), reverse=True)
+        last = seen[-1].x0 if sampler != "Heun" else seen[-1].latents
+        torch.testing.assert_close(last, seen[-1].latents.float(), rtol=0, atol=0.3)
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_x0_of_the_only_step_is_the_image(name: str, folders: dict[str, Path]) -> None:
+    """With one Euler step the scheduler ends where the model says that it will."""
+    model = models.load(ModelSpec(name="tested", id=str(folders[name])))
+    assert isinstance(model, WholePipeline)
+    seen: list[Evaluation] = []
+    recipe = Recipe(prompt="red dogs", cfg=4, sampler="Euler", steps=1, width=64, height=64)
+    model.generate(recipe, seen.append)
+    assert len(seen) == 1
+    torch.testing.assert_close(seen[0].x0, seen[0].latents.float(), rtol=1e-4, atol=1e-4)
+
+
+def test_stopping_within_a_cell(folders: dict[str, Path]) -> None:
+    asked = cells(("Euler", "Euler"))
+    stopped = sweep(folders["sd3"], asked, should_stop=_after(2))
+    assert not [event for event in stopped if isinstance(event, CellFinished)]
+
+
+def _after(count: int) -> Callable[[], bool]:
+    """Says so from the call of that number on."""
+    calls = iter(range(1_000_000))
+    return lambda: next(calls) > count
+
+
+def test_what_a_flow_model_does_not_take(folders: dict[str, Path]) -> None:
+    spec = ModelSpec(name="tested", id=str(folders["flux"]))
+    info = models.inspect(spec)
+    assert info.defaults["sampler"] == "Euler"
+    with pytest.raises(ModelError, match="say sampler=Euler"):
+        extras.check_sampler("DPM++ 2M Karras", spec, info)
+    with pytest.raises(ModelError, match="keeps its own VAE"):
+        extras.check_vae("anything/else", spec, info)

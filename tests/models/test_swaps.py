@@ -1,0 +1,141 @@
+"""Models and VAEs as axes: each loaded once, none kept, none mixed up; and what does not fit."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+import subprocess
+import sys
+import weakref
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL
+from safetensors.torch import save_file
+
+from sdviz import engine, models
+from sdviz.config import Config, ModelSpec, PreviewConfig
+from sdviz.errors import ModelError
+from sdviz.events import CellFinished, Event
+from sdviz.models import extras, loading
+from sdviz.plan import Cell, Plan, Recipe
+from tests import families, tiny
+from tests.models import loras, single
+
+
+@pytest.fixture(scope="module")
+def other_vae(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(9)
+    folder = tmp_path_factory.mktemp("vae") / "other"
+    families.vae(scaling_factor=0.3).save_pretrained(folder)
+    return folder
+
+
+def sweep(recipes: list[Recipe], folders: dict[str, Path]) -> list[Any]:
+    cells = [Cell(i, (i,), recipe, str(i)) for i, recipe in enumerate(recipes)]
+    config = Config(
+        device="cpu",
+        models={name: ModelSpec(name=name, id=str(path)) for name, path in folders.items()},
+        preview=PreviewConfig(decoder="none"),
+    )
+    events: list[Event] = []
+    engine.run(cells, plan=Plan((), cells), config=config, emit=events.append)
+    done = {event.cell: event.pixels for event in events if isinstance(event, CellFinished)}
+    return [done[cell.index] for cell in cells]
+
+
+def recipe(**settings: Any) -> Recipe:
+    return Recipe(prompt="a cat", cfg=4, steps=2, width=64, height=64, **settings)
+
+
+def test_another_vae_is_that_of_the_pipeline(tiny_model: Path, other_vae: Path) -> None:
+    made = sweep([recipe(model="a"), recipe(model="a", vae=str(other_vae))], {"a": tiny_model})
+    pipe = diffusers.StableDiffusionPipeline.from_pretrained(
+        tiny_model, vae=AutoencoderKL.from_pretrained(other_vae), safety_checker=None
+    )
+    pipe.set_progress_bar_config(disable=True)
+    pipe.scheduler = diffusers.DPMSolverMultistepScheduler.from_config(
+        pipe.scheduler.config, use_karras_sigmas=True, algorithm_type="dpmsolver++"
+    )
+    generator = torch.Generator().manual_seed(42)
+    expected = pipe(
+        "a cat", guidance_scale=4.0, num_inference_steps=2, width=64, height=64, generator=generator
+    ).images[0]
+    assert int(np.abs(made[1].astype(int) - np.asarray(expected)).max()) <= 1
+    assert int(np.abs(made[1].astype(int) - made[0]).max()) > 8
+
+
+def test_a_vae_in_one_file(tiny_model: Path, tmp_path: Path) -> None:
+    """The model's own VAE by CompVis's names: nothing may change."""
+    weights = single.checkpoint(tiny_model, text="clip")
+    prefix = "first_stage_model."
+    bare = {k.removeprefix(prefix): t for k, t in weights.items() if k.startswith(prefix)}
+    save_file(bare, tmp_path / "vae.safetensors")
+    file = str(tmp_path / "vae.safetensors")
+    own, same = sweep([recipe(model="a"), recipe(model="a", vae=file)], {"a": tiny_model})
+    assert int(np.abs(own.astype(int) - same).max()) <= 1
+
+
+def test_a_vae_that_does_not_fit(tiny_model: Path, tmp_path: Path) -> None:
+    spec = ModelSpec(name="a", id=str(tiny_model))
+    info = models.inspect(spec)
+    families.vae(16).save_pretrained(tmp_path / "wide")
+    with pytest.raises(ModelError, match="latents of 16 channels, and that of a latents of 4"):
+        extras.check_vae(str(tmp_path / "wide"), spec, info)
+    with pytest.raises(ModelError, match=r"has no config\.json"):
+        extras.check_vae(str(tmp_path), spec, info)
+
+
+def test_each_model_is_loaded_once_and_freed(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tiny.stable_diffusion(tmp_path / "other", prediction="v_prediction")
+    loaded: list[tuple[str, weakref.ref[Any]]] = []
+    alive: list[int] = []
+    load = loading.load
+
+    def watched(spec: ModelSpec, **options: Any) -> Any:
+        gc.collect()
+        alive.append(sum(reference() is not None for _, reference in loaded))
+        denoiser = load(spec, **options)
+        loaded.append((spec.name, weakref.ref(denoiser.unet)))
+        return denoiser
+
+    monkeypatch.setattr(loading, "load", watched)
+    lora = str(loras.kohya(loras.pairs(tiny_model), tmp_path))
+    recipes = [recipe(model=name, seed=seed) for seed in (1, 2) for name in ("a", "b")]
+    sweep([*recipes, recipe(model="a", lora=lora)], {"a": tiny_model, "b": other})
+    assert [name for name, _ in loaded] == ["a", "b"]
+    assert alive == [0, 0]  # nothing of the first was left when the second came
+
+
+@pytest.mark.parametrize("fault", ["pickle", "broken", "lora", "vae", "unknown"])
+def test_a_refusal_writes_nothing(fault: str, tiny_model: Path, tmp_path: Path) -> None:
+    """Exit status 2, a message that names the key, no traceback, no archive."""
+    (tmp_path / "a.ckpt").write_bytes(b"PK")
+    (tmp_path / "a.safetensors").write_text("<html>")
+    strange = tmp_path / "strange"
+    shutil.copytree(tiny_model, strange)
+    (strange / "unet" / "config.json").unlink()
+    asked = {
+        "pickle": [f"model={tmp_path / 'a.ckpt'}"],
+        "broken": [f"model={tmp_path / 'a.safetensors'}"],
+        "lora": [f"model={tiny_model}", f"lora={tmp_path / 'a.safetensors'}"],
+        "vae": [f"model={tiny_model}", f"vae={tmp_path}"],
+        "unknown": [f"model={strange}"],
+    }[fault]
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "sdviz.sweep", *asked),
+            *(f"outputs={tmp_path / 'out'}", "visdom=off", "device=cpu"),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "error: " in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,48 @@
+"""Engine options change how a picture is computed, and not what it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+
+from sdviz import engine
+from sdviz.config import Config, EngineConfig, ModelSpec, PreviewConfig
+from sdviz.events import CellFinished
+from sdviz.models import options
+from sdviz.plan import Cell, Plan
+from tests.settings.making import apart, made, recipe
+
+
+@pytest.mark.parametrize("option", ["attention_slicing", "channels_last"])
+def test_an_option_leaves_the_picture_as_it_is(option: str, tiny_model: Path) -> None:
+    one = recipe(seed=3)
+    told: list[Any] = []
+    config = Config(
+        device="cpu",
+        models={"t": ModelSpec(name="t", id=str(tiny_model))},
+        engine=EngineConfig(batch=4, **{option: True}),
+        preview=PreviewConfig(decoder="none"),
+    )
+    cells = [Cell(0, (), one, "0")]
+    engine.run(cells, plan=Plan((), cells), config=config, emit=told.append)
+    (pixels,) = [event.pixels for event in told if isinstance(event, CellFinished)]
+    assert apart(pixels, made([one], tiny_model)[0]) <= 1
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning")
+def test_options_reach_the_parts_of_the_model(tiny_model: Path) -> None:
+    unet = UNet2DConditionModel.from_pretrained(tiny_model, subfolder="unet")
+    vae = AutoencoderKL.from_pretrained(tiny_model, subfolder="vae")
+    options.apply(
+        EngineConfig(attention_slicing=True, vae_tiling=True, channels_last=True, compile=True),
+        unet=unet,
+        vae=vae,
+    )
+    assert vae.use_tiling
+    assert unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
+    assert {type(one).__name__ for one in unet.attn_processors.values()} == {"SlicedAttnProcessor"}
+    assert unet._compiled_call_impl is not None

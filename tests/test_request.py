@@ -1,0 +1,259 @@
+"""From configuration values to a plan: what is understood, what is refused, what is remembered."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sdviz.errors import BoardError, ConfigError, ConfigErrors
+from sdviz.estimate import describe, duration, evaluations
+from sdviz.paths import conf_dir
+from sdviz.request import Request, read_request
+
+Reading = Callable[..., Request]
+
+
+@pytest.fixture
+def reading(tiny_model: Path, tmp_path: Path) -> Reading:
+    """Reads a configuration over the tiny model; the seeds drawn are 1001, 1002 ..."""
+    seeds = itertools.count(1001)
+
+    def read(**given: Any) -> Request:
+        options = {
+            name: given.pop(name) for name in ("recorded", "also", "preset") if name in given
+        }
+        options.setdefault("recorded", lambda outputs, name: ("", []))
+        values = {"models": [str(tiny_model)], "outputs": str(tmp_path / "outputs"), "prompt": "a"}
+        values |= {"device": "cpu"}
+        return read_request(
+            values | given,
+            draw=lambda: next(seeds),
+            model_folders=[conf_dir() / "model"],
+            **options,
+        )
+
+    return read
+
+
+def refused(reading: Reading, **given: Any) -> list[str]:
+    with pytest.raises(ConfigErrors) as caught:
+        reading(**given)
+    return [str(error) for error in caught.value.errors]
+
+
+def test_axes_stand_in_the_order_in_which_they_were_typed(reading: Reading) -> None:
+    request = reading(cfg="7,15", sampler="euler_a,heun", order=["sampler", "cfg"])
+    assert [axis.name for axis in request.plan.axes] == ["sampler", "cfg"]
+    assert [axis.name for axis in reading(cfg="7,15", seed="1,2").plan.axes] == ["cfg", "seed"]
+
+
+def test_names_are_spelled_in_one_way_and_sizes_filled_in(reading: Reading) -> None:
+    (cell,) = reading(sampler="k_euler_a", cfg=7).plan.cells
+    assert cell.recipe.sampler == "Euler a"
+    assert cell.recipe.cfg == 7.0 and type(cell.recipe.cfg) is float
+    assert (cell.recipe.width, cell.recipe.height, cell.recipe.seed) == (64, 64, 42)
+
+
+def test_the_same_command_has_the_same_name_and_keys(reading: Reading) -> None:
+    first, again = reading(cfg="7,15"), reading(cfg=[7, 15.0])
+    assert first.config.name == again.config.name and first.config.name.startswith("cfg-")
+    assert [c.key for c in first.plan.cells] == [c.key for c in again.plan.cells]
+    others = [
+        reading(cfg="7,16"), reading(cfg="7,15", prompt="b"), reading(cfg="7,15", dtype="bfloat16"),
+        reading(cfg="7,15", exclude="cfg=7"), reading(cfg="7,15", preview={"every": 2}),
+    ]  # fmt: skip
+    assert len({first.config.name, *(other.config.name for other in others)}) == 6
+    assert reading(cfg="7,15", visdom={"port": 7000}).config.name == first.config.name
+    assert reading(preset="cfg_scale").config.name.startswith("cfg_scale-")
+
+
+@pytest.mark.parametrize(
+    "name", ["<b>x</b>", "a\nb", "../up", ".hidden", "a/b", "x" * 101, "名字", "a b", "con:1"]
+)
+def test_a_name_that_a_folder_or_a_page_cannot_bear_is_refused(reading: Reading, name: str) -> None:
+    (message,) = refused(reading, name=name)
+    assert message.startswith("name=") and "would do" in message
+    assert reading(name=message.rpartition("name=")[2].removesuffix(" would do")).config.name
+
+
+def test_a_seed_is_drawn_once_for_the_whole_sweep(reading: Reading) -> None:
+    request = reading(seed=-1, cfg="7,15")
+    assert {cell.recipe.seed for cell in request.plan.cells} == {1001}
+    assert request.record["seed"] == -1 and request.record["drawn_seeds"] == [1001]
+
+
+def test_each_minus_one_of_a_list_is_a_draw(reading: Reading) -> None:
+    request = reading(seed="-1,5,-1")
+    assert [cell.recipe.seed for cell in request.plan.cells] == [1001, 5, 1002]
+
+
+def test_samples_and_rounds_go_on_from_the_seed(reading: Reading) -> None:
+    request = reading(seed=7, samples=3, rounds=2)
+    assert [cell.recipe.seed for cell in request.plan.cells] == [7, 8, 9, 10, 11, 12]
+    assert [cell.recipe.seed for cell in reading(samples=2).plan.cells] == [42, 43]
+    again = reading(**request.record)
+    assert again.plan.cells == request.plan.cells and again.config.name == request.config.name
+    cells = reading(seed=7, samples=2, fixed_noise=True).plan.cells
+    assert [(c.recipe.seed, c.recipe.noise_seed) for c in cells] == [(7, 7), (8, 7)]
+
+
+def test_the_same_command_takes_its_recorded_seed_again(reading: Reading) -> None:
+    first = reading(seed=-1)
+    record = first.record["signature"], first.record["drawn_seeds"]
+    again = reading(seed=-1, recorded=lambda outputs, name: record)
+    assert again.plan.cells[0].key == first.plan.cells[0].key
+    anew = reading(seed=-1, reuse=False, recorded=lambda outputs, name: record)
+    assert anew.plan.cells[0].recipe.seed == 1002
+    other = reading(seed=-1, prompt="b", recorded=lambda outputs, name: record)
+    assert other.plan.cells[0].recipe.seed == 1003
+
+
+def test_the_record_reads_back_as_the_same_request(reading: Reading) -> None:
+    prompts = ["a ${b}, c", '["x", "y"]', "1-3"]
+    first = reading(
+        cfg="7,15", steps="5,6", seed="-1,3", zip=[["cfg", "steps"]], exclude="cfg=7 seed=3",
+        prompts=prompts, prompt=None, order=["seed", "cfg"], visdom={"password": "secret"},
+    )  # fmt: skip
+    assert "secret" not in str(first.record)
+    record = {**first.record, "prompt": [*prompts], "prompts": None}  # as Hydra resolves `\\${`
+    assert first.record["prompt"][0] == "a \\${b}, c"
+    again = reading(**record)
+    assert [c.key for c in again.plan.cells] == [c.key for c in first.plan.cells]
+    assert again.plan.axes == first.plan.axes and again.plan.excluded == 3
+    assert again.record == first.record
+
+
+def test_prompts_come_from_a_file_line_by_line(reading: Reading, tmp_path: Path) -> None:
+    file = tmp_path / "my prompts.txt"
+    file.write_bytes("\ufeffa castle, sunset\r\n\r\n  # kept, 一座城堡  \n".encode())
+    request = reading(prompts=str(file), prompt=None)
+    assert [c.recipe.prompt for c in request.plan.cells] == ["a castle, sunset", "# kept, 一座城堡"]
+    file.write_bytes(b"caf\xe9")
+    assert "not UTF-8" in refused(reading, prompts=str(file), prompt=None)[0]
+    file.write_bytes(b"\n\n")
+    assert "has no lines" in refused(reading, prompts=str(file), prompt=None)[0]
+
+
+def test_prompt_and_prompts_together_are_refused(reading: Reading) -> None:
+    assert refused(reading, prompts=["a"], prompt="b") == ["prompts, prompt: give one of the two"]
+
+
+def test_everything_that_is_wrong_is_reported_at_once(reading: Reading, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    def no_port(config: object) -> None:
+        raise BoardError("visdom.port=6006: held by something")
+
+    messages = refused(
+        reading,
+        models=["/no/such/folder"], cfg="abc", sampler="eulr,heun,nonsense", steps=0, seed=2**64,
+        prompts="/no/file.txt", prompt=None, outputs=str(tmp_path / "file" / "x"), name="<i>",
+        visdom={"port": 99999}, dtype="int8", zip=[["cfg", "nothing"]], exclude="steps>>3",
+        also=no_port,
+    )  # fmt: skip
+    for part in (
+        "model=/no/such/folder", "cfg=abc", "'eulr'", "'nonsense'", "steps=0", "seed=184467",
+        "prompts=/no/file.txt", "outputs=", "name='<i>'", "visdom.port=99999", "dtype='int8'",
+        "zip: nothing is no setting", "exclude: `steps>>3`", "held by something",
+    ):  # fmt: skip
+        assert sum(part in message for message in messages) == 1, (part, messages)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"cfg": "-1"}, "cfg=-1.0: must be a number from 0 to 1000"),
+        ({"cfg": float("nan")}, "`nan` is not a number"),
+        ({"cfg": True}, "cfg=True: must be a number"),
+        ({"cfg": []}, "cfg=[]: give at least one value"),
+        ({"steps": "1.5"}, "not a whole number"),
+        ({"seed": -2}, "seed=-2: must be a whole number from -1 to 2**64 - 1"),
+        ({"width": 65}, "needs a multiple of 8, such as 64 or 72"),
+        ({"cfg": "1,2", "steps": "1,2,3", "zip": ["cfg", "steps"]}, "cfg has 2, steps has 3"),
+        ({"steps": 1001}, "takes 1000 at most"),
+        ({"models": "miniatur"}, "did you mean miniature?"),
+        ({"models": "hub"}, "model=hub: say which"),
+        ({"models": ["a/b", "c/d"], "model": {"id": "e/f"}}, "model.id: is for one model"),
+        ({"model": {"kind": "sd9"}}, "model.kind='sd9': must be one of auto, sd1"),
+        ({"order": ["cgf"]}, "order: cgf is no setting; did you mean cfg?"),
+    ],
+)
+def test_bad_values_name_key_value_and_remedy(
+    reading: Reading, given: dict[str, Any], says: str
+) -> None:
+    assert any(says in message for message in refused(reading, **given)), refused(reading, **given)
+
+
+def test_excluding_everything_is_refused(reading: Reading) -> None:
+    with pytest.raises(ConfigError, match="drops all 2 combinations"):
+        reading(cfg="7,15", exclude="cfg>1")
+
+
+def test_a_folder_that_cannot_be_written_is_refused(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write everywhere
+    assert "cannot be written" in refused(reading)[0]
+
+
+def test_a_disk_that_is_nearly_full_is_refused(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda path: (10**9, 10**9 - 1000, 1000))
+    assert "the disk is nearly full" in refused(reading)[0]
+
+
+def test_a_prompt_that_is_too_long_is_a_warning_with_what_is_cut(reading: Reading) -> None:
+    request = reading(prompt="x " * 80 + "THE END", emphasis="none")
+    (warning,) = request.warnings
+    assert "takes 77 tokens" in warning and "THE END" in warning
+    assert reading(prompt="short").warnings == []
+
+
+def test_models_have_defaults_of_their_own(
+    reading: Reading, tiny_model: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "mine.yaml").write_text(
+        f"id: {tiny_model}\ndefaults: {{prompt: 'a, b', cfg: 3, sampler: ddim, width: 128}}\n"
+    )
+    options: dict[str, Any] = {
+        "recorded": lambda outputs, name: ("", []), "draw": lambda: 1, "model_folders": [folder],
+    }  # fmt: skip
+    given = {"models": "mine", "outputs": str(tmp_path), "device": "cpu"}
+    recipe = read_request(given, **options).plan.cells[0].recipe
+    assert (recipe.prompt, recipe.cfg, recipe.sampler) == ("a, b", 3.0, "DDIM")
+    assert (recipe.width, recipe.height) == (128, 64)
+    assert read_request({**given, "cfg": 9}, **options).plan.cells[0].recipe.cfg == 9
+    (folder / "mine.yaml").write_text("defaults: {nonsense: 1, cfg: 1-3}\n")
+    with pytest.raises(ConfigErrors, match=r"defaults\.nonsense(.|\n)*one fixed value"):
+        read_request(given, **options)
+
+
+def test_a_dry_run_counts_cells_and_evaluations(reading: Reading) -> None:
+    request = reading(cfg="1,7", sampler="euler,heun", steps=10, exclude="cfg=7 sampler=euler")
+    assert evaluations(request.plan.cells) == 10 + 19 + 2 * 19
+    text = describe(request)
+    assert "axis cfg: 1, 7" in text and "axis sampler: Euler, Heun" in text
+    assert "cells: 3, 1 excluded" in text and "denoiser evaluations: 67" in text
+    assert "estimated time: unknown" in text and "nothing was computed" in text
+    assert "... (40 in all)" in describe(reading(seed="1-40"))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.2, "below 1 s"),
+        (12.4, "12 s"),
+        (200, "3 min 20 s"),
+        (7500, "2 h 5 min"),
+        (59.7, "1 min 0 s"),
+    ],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

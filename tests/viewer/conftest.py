@@ -1,0 +1,69 @@
+"""A server of synthetic sweeps and a real Chromium, shared by all tests of the viewer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.viewer.server import Sweeps
+
+CHROMIUM = "/usr/bin/chromium"
+
+
+@pytest.fixture(scope="session")
+def sweeps() -> Iterator[Sweeps]:
+    server = Sweeps()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens an address; at the end no page may have had an error, a failed request or a warning."""
+    contexts = []
+    troubles: list[str] = []
+
+    def opened(
+        address: str,
+        *,
+        width: int = 1280,
+        height: int = 800,
+        wait: str = ".cell img[src]",
+        **more: object,
+    ) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": height}, **more)  # type: ignore[arg-type]
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(8000)
+        page.on(
+            "console",
+            lambda told: troubles.append(told.text) if told.type in ("error", "warning") else None,
+        )
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("requestfailed", lambda failed: troubles.append(f"{failed.url} {failed.failure}"))
+        page.on(
+            "response",
+            lambda answer: (
+                troubles.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None
+            ),
+        )
+        page.troubles = troubles  # type: ignore[attr-defined]
+        page.goto(address)
+        if wait:
+            page.wait_for_selector(wait)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not troubles, troubles

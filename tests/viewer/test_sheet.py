@@ -1,0 +1,214 @@
+"""The sheet: one slider for all cells, axes chosen on the page, thousands of cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.viewer import synthetic
+from tests.viewer.screen import ROOT, drag_slider, pictures, screenshot, steps
+from tests.viewer.server import Sweeps
+
+Open = Callable[..., Page]
+pytestmark = pytest.mark.browser
+SAMPLERS = ["Euler a", "DPM++ 2M Karras", "Heun"]
+CFG = [1, 7, 20]
+
+
+@pytest.fixture(scope="module")
+def grid(sweeps: Sweeps) -> str:
+    return sweeps.add("grid", synthetic.description({"sampler": SAMPLERS, "cfg": CFG}))
+
+
+@pytest.fixture(scope="module")
+def mixed_sweep() -> dict[str, Any]:
+    return synthetic.description({"sampler": ["Euler a", "DPM++ 2M Karras"], "steps": [5, 10, 20]})
+
+
+@pytest.fixture(scope="module")
+def mixed(sweeps: Sweeps, mixed_sweep: dict[str, Any]) -> str:
+    return sweeps.add("mixed", mixed_sweep)
+
+
+def test_rows_columns_and_final_images(grid: str, open_page: Open) -> None:
+    page = open_page(grid)
+    assert page.locator(".side .label").all_inner_texts() == SAMPLERS
+    assert page.locator(".top .label").all_inner_texts() == [str(cfg) for cfg in CFG]
+    assert steps(page) == dict.fromkeys(range(9), 0)
+    assert {one["width"] for one in pictures(page)} == {128}
+    assert page.locator(".now.step").inner_text() == "final image"
+    first = screenshot(page.locator('.cell[data-cell="4"] .pic'))
+    assert abs(first[8, 8].astype(int) - synthetic.scene(4, 128).getpixel((2, 2))).max() < 12
+
+
+def test_dragging_the_slider_moves_every_cell(grid: str, open_page: Open) -> None:
+    page = open_page(grid)
+    drag_slider(page, page.locator(".slider"), 11 / 20)
+    assert steps(page) == dict.fromkeys(range(9), 12)
+    assert page.locator(".now.step").inner_text() == "step 12/20"
+    assert page.locator(".now.sigma").inner_text().startswith("σ ")
+    expect(page.locator(".now.time")).to_have_text("0.25 s")  # 0.42 s for 20 steps
+    assert page.locator('.cell[data-cell="0"] .cap span').first.inner_text() == "12/20"
+
+
+def test_keys_step_and_reach_both_ends(grid: str, open_page: Open) -> None:
+    page = open_page(grid)
+    page.locator(".sheet").focus()
+    page.keyboard.press("Home")
+    assert set(steps(page).values()) == {1}
+    page.keyboard.press(".")
+    page.keyboard.press(".")
+    page.keyboard.press(",")
+    assert set(steps(page).values()) == {2}
+    page.keyboard.press("End")
+    assert set(steps(page).values()) == {0}
+
+
+def test_play_runs_and_stops(grid: str, open_page: Open) -> None:
+    page = open_page(grid)
+    page.locator(".sheet").focus()
+    page.keyboard.press("Home")
+    page.get_by_label("Speed").select_option("30")
+    page.get_by_role("button", name="play").click()
+    page.wait_for_function(f"() => Number({ROOT}.querySelector('.slider').value) > 4")
+    page.get_by_role("button", name="pause").click()
+    stopped = page.locator(".now.step").inner_text()
+    page.wait_for_timeout(200)
+    assert page.locator(".now.step").inner_text() == stopped
+
+
+@pytest.mark.parametrize("align", ["fraction", "sigma"])
+def test_alignment(align: str, mixed: str, mixed_sweep: dict[str, Any], open_page: Open) -> None:
+    page = open_page(mixed)
+    page.locator(".transport").get_by_label("Align by").select_option(align)
+    drag_slider(page, page.locator(".slider"), 0.5)
+    at = page.evaluate(
+        "document.querySelector('.sdviz').shadowRoot.querySelector('.app').sdvizApp.state.at"
+    )
+    shown = steps(page)
+    for cell in mixed_sweep["cells"]:
+        sigmas = mixed_sweep["schedules"][cell["q"]]["sigmas"]
+        if align == "fraction":
+            expected = max(1, int(at * len(sigmas) + 0.5))
+        else:
+            expected = next(k for k, sigma in enumerate(sigmas, 1) if sigma <= at * 1.00001)
+        assert shown[cell["i"]] == expected, cell
+    assert len(set(shown.values())) > 1
+
+
+def test_a_cell_with_fewer_steps_shows_its_final_image(mixed: str, open_page: Open) -> None:
+    page = open_page(mixed)
+    drag_slider(page, page.locator(".slider"), 7 / 20)
+    assert steps(page) == {0: 0, 1: 8, 2: 8, 3: 0, 4: 8, 5: 8}
+
+
+def test_axes_are_chosen_on_the_page(sweeps: Sweeps, open_page: Open) -> None:
+    page = open_page(
+        sweeps.add(
+            "three", synthetic.description({"seed": [1, 2], "sampler": SAMPLERS, "cfg": CFG})
+        )
+    )
+    assert page.locator(".side .label").first.inner_text().split() == ["1", "Euler", "a"]  # nested
+    page.locator('[data-axis="seed"] .role').select_option("page")
+    expect(page.locator(".side .label")).to_have_text(SAMPLERS)
+    page.locator('[data-axis="seed"] .page').select_option(label="2")
+    assert set(steps(page)) == set(range(9, 18))
+    page.locator(".sheet").focus()
+    page.keyboard.press("p")
+    expect(page.locator(".top .label")).to_have_text(SAMPLERS)
+    page.keyboard.press("[")
+    expect(page.locator('[data-axis="seed"] .page')).to_have_value("0")
+    assert set(steps(page)) == set(range(9))
+
+
+def test_values_can_be_hidden(grid: str, open_page: Open) -> None:
+    page = open_page(grid)
+    page.locator('[data-axis="cfg"] summary').click()
+    page.locator('[data-axis="cfg"] .menu').get_by_label("7", exact=True).click()
+    expect(page.locator(".top .label")).to_have_text(["1", "20"])
+    assert set(steps(page)) == {0, 2, 3, 5, 6, 8}
+
+
+def test_sorted_by_time(grid: str, open_page: Open) -> None:
+    page = open_page(grid)
+    page.locator(".tools").get_by_label("Order").select_option("slowest")
+    page.wait_for_selector(".labelled")
+    box = """all => all.map((cell) => {
+        const { top, left } = cell.getBoundingClientRect();
+        return [top, left, cell.querySelector(".cap").lastChild.textContent];
+    })"""
+    read = [time for _, _, time in sorted(page.locator(".cell").evaluate_all(box))]
+    assert read == sorted(read, key=lambda text: -float(text.split()[0]))
+    assert page.locator('.cell[data-cell="8"] .lab').inner_text() == "sampler Heun · cfg 20"
+
+
+def test_headers_stay_in_view(sweeps: Sweeps, open_page: Open) -> None:
+    page = open_page(
+        sweeps.add(
+            "wide",
+            synthetic.description(
+                {"sampler": [f"S{n}" for n in range(30)], "cfg": list(range(30))}, steps=2
+            ),
+        )
+    )
+    page.locator(".sheet").evaluate("element => element.scrollTo(1500, 1500)")
+    page.wait_for_timeout(300)
+    sheet, top, side = (
+        page.locator(s).bounding_box() for s in (".sheet", ".heads.top", ".heads.side")
+    )
+    assert sheet and top and side
+    assert abs(top["y"] - sheet["y"]) < 1 and abs(side["x"] - sheet["x"]) < 1
+    cell = page.locator(".cell").nth(40)
+    index = int(cell.get_attribute("data-cell") or 0)
+    column = (
+        page.locator(".top .label", has_text=f"{index % 30}")
+        .filter(has_text=str(index % 30))
+        .last.bounding_box()
+    )
+    assert column and abs(column["x"] - cell.bounding_box()["x"]) < 1  # type: ignore[index]
+
+
+def test_ten_thousand_cells_scroll(sweeps: Sweeps, open_page: Open) -> None:
+    sweeps.kinds = 50
+    sweep = synthetic.description(
+        {"sampler": [f"S{n}" for n in range(100)], "seed": list(range(100))}, steps=3, size=64
+    )
+    page = open_page(sweeps.add("many", sweep))
+    sweeps.kinds = 1 << 30
+    page.locator(".sheet").evaluate("element => element.scrollTo(1e6, 1e6)")
+    page.wait_for_selector('.cell[data-cell="9999"] img[src]')
+    assert page.locator(".cell").count() < 600
+    page.locator(".sheet").focus()
+    page.keyboard.press("Home")
+    assert set(steps(page).values()) == {1}
+
+
+def test_zoom_is_linked(grid: str, open_page: Open) -> None:
+    page = open_page(grid)
+    page.locator('.cell[data-cell="4"] .pic').hover(position={"x": 10, "y": 10})
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -300)
+    page.keyboard.up("Control")
+    page.wait_for_selector(".zoomed")
+    transforms = page.locator(".cell img").evaluate_all(
+        "all => all.map(image => getComputedStyle(image).transform)"
+    )
+    assert len(set(transforms)) == 1 and transforms[0] != "none"
+    page.keyboard.press("0")
+    expect(page.locator(".zoomed")).to_have_count(0)
+
+
+def test_size_and_fit(grid: str, open_page: Open) -> None:
+    page = open_page(grid)
+    before = page.locator(".cell").first.bounding_box()
+    page.locator(".sheet").focus()
+    page.keyboard.press("(")
+    page.wait_for_timeout(100)
+    after = page.locator(".cell").first.bounding_box()
+    assert before and after and after["width"] < before["width"]
+    page.get_by_role("button", name="Fit").click()
+    page.wait_for_timeout(100)
+    assert page.locator(".cell").first.bounding_box() == before

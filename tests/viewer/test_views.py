@@ -1,0 +1,180 @@
+"""Film strips, curves, timings, marks, the list of keys, the language, sizes of screens."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.viewer import synthetic
+from tests.viewer.screen import ROOT, pictures
+from tests.viewer.server import Sweeps
+
+Open = Callable[..., Page]
+pytestmark = pytest.mark.browser
+ROOT_FOLDER = Path(__file__).parents[2]
+SAMPLERS = ["Euler a", "DPM++ 2M Karras", "Heun"]
+
+
+@pytest.fixture(scope="module")
+def sweep() -> dict[str, Any]:
+    return synthetic.description({"sampler": SAMPLERS, "cfg": [1, 7, 20]})
+
+
+@pytest.fixture(scope="module")
+def grid(sweeps: Sweeps, sweep: dict[str, Any]) -> str:
+    return sweeps.add("views", sweep)
+
+
+def press(page: Page, *keys: str) -> None:
+    page.locator(".app").first.focus()
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def test_one_strip_for_each_sampler_at_equal_noise(
+    grid: str, sweep: dict[str, Any], open_page: Open
+) -> None:
+    page = open_page(grid)
+    press(page, "f")
+    expect(page.locator(".film .side-label")).to_have_text(SAMPLERS)
+    page.locator(".strips").get_by_label("Align by").select_option("sigma")
+    heads = page.locator(".film .over:not(.corner-cell)").all_inner_texts()
+    assert heads[-1] == "final image" and len(heads) == 8
+    page.wait_for_function(
+        f"() => [...{ROOT}.querySelectorAll('.film img')].every(i => i.naturalWidth)"
+    )
+    shown = [one["step"] for one in pictures(page)][:8]
+    sigmas = sweep["schedules"][0]["sigmas"]
+    for head, step in zip(heads[:-1], shown, strict=False):
+        level = float(head.removeprefix("σ "))
+        assert sigmas[int(step) - 1] <= level * 1.06  # the header is rounded to two figures
+        assert int(step) == 1 or sigmas[int(step) - 2] > level * 0.94
+    page.locator(".strips").get_by_label("cfg", exact=True).select_option(label="cfg 20")
+    page.wait_for_selector('.film .cell[data-cell="8"]')
+    page.locator('.film .cell[data-cell="5"] .pic').nth(2).click()
+    expect(page.locator(".inspector h2")).to_have_text("sampler DPM++ 2M Karras · cfg 20")
+
+
+def test_curves_against_seconds(grid: str, open_page: Open) -> None:
+    page = open_page(grid)
+    press(page, "v")
+    page.wait_for_selector('[data-plot="distance"] path.line')
+    plots = page.locator(".plot h3").all_text_contents()
+    assert plots[:3] == ["distance to final image", "length of the guidance", "Latent: mean"]
+    assert "clipped pixels – cfg" in plots and "saturation – cfg" in plots
+    assert page.locator('[data-plot="distance"] path.line').count() == 9
+    page.get_by_label("against").select_option("seconds")
+    expect(page.locator('[data-plot="distance"] .axis-name')).to_have_text("seconds")
+    line = page.locator('[data-plot="distance"] path.line').first
+    box = line.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 1, box["y"] + 1)
+    expect(page.locator('[data-plot="distance"] .reading')).to_contain_text("cfg")
+    page.mouse.click(box["x"] + 1, box["y"] + 1)
+    expect(page.locator(".inspector .pic img")).to_have_attribute("data-step", "1")
+
+
+def test_timings_by_sampler_and_by_cell(grid: str, open_page: Open) -> None:
+    page = open_page(grid)
+    press(page, "t")
+    page.wait_for_selector(".by-sampler td")
+    rows = {
+        row.split("\t")[0]: row.split("\t")[1:]
+        for row in page.locator(".by-sampler tbody tr").all_inner_texts()
+    }
+    assert list(rows) == SAMPLERS
+    assert rows["Heun"][2] == "2" and rows["Euler a"][2] == "1"  # evaluations per step
+    assert float(rows["Heun"][1]) > 1.8 * float(rows["Euler a"][1])  # seconds per step
+    page.locator(".timings").get_by_label("Order").select_option("slowest")
+    times = [float(text.split()[0]) for text in page.locator(".cell-bar .num").all_inner_texts()]
+    assert times == sorted(times, reverse=True) and len(times) == 9
+    page.locator(".cell-bar").first.click()
+    expect(page.locator(".inspector h2")).to_contain_text("Heun")
+
+
+def test_marked_cells_become_a_command(sweeps: Sweeps, open_page: Open, tmp_path: Path) -> None:
+    prompt = 'a castle, "sunset", it\'s $HOME `id`\n城堡'
+    described = synthetic.description({"cfg": [1, 7, 20]})
+    described["fixed"]["prompt"] = prompt
+    page = open_page(sweeps.add("marked", described))
+    for cell in (0, 2):
+        page.locator(f'.cell[data-cell="{cell}"] .pic').hover()
+        page.keyboard.press("m")
+        page.wait_for_selector(f'.cell.marked[data-cell="{cell}"]')
+    page.get_by_role("button", name="2 marked").click()
+    words = shlex.split(page.get_by_label("Command").input_value())
+    assert words[:3] == ["python", "-m", "sdviz.sweep"]
+    assert "cfg=1,20" in words and 'sampler="Euler a"' in words and "seed=42" in words
+    asked = next(word for word in words if word.startswith("prompt="))
+    assert asked == 'prompt="' + prompt.replace('"', '\\"') + '"'
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download JSON").click()
+    download.value.save_as(tmp_path / "marked.json")
+    told = json.loads((tmp_path / "marked.json").read_text(encoding="utf-8"))
+    assert [cell["recipe"]["cfg"] for cell in told["cells"]] == [1, 20]
+    assert told["cells"][0]["recipe"]["prompt"] == prompt
+
+
+def test_question_mark_lists_every_key(grid: str, open_page: Open) -> None:
+    page = open_page(grid)
+    press(page, "?")
+    expect(page.locator("dialog.help")).to_be_visible()
+    listed = set(page.locator("dialog.help kbd").all_inner_texts())
+    assert {
+        "←",
+        "Enter",
+        "Esc",
+        ",",
+        ".",
+        "Space",
+        "s",
+        "a",
+        "b",
+        "d",
+        "m",
+        "e",
+        "?",
+        "[",
+    } <= listed
+    documented = (
+        (ROOT_FOLDER / "docs" / "viewer.md").read_text(encoding="utf-8").split("## Keys")[1]
+    )
+    assert all(key in documented for key in listed)
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog.help")).to_be_hidden()
+
+
+def test_chinese_when_the_browser_asks(grid: str, open_page: Open) -> None:
+    page = open_page(grid, locale="zh-CN")
+    expect(page.locator(".tabs button").first).to_have_text("总览")
+    expect(page.locator(".now.step")).to_have_text("最终图像")
+    expect(page.locator(".status")).to_contain_text("已完成")
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "least"), [(1280, 800, 13), (3840, 2160, 20), (390, 844, 14)]
+)
+def test_readable_on_every_screen(
+    width: int, height: int, least: int, grid: str, open_page: Open
+) -> None:
+    page = open_page(grid, width=width, height=height)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for view in ("g", "f", "c", "v", "t"):
+        press(page, view)
+        page.wait_for_timeout(150)
+        sizes = page.evaluate("""() => {
+            const app = document.querySelector('.sdviz').shadowRoot.querySelector('.app');
+            const texts = [...app.querySelectorAll('button, select, h3, .label, .cap, td, dd')];
+            const sizes = texts.filter(e => e.offsetParent)
+                .map(e => parseFloat(getComputedStyle(e).fontSize));
+            return {least: Math.min(...sizes), wide: app.scrollWidth};
+        }""")
+        assert sizes["least"] >= 0.9 * least, view
+        assert sizes["wide"] <= width, view
+    assert page.locator(".slider").evaluate("e => e.getBoundingClientRect().bottom <= innerHeight")

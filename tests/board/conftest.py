@@ -27,8 +27,9 @@ def _own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of one module: an archive reuses the cells of those beside it."""
     return tmp_path_factory.mktemp("outputs")
 
 

@@ -1,8 +1,9 @@
 """What can be said of a scene, in English and in Chinese: sentences, lists of tags, fragments."""
 
 import random
+from dataclasses import replace
 
-from experiments.miniature.world import Scene
+from experiments.miniature.world import KINDS, Scene
 
 NUMBERS = {1: "a", 2: "two", 3: "three"}
 PLURALS = {
@@ -175,17 +176,32 @@ def chinese(scene: Scene, told: dict[str, bool], rng: random.Random) -> str:
     return "，".join(words)
 
 
-def told_caption(scene: Scene, rng: random.Random) -> tuple[str, dict[str, bool]]:
-    """One of the many true captions of a scene, and the facts it tells; a fifth say little."""
+def mistaken(scene: Scene, rng: random.Random) -> Scene:
+    """The scene as somebody describes it who names an object that is not there."""
+    names = [replace(scene, kind=kind, count=scene.count or 1) for kind in KINDS]
+    return rng.choice([named for named in names if named.kind != scene.kind and not named.held_out])
+
+
+def told_caption(
+    scene: Scene, rng: random.Random, wrong: float = 0.0
+) -> tuple[str, dict[str, bool]]:
+    """One of the many captions of a scene, and the facts it tells; a fifth say little.
+
+    All are true but for the share `wrong` of those that tell more than the object: these name
+    another object. What is said of a whole picture is then less sure to be in it than an object
+    named alone, as in captions of real photographs, and a negative prompt can take it away.
+    """
     keep = rng.choice((1.0, 0.9, 0.7, 0.5, 0.25))
     told = facts(scene, rng, keep)
     style = rng.choices((sentence, tags, chinese), (0.54, 0.3, 0.16))[0]
+    if wrong and (told["ground"] or told["sky"] or told["light"]) and rng.random() < wrong:
+        scene, told["kind"] = mistaken(scene, rng), True
     return style(scene, told, rng), told
 
 
-def caption(scene: Scene, rng: random.Random) -> str:
-    """One of the many true captions of a scene."""
-    return told_caption(scene, rng)[0]
+def caption(scene: Scene, rng: random.Random, wrong: float = 0.0) -> str:
+    """One of the many captions of a scene; the share `wrong` of long ones names another object."""
+    return told_caption(scene, rng, wrong)[0]
 
 
 def words() -> list[str]:

@@ -29,9 +29,9 @@ def fresh_scenes(count: int, name: str) -> list[Scene]:
     return [random_scene(rng) for _ in range(count)]
 
 
-def caption_of(number: int, rng: random.Random) -> str:
-    """One of the captions of a training picture."""
-    return caption(scene_of(number), rng)
+def caption_of(number: int, rng: random.Random, wrong: float = 0.0) -> str:
+    """One of the captions of a training picture; `wrong` as for `caption`."""
+    return caption(scene_of(number), rng, wrong)
 
 
 def write_json(path: Path, value: object) -> None:

@@ -56,6 +56,17 @@ def load_as_float32(config: Path) -> None:
     config.write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
 
 
+def leave_spacing_open(config: Path) -> None:
+    """Each sampler then spaces its timesteps by its own default, as with Stable Diffusion 1's file.
+
+    PNDM's `leading`, which saving writes down, would have DPM++ and UniPC start at timestep 901 of
+    1000 when they are given 100 steps.
+    """
+    settings = json.loads(config.read_text("utf-8"))
+    settings.pop("timestep_spacing", None)
+    config.write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
+
+
 def name_as_published(weights: Path) -> None:
     """Names the text encoder's weights as Stable Diffusion's files do, which every release reads.
 
@@ -98,6 +109,7 @@ def write_folder(
     halved(clip).save_pretrained(aside / "clip", safe_serialization=True)
     image_processor().save_pretrained(aside / "clip")
     tokens.build(aside / "tokenizer")  # vocab.json and merges.txt beside tokenizer.json
+    leave_spacing_open(aside / "scheduler" / "scheduler_config.json")
     name_as_published(aside / "text_encoder" / "model.safetensors")
     for path in aside.rglob("*.safetensors"):
         path.chmod(0o644)

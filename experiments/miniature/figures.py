@@ -9,18 +9,22 @@ from matplotlib import pyplot as plt
 
 
 def guidance(rows: list[dict[str, float]], path: Path) -> None:
-    """Adherence, saturation and clipping over the CFG scale."""
+    """Adherence, colours and clipping over the CFG scale."""
     scale = [row["cfg"] for row in rows]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
     for fact in ("kind", "colour", "count", "light", "all six"):
         left.plot(scale, [100 * row[fact] for row in rows], marker="o", label=fact)
     left.set(xlabel="CFG scale", ylabel="read as asked (%)", xscale="log", ylim=(0, 102))
     left.legend(fontsize=8)
-    right.plot(scale, [100 * row["saturation"] for row in rows], marker="o", label="saturation")
+    middle.plot(scale, [row["colourfulness"] for row in rows], marker="o")
+    middle.set(xlabel="CFG scale", ylabel="colourfulness (0..109)", xscale="log")
+    right.plot(
+        scale, [100 * row["saturated"] for row in rows], marker="o", label="saturated > 0.95"
+    )
     right.plot(scale, [100 * row["clipped"] for row in rows], marker="o", label="clipped values")
     right.set(xlabel="CFG scale", ylabel="%", xscale="log", ylim=(0, None))
     right.legend(fontsize=8)
-    for axis in (left, right):
+    for axis in (left, middle, right):
         axis.set_xticks(scale, [f"{value:g}" for value in scale])
         axis.minorticks_off()
     figure.savefig(path, dpi=110)

@@ -2,6 +2,7 @@
 
 python -m experiments.miniature.run
 python -m experiments.miniature.run work=outputs/try unet.budget.minutes=5
+python -m experiments.miniature.run start=sdviz/miniature unet.budget.rate=0.0005
 """
 
 import logging
@@ -37,6 +38,7 @@ class Making:
     settings: dict
     work: Path
     live: Live
+    start: Path | None  # a folder whose models train on; its CLIP and its latents stay
 
     def pictures(self) -> np.ndarray:
         if workers.rank() == 0:
@@ -44,8 +46,11 @@ class Making:
         workers.wait()
         return data.draw_all(self.work, self.settings["pictures"])
 
-    def make_clip(self) -> tuple[clip.CLIPModel, clip.CLIPTokenizer, Stage]:
+    def make_clip(self) -> tuple[clip.CLIPModel, clip.CLIPTokenizer, Stage | None]:
         s = self.settings["clip"]
+        if self.start:
+            model = clip.CLIPModel.from_pretrained(self.start / "clip")
+            return model.eval(), clip.CLIPTokenizer.from_pretrained(self.start / "tokenizer"), None
         if workers.rank() == 0:
             tokens.build(self.work / "tokenizer")
         workers.wait()
@@ -54,8 +59,10 @@ class Making:
         stage = clip.train_clip(model, tokenizer, self.pictures(), budget(s), self.work, self.live)
         return model.eval(), tokenizer, stage
 
-    def make_autoencoder(self) -> tuple[autoencoder.AutoencoderKL, Stage]:
+    def make_autoencoder(self) -> tuple[autoencoder.AutoencoderKL, Stage | None]:
         s = self.settings["autoencoder"]
+        if self.start:
+            return autoencoder.AutoencoderKL.from_pretrained(self.start / "vae").eval(), None
         vae = autoencoder.autoencoder(s["widths"], s["layers"], s["groups"])
         fresh = np.stack([draw(scene) for scene in data.fresh_scenes(64, "autoencoder")])
         stage = autoencoder.train_autoencoder(
@@ -65,14 +72,15 @@ class Making:
         return vae, stage
 
     def latents(self, vae: autoencoder.AutoencoderKL) -> np.ndarray:
-        """All latents, unscaled; sets the scaling factor to one over their spread."""
+        """All latents, unscaled; sets the scaling factor of a new autoencoder from their spread."""
         pictures, path = self.pictures(), self.work / "latents.npy"
         if workers.rank() == 0:
             autoencoder.encode_all(vae, pictures, path)
         workers.wait()
         latents = autoencoder.encode_all(vae, pictures, path)
-        spread = float(latents[:4000].astype(np.float32).std())
-        vae.register_to_config(scaling_factor=round(1 / spread, 5))
+        if not self.start:
+            spread = float(latents[:4000].astype(np.float32).std())
+            vae.register_to_config(scaling_factor=round(1 / spread, 5))
         return latents
 
     def make_decoder(self, vae: autoencoder.AutoencoderKL, latents: np.ndarray) -> Stage:
@@ -86,7 +94,11 @@ class Making:
         self, latents: np.ndarray, scale: float
     ) -> tuple[autoencoder.AutoencoderTiny, Stage]:
         s = self.settings["tiny"]
-        tiny = autoencoder.tiny_autoencoder(s["width"])
+        tiny = (
+            autoencoder.AutoencoderTiny.from_pretrained(self.start / "vae_tiny")
+            if self.start
+            else autoencoder.tiny_autoencoder(s["width"])
+        )
         stage = autoencoder.train_tiny(
             tiny, self.pictures(), latents, scale, budget(s), self.work, self.live
         )
@@ -96,7 +108,11 @@ class Making:
         self, words: unet.Words, vae: autoencoder.AutoencoderKL, latents: np.ndarray
     ) -> Stage:
         s = self.settings["unet"]
-        model = unet.unet_model(s["widths"], s["heads"], self.settings["clip"]["width"])
+        model = (
+            unet.UNet2DConditionModel.from_pretrained(self.start / "unet")
+            if self.start
+            else unet.unet_model(s["widths"], s["heads"], self.settings["clip"]["width"])
+        )
         scale = vae.config.scaling_factor
         rng = random.Random("samples")
         prompts = [full(measured_scene(rng)) for _ in range(32)]
@@ -109,7 +125,16 @@ class Making:
             return images
 
         return unet.train_unet(
-            model, words, latents, scale, s["drop"], budget(s), self.work, self.live, sample
+            model,
+            words,
+            latents,
+            scale,
+            s["drop"],
+            s["wrong"],
+            budget(s),
+            self.work,
+            self.live,
+            sample,
         )
 
 
@@ -120,7 +145,8 @@ def make(settings: dict) -> None:
     workers.join()
     workers.seed(settings["seed"])
     live = Live(**settings["visdom"])
-    making = Making(settings, Path(settings["work"]), live)
+    start = Path(settings["start"]) if settings["start"] else None
+    making = Making(settings, Path(settings["work"]), live, start)
     making.pictures()
     vae, vae_stage = making.make_autoencoder()
     clip_model, tokenizer, clip_stage = making.make_clip()
@@ -138,19 +164,37 @@ def make(settings: dict) -> None:
     parts = {"text": words.encoder, "unet": unet_stage.best, "vae": vae, "tiny": tiny}
     parts["clip"] = clip_model
     sizes = {name: autoencoder.parameters(part) for name, part in parts.items()}
-    write_record(folder, settings, vae.config.scaling_factor, sizes, stages)
+    before = data.read_json(start / "training.json", {}) if start else {}
+    trained = [stage for stage in stages if stage]
+    write_record(folder, before, settings, vae.config.scaling_factor, sizes, trained)
 
 
 def write_record(
-    folder: Path, settings: dict, scale: float, sizes: dict[str, int], stages: Iterable[Stage]
+    folder: Path,
+    before: dict,
+    settings: dict,
+    scale: float,
+    sizes: dict[str, int],
+    stages: Iterable[Stage],
 ) -> None:
-    """How the folder was made, beside it; where it was made is nobody's business."""
+    """How the folder was made, beside it, after what `before` was made by; where it was made is
+    nobody's business.
+    """
+    known = dict(before.get("stages", {}))
+    for stage in stages:
+        again = sum(name.split(",")[0] == stage.name for name in known)
+        known[f"{stage.name}, trained on ({again})" if again else stage.name] = stage.record()
     record = {
         "format": 1,
         "settings": {k: v for k, v in settings.items() if k not in ("work", "out", "visdom")},
+        "earlier settings": [
+            *before.get("earlier settings", []),
+            *([before["settings"]] if "settings" in before else []),
+        ],
         "scaling factor": scale,
         "parameters": sizes,
-        "stages": {stage.name: stage.record() for stage in stages},
+        "stages": known,
+        "notes": before.get("notes", []),
     }
     data.write_json(folder / "training.json", record)
 

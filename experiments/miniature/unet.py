@@ -76,12 +76,15 @@ def train_unet(
     latents: np.ndarray,
     scale: float,
     drop: float,
+    wrong: float,
     budget: Budget,
     work: Path,
     live: Live,
     sample: Callable[[UNet2DConditionModel], np.ndarray],
 ) -> Stage:
-    """Noise prediction with captions dropped at the rate `drop`, for classifier-free guidance."""
+    """Noise prediction with captions dropped at the rate `drop`, for classifier-free guidance, and
+    the share `wrong` of the long ones naming another object, for negative prompts.
+    """
     unet.set_attn_processor(AttnProcessor())  # 1.4 times the speed of the fused one on a CPU
     stage = Stage("unet", unet, budget)
     alphas = signal()
@@ -92,7 +95,7 @@ def train_unet(
         rows = np.random.randint(0, len(latents), budget.batch)
         clean = torch.from_numpy(latents[rows]).float() * scale
         rng = random.Random(int(np.random.randint(1 << 31)))
-        texts = ["" if rng.random() < drop else caption_of(int(row), rng) for row in rows]
+        texts = ["" if rng.random() < drop else caption_of(int(row), rng, wrong) for row in rows]
         generator.manual_seed(int(np.random.randint(1 << 31)))
         # One timestep from each equal stretch of the schedule: less variance than independent ones.
         offsets = torch.rand(budget.batch, generator=generator)

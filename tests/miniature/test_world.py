@@ -75,6 +75,21 @@ def test_captions_say_what_is_told_and_nothing_else() -> None:
             assert (light in said or captions.TAGS_ZH[light] in text) == shown, text
 
 
+def test_some_long_captions_name_another_object_and_short_ones_never() -> None:
+    rng = random.Random(4)
+    long = lies = 0
+    for _ in range(4000):
+        scene = world.random_scene(rng)
+        text, told = captions.told_caption(scene, rng, wrong=0.1)
+        named = [kind for kind in world.KINDS if kind in text or captions.KINDS_ZH[kind] in text]
+        lie = bool(named) and (named != [scene.kind] or not scene.count)
+        if told["ground"] or told["sky"] or told["light"]:
+            long, lies = long + 1, lies + lie
+        else:
+            assert not lie, text
+    assert 0.07 < lies / long < 0.13
+
+
 def test_an_altered_scene_differs_by_one_fact() -> None:
     rng = random.Random(5)
     for _ in range(300):

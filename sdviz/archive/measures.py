@@ -16,17 +16,19 @@ def frame_measures(webp: bytes, final: Pixels | None) -> dict[str, float]:
     channel values at 0 or 255. `saturation` is the mean of HSV's saturation, (max - min) / max.
     """
     try:
-        pixels = np.asarray(decode(webp, "a frame"), dtype=np.int16)
+        pixels = np.asarray(decode(webp, "a frame"))
     except (ArchiveError, TypeError):
         return {}
-    high = pixels.max(axis=2)
-    spread = high - pixels.min(axis=2)
-    measures = {
-        # WebP moves values by one or two, so "at the end" is taken as the last three values.
-        "clipped": float(np.mean((pixels <= 2) | (pixels >= 253))),
-        "saturation": float(np.mean(spread / np.maximum(high, 1))),
-    }
+    red, green, blue = (pixels[..., channel] for channel in range(3))
+    # Plane by plane: over a last axis of three, numpy takes ten times as long.
+    high = np.maximum(np.maximum(red, green), blue)
+    spread = high - np.minimum(np.minimum(red, green), blue)
+    share = np.divide(spread, np.maximum(high, 1), dtype=np.float32)
+    # WebP moves values by one or two, so "at the end" is taken as the last three values: in a byte,
+    # which begins again after 255, those are six in a row.
+    ends = np.count_nonzero(pixels + np.uint8(3) < 6)
+    measures = {"clipped": float(ends / pixels.size), "saturation": float(share.mean())}
     if final is not None and final.shape == pixels.shape:
-        difference = (pixels - final.astype(np.int16)).astype(np.float32) / 255
-        measures["distance"] = float(np.sqrt(np.mean(difference**2)))
+        difference = np.subtract(pixels, final, dtype=np.float32).ravel()
+        measures["distance"] = float(np.sqrt(np.dot(difference, difference) / pixels.size)) / 255
     return {name: round(value, 5) for name, value in measures.items()}

@@ -15,7 +15,7 @@ from PIL import Image
 from sdviz.archive import png, replay
 from sdviz.archive.lock import is_held
 from sdviz.archive.paths import ArchivePaths
-from sdviz.archive.records import CellRecord, cell_record
+from sdviz.archive.records import CellRecord, cell_record, read_scores
 from sdviz.archive.store import FORMAT, connect_reader, loads
 from sdviz.archive.table import Table
 from sdviz.errors import ArchiveError
@@ -165,7 +165,7 @@ class Archive:
         rows = self.query(
             "SELECT cell, data FROM event WHERE kind='cell_scored' AND seq > ? ORDER BY n", (since,)
         )
-        return {row["cell"]: _told(loads(row["data"])) for row in rows}
+        return {row["cell"]: read_scores(loads(row["data"])) for row in rows}
 
     def steps(self, i: int) -> list[int]:
         """The steps (1..) of cell `i` that have a frame."""
@@ -209,7 +209,7 @@ class Archive:
 
     def as_json(self) -> dict[str, Any]:
         """What `show --json` prints."""
-        scored, none = self.scores(), _told(None)
+        scored, none = self.scores(), read_scores(None)
         return {
             "format": self.format or FORMAT,
             "name": self.name,
@@ -238,15 +238,6 @@ class Archive:
     def __repr__(self) -> str:
         done, total = self.query("SELECT sum(status='done'), count(*) FROM cell")[0]
         return f"<Archive {self.path} {self.status}: {done or 0} of {total} cells>"
-
-
-def _told(data: Any) -> dict[str, Any]:
-    """Scores and caption of a cell; what a stranger's row makes no sense of is left out."""
-    data = data if isinstance(data, dict) else {}
-    scores, caption = data.get("scores"), data.get("caption")
-    scores = scores if isinstance(scores, dict) else {}
-    numbers = {name: value for name, value in scores.items() if isinstance(value, (int, float))}
-    return {"scores": numbers, "caption": caption if isinstance(caption, str) else ""}
 
 
 def _is_axis(keys: Any, values: Any) -> bool:

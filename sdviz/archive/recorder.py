@@ -12,9 +12,10 @@ from typing import Any
 
 from sdviz.archive import png
 from sdviz.archive.embed import png_texts, timings_json
+from sdviz.archive.journal import Journal, now
 from sdviz.archive.paths import ArchivePaths, readable_name
 from sdviz.archive.schedules import Schedules
-from sdviz.archive.store import dumps, loads
+from sdviz.archive.store import dumps
 from sdviz.events import (
     CellFailed,
     CellFinished,
@@ -54,36 +55,30 @@ class Adopted:
     source: str  # name of that archive's folder
 
 
-class Recorder:
-    """Writes one sweep's events. `seq` numbers transactions, `n` frames and events."""
+class Recorder(Journal):
+    """Writes one sweep's events."""
 
     def __init__(self, paths: ArchivePaths, db: sqlite3.Connection, plan: Plan, name: str) -> None:
-        self._paths, self._db, self._plan, self._name = paths, db, plan, name
+        super().__init__(db)
+        self._paths, self._plan, self._name = paths, plan, name
         self._running: dict[int, _Running] = {}
         self._touched: set[int] = set()
         self._progress: Progress | None = None
         self._versions: Mapping[str, str] = {}
-        self.seq: int = self.get("seq") or 0
         self.ended: SweepFinished | None = None
         self.pictures = 0  # written or copied since the archive was opened
-        last = "SELECT max(n) AS n FROM frame UNION ALL SELECT max(n) FROM event"
-        self._n: int = db.execute(f"SELECT ifnull(max(n), 0) FROM ({last})").fetchone()[0]
         self._schedules = Schedules(db)
         self._names: set[str] = set()
 
     def forget(self) -> None:
         """Reads the tables anew, after they were laid out for another plan."""
         self._schedules.load()
-        names = self._db.execute("SELECT image FROM cell WHERE image IS NOT NULL")
+        names = self.db.execute("SELECT image FROM cell WHERE image IS NOT NULL")
         self._names = {row[0] for row in names}
 
-    def begin(self) -> None:
-        self.seq += 1
-        self._db.execute("BEGIN IMMEDIATE")
-
     def commit(self) -> None:
-        """Makes all since `begin` visible to readers, with one number for all of it."""
-        self._db.executemany(
+        """The same, with the counts of frames that came meanwhile."""
+        self.db.executemany(
             "UPDATE cell SET frames=?, last_step=?, seq=? WHERE i=?",
             (
                 (state.frames, state.last_step, self.seq, i)
@@ -95,18 +90,7 @@ class Recorder:
         if self._progress is not None:
             self.put("progress", [self._progress.evaluations, self._progress.total])
             self._progress = None
-        self.put("seq", self.seq)
-        self._db.execute("COMMIT")
-
-    def rollback(self) -> None:
-        self._db.execute("ROLLBACK")
-
-    def get(self, key: str) -> Any:
-        row = self._db.execute("SELECT value FROM sweep WHERE key=?", (key,)).fetchone()
-        return loads(row[0]) if row else None
-
-    def put(self, key: str, value: Any) -> None:
-        self._db.execute("INSERT OR REPLACE INTO sweep VALUES (?, ?)", (key, dumps(value)))
+        super().commit()
 
     def record(self, event: Event) -> None:
         match event:
@@ -120,11 +104,11 @@ class Recorder:
                 self._finished(event)
             case CellScored():
                 told = {"scores": dict(event.scores), "caption": event.caption}
-                self._event("cell_scored", event.cell, told)
+                self.event("cell_scored", event.cell, told)
             case CellFailed():
                 self._failed(event)
             case Note():
-                self._event("note", None, asdict(event))
+                self.event("note", None, asdict(event))
             case SweepStarted():
                 self._sweep_started(event)
             case SweepFinished():
@@ -145,25 +129,25 @@ class Recorder:
 
     def _started(self, event: CellStarted) -> None:
         i = event.cell
-        self._db.execute("DELETE FROM frame WHERE cell=?", (i,))
-        self._db.execute("DELETE FROM event WHERE cell=?", (i,))
+        self.db.execute("DELETE FROM frame WHERE cell=?", (i,))
+        self.db.execute("DELETE FROM event WHERE cell=?", (i,))
         self._running[i] = _Running()
-        self._db.execute(
+        self.db.execute(
             "UPDATE cell SET status='running', reason=NULL, frames=0, last_step=0, seq=? WHERE i=?",
             (self.seq, i),
         )
-        self._event("cell_started", i, None)
+        self.event("cell_started", i, None)
 
     def _frame(self, event: Frame) -> None:
         started = time.perf_counter()
         state = self._running.setdefault(event.cell, _Running())
         webp = None if event.pixels is None else png.encode_webp(event.pixels)
         measures = [None] * 5 if event.stats is None else astuple(event.stats)
-        self._n += 1
-        self._db.execute(
+        self.n += 1
+        self.db.execute(
             _INSERT_FRAME,
             (
-                self._n, event.cell, event.step, event.sigma, event.timestep, event.seconds,
+                self.n, event.cell, event.step, event.sigma, event.timestep, event.seconds,
                 *measures, webp, None if webp is None else zlib.crc32(webp),
             ),
         )  # fmt: skip
@@ -187,7 +171,7 @@ class Recorder:
         # The picture first, its row second: a row that says "done" has its picture.
         png.write_aside(self._paths.image(name), data)
         save_s = state.save_s + time.perf_counter() - started
-        self._db.execute(
+        self.db.execute(
             "UPDATE cell SET status='done', image=?, bytes=?, sha256=?, pixels=?, reason=NULL,"
             " notes=?, timings=?, frames=?, last_step=?, schedule=?, source=NULL, seq=? WHERE i=?",
             (
@@ -196,7 +180,7 @@ class Recorder:
                 state.last_step, self._schedule(cell, state), self.seq, i,
             ),
         )  # fmt: skip
-        self._event("cell_finished", i, None)
+        self.event("cell_finished", i, None)
         self.pictures += 1
 
     def adopt(self, i: int, other: Adopted) -> None:
@@ -206,12 +190,12 @@ class Recorder:
         self._started(CellStarted(i))
         state = self._running.pop(i)
         for frame in other.frames:
-            self._n += 1
-            self._db.execute(_INSERT_FRAME, (self._n, i, *tuple(frame)[2:]))
+            self.n += 1
+            self.db.execute(_INSERT_FRAME, (self.n, i, *tuple(frame)[2:]))
             state.sigmas.append(frame["sigma"])
             state.timesteps.append(frame["timestep"])
         png.write_aside(self._paths.image(name), other.image)
-        self._db.execute(
+        self.db.execute(
             "UPDATE cell SET status='done', image=?, bytes=?, sha256=?, pixels=?, notes=?,"
             " timings=?, frames=?, last_step=?, schedule=?, source=?, seq=? WHERE i=?",
             (
@@ -220,26 +204,19 @@ class Recorder:
                 self.seq, i,
             ),
         )  # fmt: skip
-        self._event("cell_finished", i, None)
+        self.event("cell_finished", i, None)
         for told in other.scores:
-            self._event("cell_scored", i, told)
+            self.event("cell_scored", i, told)
         self.pictures += 1
 
     def _failed(self, event: CellFailed) -> None:
         state = self._running.pop(event.cell, _Running())
         self._touched.discard(event.cell)
-        self._db.execute(
+        self.db.execute(
             "UPDATE cell SET status='failed', reason=?, frames=?, last_step=?, seq=? WHERE i=?",
             (event.reason, state.frames, state.last_step, self.seq, event.cell),
         )
-        self._event("cell_failed", event.cell, None)
-
-    def _event(self, kind: str, cell: int | None, data: Mapping[str, Any] | None) -> None:
-        self._n += 1
-        text = None if data is None else dumps(data)
-        self._db.execute(
-            "INSERT INTO event VALUES (?, ?, ?, ?, ?)", (self._n, kind, cell, text, self.seq)
-        )
+        self.event("cell_failed", event.cell, None)
 
     def _schedule(self, cell: Cell, state: _Running) -> int | None:
         return self._schedules.identify(cell, state.sigmas, state.timesteps, self.seq)
@@ -257,7 +234,3 @@ class Recorder:
         if name in self._names:  # a cell of an earlier, narrower sweep of this name has it
             name = f"{name[:-4]}-{cell.key[:8]}.png"
         return name
-
-
-def now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -112,6 +112,17 @@ def _number(value: object) -> bool:
     return isinstance(value, (int, float, bool))
 
 
+def read_scores(data: Any) -> dict[str, Any]:
+    """{"scores": {name: number}, "caption": ""} out of a cell's event `cell_scored`; what a
+    stranger's row makes no sense of is left out.
+    """
+    data = data if isinstance(data, dict) else {}
+    scores, caption = data.get("scores"), data.get("caption")
+    scores = scores if isinstance(scores, dict) else {}
+    numbers = {name: value for name, value in scores.items() if isinstance(value, (int, float))}
+    return {"scores": numbers, "caption": caption if isinstance(caption, str) else ""}
+
+
 def plan_cell(record: CellRecord) -> Cell:
     """The cell of a plan again. Settings of a later sdviz are left out."""
     known = {f.name for f in fields(Recipe)}

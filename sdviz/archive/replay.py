@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import heapq
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sdviz.archive import png
-from sdviz.archive.records import plan_cell, steps_taken
+from sdviz.archive.pace import Pace
+from sdviz.archive.records import plan_cell, read_scores, steps_taken
 from sdviz.archive.store import loads
 from sdviz.errors import ArchiveError
 from sdviz.events import (
@@ -43,22 +46,31 @@ def plan_of(archive: Archive) -> Plan:
     )
 
 
-def events(archive: Archive) -> Iterator[Event]:
-    """All events in their order. `Progress` is not archived; damaged frames are left out."""
+def rows(archive: Archive) -> Iterator[tuple[str, sqlite3.Row]]:
+    """("frame", row) and ("event", row) of the tables, in the order in which they were written."""
+
+    def stream(table: str) -> Iterator[tuple[str, sqlite3.Row]]:
+        return ((table, row) for row in archive.stream(f"SELECT * FROM {table} ORDER BY n"))
+
+    yield from heapq.merge(stream("frame"), stream("event"), key=lambda told: told[1]["n"])
+
+
+def events(archive: Archive, pace: Pace | None = None) -> Iterator[Event]:
+    """All events in their order. `Progress` is not archived; damaged frames are left out.
+
+    `pace` tells, after each event, when it came.
+    """
     yield SweepStarted(
         archive.name, plan_of(archive), archive.config, archive.machine, archive.versions
     )
     steps = {cell.i: steps_taken(cell) for cell in archive.cells}
-    frames = archive.stream("SELECT * FROM frame ORDER BY n")
-    frame = next(frames, None)
-    for row in archive.stream("SELECT n, kind, cell, data FROM event ORDER BY n"):
-        while frame is not None and frame["n"] < row["n"]:
-            yield from _frame(frame, steps)
-            frame = next(frames, None)
-        yield from _event(archive, row)
-    while frame is not None:
-        yield from _frame(frame, steps)
-        frame = next(frames, None)
+    for table, row in rows(archive):
+        if table == "event":
+            yield from _event(archive, row)
+            continue
+        if pace is not None:
+            pace.frame(row)
+        yield from _frame(row, steps)
     if archive.status != "running":
         yield SweepFinished(archive.status, archive.number("seconds"))
 
@@ -97,8 +109,8 @@ def _event(archive: Archive, row: sqlite3.Row) -> Iterator[Event]:
         case "cell_finished":
             yield from _finished(archive, row["cell"])
         case "cell_scored":
-            told = archive.scores().get(row["cell"], {})
-            yield CellScored(row["cell"], told.get("scores", {}), told.get("caption", ""))
+            told = read_scores(loads(row["data"]))
+            yield CellScored(row["cell"], told["scores"], told["caption"])
         case "cell_failed":
             yield CellFailed(row["cell"], archive.cell(row["cell"]).reason)
 
@@ -109,5 +121,5 @@ def _finished(archive: Archive, i: int) -> Iterator[Event]:
         pixels = np.asarray(archive.image(i))
     except ArchiveError:
         return  # `verify` names it
-    known = {k: v for k, v in cell.timings.items() if k != "total_s"}
+    known = {f.name: cell.timings[f.name] for f in fields(Timings) if f.name in cell.timings}
     yield CellFinished(i, pixels, Timings(**known), cell.notes)

@@ -6,7 +6,10 @@ import base64
 import io
 import json
 import math
-from collections.abc import Iterator, Sequence
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -43,26 +46,58 @@ def write_file(archive: Archive, cells: Sequence[CellRecord], out: Path) -> None
     _write(out, viewer.page(json.dumps(told, ensure_ascii=False), embed=embed))
 
 
-def write_folder(archive: Archive, cells: Sequence[CellRecord], out: Path) -> None:
+def write_folder(
+    archive: Archive,
+    cells: Sequence[CellRecord],
+    out: Path,
+    *,
+    told: Callable[[int], object] = lambda count: None,
+) -> None:
     """Writes index.html, with small thumbnails in it, and cell/N.js with the pictures of cell N.
 
-    Cells are read one after the other, so memory does not grow with them, but for thumbnails.
+    Memory does not grow with the cells, but for thumbnails. `told` hears how many are written.
     """
-    told = _description(archive, cells)
-    told["urls"] = {"cell": "cell/{cell}.js"}
+    description = _description(archive, cells)
+    description["urls"] = {"cell": "cell/{cell}.js"}
     side = _thumb_side(len(cells))
     embed: dict[str, str] = {}
     try:
         (out / "cell").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ArchiveError(f"{out} cannot be written: {error}") from error
-    for cell in cells:
-        thumb = _thumb(archive, cell, side)
+
+    def write(own: Archive, cell: CellRecord) -> str:
+        script = viewer.cell_script(describe.cell(own, cell.i), dict(_pictures(own, cell)))
+        _write_plain(out / "cell" / f"{cell.i}.js", script)
+        return _thumb(own, cell, side)
+
+    for count, (cell, thumb) in enumerate(
+        zip(cells, _in_threads(archive.path, cells, write), strict=True), start=1
+    ):
         if thumb:
             embed[f"{cell.i}/thumb"] = thumb
-        script = viewer.cell_script(describe.cell(archive, cell.i), dict(_pictures(archive, cell)))
-        _write(out / "cell" / f"{cell.i}.js", script)
-    _write(out / "index.html", viewer.page(json.dumps(told, ensure_ascii=False), embed=embed))
+        told(count)
+    _write(
+        out / "index.html", viewer.page(json.dumps(description, ensure_ascii=False), embed=embed)
+    )
+
+
+def _in_threads(
+    path: Path, cells: Sequence[CellRecord], make: Callable[[Archive, CellRecord], str]
+) -> Iterator[str]:
+    """What `make` gives for each cell, in order; pictures are decoded on all processors at once.
+
+    Each thread has the archive open on its own.
+    """
+    opened = threading.local()
+
+    def one(cell: CellRecord) -> str:
+        if not hasattr(opened, "archive"):
+            opened.archive = Archive(path)
+        return make(opened.archive, cell)
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        yield from pool.map(one, cells)
 
 
 def _description(archive: Archive, cells: Sequence[CellRecord]) -> dict[str, Any]:
@@ -117,6 +152,16 @@ def _thumb(archive: Archive, cell: CellRecord, side: int) -> str:
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=80, method=2)
     return _uri(buffer.getvalue())
+
+
+def _write_plain(path: Path, text: str) -> None:
+    """Without waiting for the disk, which takes longer than making the file; the page that needs it
+    is written last.
+    """
+    try:
+        path.write_bytes(text.encode("utf-8", "replace"))
+    except OSError as error:
+        raise ArchiveError(f"{path} cannot be written: {error}") from error
 
 
 def _write(path: Path, text: str) -> None:

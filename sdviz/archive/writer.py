@@ -11,13 +11,14 @@ from typing import Any
 
 from sdviz.archive.checksums import write_checksums
 from sdviz.archive.grid import write_grid
+from sdviz.archive.journal import now
 from sdviz.archive.layout import lay_out
 from sdviz.archive.lock import ArchiveLock
 from sdviz.archive.machine import machine, versions
 from sdviz.archive.mailbox import Mailbox
 from sdviz.archive.paths import ArchivePaths, archive_paths
 from sdviz.archive.png import write_aside
-from sdviz.archive.recorder import Recorder, now
+from sdviz.archive.recorder import Recorder
 from sdviz.archive.retire import retire
 from sdviz.archive.reuse import copy_finished
 from sdviz.archive.store import connect_writer, dumps, loads, settle

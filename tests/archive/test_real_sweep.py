@@ -79,7 +79,7 @@ def test_every_command_reads_it(
         ["export", str(root), str(tmp_path / "film.gif")],
         ["export", str(root), str(tmp_path / "cells.csv")],
         ["merge", str(tmp_path / "merged"), str(root)],
-        ["replay", str(root)],
+        ["replay", str(root), "--terminal"],
         ["gc", str(root.parent)],
     ):
         assert main(arguments) == 0, arguments

@@ -331,7 +331,7 @@ def test_gc_clears_what_a_killed_sweep_left(
 
 
 def test_replay_tells_the_sweep_in_order(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = run(capsys, "replay", outputs / "a").splitlines()
+    lines = run(capsys, "replay", outputs / "a", "--terminal").splitlines()
     assert lines[0] == "a: 8 cells" and lines[-1] == "finished after 1.5 s"
     assert lines[1] == "cell 0  step 1/3  sigma 2.000"
     told = [

@@ -14,7 +14,7 @@ COMMANDS = {
     "report": "a page that needs no network: every cell, every frame, one slider",
     "export": "a contact sheet, a film, a table, a data set, a zip",
     "import": "the recipe in a picture of stable-diffusion-webui, sdviz or Fooocus",
-    "replay": "play a sweep again in the terminal, or its events as JSON",
+    "replay": "play a sweep again: on a Visdom page, or in the terminal",
     "merge": "several archives as one",
     "rm": "delete archives",
     "gc": "clear away what killed sweeps left behind",

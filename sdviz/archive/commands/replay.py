@@ -1,6 +1,7 @@
-"""Plays a sweep again in the terminal, in the order in which it happened.
+"""Plays a sweep again: on a Visdom page, where it denoises once more, or in the terminal.
 
---json tells the events as JSON Lines.
+The page shows a copy, which the next replay of the same archive replaces. The pauses are those that
+the cells took, without the loading of the model.
 """
 
 from __future__ import annotations
@@ -9,11 +10,16 @@ import argparse
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from sdviz.archive.pace import Pace
 from sdviz.archive.reader import Archive
+from sdviz.archive.replay import events
+from sdviz.archive.stage import Stage
+from sdviz.config import VisdomConfig
+from sdviz.errors import BoardError, ConfigError
 from sdviz.events import (
     CellFailed,
     CellFinished,
@@ -25,36 +31,71 @@ from sdviz.events import (
 )
 
 EXAMPLE = """python -m sdviz.archive replay outputs/cfg-3 --speed 4
+python -m sdviz.archive replay outputs/cfg-3 --terminal
 python -m sdviz.archive replay outputs/cfg-3 --json"""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", type=Path, help="an archive's folder")
-    parser.add_argument("--speed", type=float, default=0, help="times as fast; 0 (default) at once")
+    parser.add_argument(
+        "--speed", type=float, help="times as fast as it was; 0: at once (default 1; as text 0)"
+    )
+    parser.add_argument("--port", type=int, default=6006, help="of Visdom (default 6006)")
+    parser.add_argument("--terminal", action="store_true", help="a line an event, without a page")
     parser.add_argument("--json", action="store_true", help="a JSON object a line, no pixels")
 
 
 def run(options: argparse.Namespace) -> int:
+    as_text = options.terminal or options.json
+    speed = (0.0 if as_text else 1.0) if options.speed is None else options.speed
+    if not 0 <= speed < float("inf"):
+        raise ConfigError(f"--speed {speed}: must be a number from 0")
+    if not 1 <= options.port <= 65535:
+        raise ConfigError(f"--port {options.port}: must be a number from 1 to 65535")
     with Archive(options.path) as archive:
-        for event in _paced(archive.events(), options.speed):
-            if options.json:
-                print(json.dumps(as_json(event), ensure_ascii=False, default=str))
-            elif line := as_line(event):
-                print(line, flush=options.speed > 0)
+        if as_text:
+            _print(archive, speed, as_objects=options.json)
+        else:
+            _show(archive, speed, replace(VisdomConfig(), port=options.port))
     return 0
 
 
-def _paced(events: Iterator[Event], speed: float) -> Iterator[Event]:
-    """The events with the pauses that they had: frames tell each cell's seconds so far."""
-    began = time.monotonic()
-    offset: dict[int, float] = {}
-    clock = 0.0
-    for event in events:
-        if speed > 0 and isinstance(event, Frame):
-            start = offset.setdefault(event.cell, clock)
-            clock = max(clock, start + event.seconds)
-            time.sleep(max(0.0, began + clock / speed - time.monotonic()))
+def _print(archive: Archive, speed: float, *, as_objects: bool) -> None:
+    for event in _paced(archive, speed):
+        if as_objects:
+            print(json.dumps(as_json(event), ensure_ascii=False, default=str))
+        elif line := as_line(event):
+            print(line, flush=speed > 0)
+
+
+def _paced(archive: Archive, speed: float) -> Iterator[Event]:
+    pace, began = Pace(archive), time.monotonic()
+    for event in events(archive, pace):
+        if speed > 0:
+            time.sleep(max(0.0, began + pace.seconds / speed - time.monotonic()))
         yield event
+
+
+def _show(archive: Archive, speed: float, visdom: VisdomConfig) -> None:
+    """Plays it on the board, which is started if there is none."""
+    from sdviz.board.launch import ensure, register
+    from sdviz.board.registry import page_name
+    from sdviz.board.state import BoardState
+
+    server = ensure(visdom)
+    if not server.is_ours:
+        raise BoardError(
+            f"--port {visdom.port} is held by a Visdom that sdviz did not start, which cannot show"
+            " archives; give another --port, or --terminal"
+        )
+    name = page_name(f"{archive.path.resolve().name}-replay")
+    copy = BoardState.of_port(visdom.port).folder / "replays" / name
+    with Stage(archive, copy, name) as stage:
+        page = register(server, copy, name, visdom.max_windows)
+        print(f"{server.url(f'/env/{page}')}", flush=True)
+        began = time.monotonic()
+        stage.play(speed)
+    print(f"played in {time.monotonic() - began:.1f} s; the page stays")
 
 
 def as_json(event: Event) -> dict[str, Any]:

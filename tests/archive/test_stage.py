@@ -62,7 +62,9 @@ def test_a_page_that_watches_sees_cells_begin_and_grow(
         watched.append(Archive(tmp_path / "copy"))
         monkeypatch.setattr("sdviz.archive.stage.time.sleep", slept)
         stage.play(speed=1e-6)  # so slow that every frame is waited for
-    assert seen[:4] == [("running", 0), ("running", 1), ("running", 2), ("done", 3)]
+    assert seen[:5] == [
+        ("running", 0), ("running", 1), ("running", 2), ("running", 3), ("done", 3),
+    ]  # fmt: skip
 
 
 def test_the_times_are_those_of_the_cells(archive: Archive) -> None:

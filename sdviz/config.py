@@ -45,6 +45,7 @@ class ModelSpec:
     )
     trust_pickle: bool = False  # a .ckpt is a pickle, and a pickle can run any code
     local_files_only: bool = True  # false: fetch from the hub what its cache has not got
+    safety_checker: str = ""  # folder or hub id, for `safety`; "": the model's own, or CompVis's
     # of a single-file checkpoint: a model in diffusers' layout whose configurations and
     # vocabularies it takes; "": those of Stable Diffusion 1, 2 or XL
     config: str = ""

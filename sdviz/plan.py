@@ -54,11 +54,14 @@ class Recipe:
     lora: str = ""  # LoRA over the model: a file, a folder, a hub id; "" for none
     lora_scale: float = 1.0  # of the LoRA; 0 is the model without it
     vae: str = ""  # VAE in the place of the model's own: a folder, a file, a hub id
+    safety: str = "none"  # of pictures that the safety checker flags: mark, blur, black
+    watermark: bool = False  # the invisible one of Stable Diffusion XL
 
 
 # A setting at its default is left out of the key, so that a new setting does not change old keys.
 _DEFAULTS = {f.name: f.default for f in fields(Recipe)}
 _FILES = {"init", "lora", "vae"}  # settings whose value names a file: its content counts
+CHECKER = "safety checker of {}"  # its name among the contents; each model may have one of its own
 _UNKEYED = {"sr"}  # the prompt has it in it already
 _KEYED = sorted([*(name for name in _DEFAULTS if name not in _UNKEYED), "dtype"])
 
@@ -88,6 +91,8 @@ def cell_key(
         elif (value := getattr(recipe, name)) != _DEFAULTS[name]:
             if contents and name in _FILES:
                 value = contents[value]
+            elif contents and name == "safety":
+                value = f"{value} by {contents.get(CHECKER.format(recipe.model), '')}"
             fragments.append(_fragment(name, value))
     return hashlib.sha256(("{" + ",".join(fragments) + "}").encode()).hexdigest()
 

@@ -20,7 +20,7 @@ from sdviz.errors import ConfigError
 from sdviz.models import device, extras
 from sdviz.naming import check_name, made_name, signature
 from sdviz.picture import with_picture
-from sdviz.plan import Axis, Plan, make_axes, make_plan
+from sdviz.plan import CHECKER, Axis, Plan, make_axes, make_plan
 from sdviz.settings import draw_seeds, several_seeds
 from sdviz.where import matches
 
@@ -137,7 +137,17 @@ def _contents(draft: Draft, config: Config) -> dict[str, str]:
     asked = [(key, name) for key in extras.FILES for name in draft.values[key]]
     specs = draft.config.models.values()
     asked += [(key, spec.defaults.get(key)) for key in extras.FILES for spec in specs]
-    return {**pixels, **{name: extras.content(key, name) for key, name in asked if name}}
+    files = {name: extras.content(key, name) for key, name in asked if name}
+    return {**pixels, **files, **_checkers(draft)}
+
+
+def _checkers(draft: Draft) -> dict[str, str]:
+    """The hash of each model's safety checker, where there is use for it."""
+    specs = draft.config.models.values()
+    asked = [*draft.values["safety"], *(spec.defaults.get("safety") for spec in specs)]
+    if all(value in (None, "none") for value in asked):
+        return {}
+    return {CHECKER.format(spec.name): extras.checker(spec) for spec in specs}
 
 
 def _record(

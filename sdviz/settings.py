@@ -82,6 +82,12 @@ SETTINGS: Mapping[str, Setting] = {
     "lora": Setting(kind="word", help="a LoRA: a file, a folder or a hub id; none"),
     "lora_scale": Setting(kind="float", least=-100, most=100, help="of the LoRA; 0: without it"),
     "vae": Setting(kind="word", help="another VAE: a folder, a file or a hub id; none"),
+    "safety": Setting(
+        kind="word",
+        choices=("none", "mark", "blur", "black"),
+        help="what becomes of pictures that the safety checker flags",
+    ),
+    "watermark": Setting(kind="flag", help="Stable Diffusion XL's invisible watermark"),
 }
 
 DEFAULTS: Mapping[str, Any] = {f.name: f.default for f in fields(Recipe)}

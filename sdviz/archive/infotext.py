@@ -134,4 +134,7 @@ def cell_pairs(
 
 # stable-diffusion-webui's names for what enlarges a picture before its second pass.
 _UPSCALERS = {"latent": "Latent", "latent-nearest": "Latent (nearest)", "pixel": "Lanczos"}
-_OWN = ("guidance_rescale", "noise_seed", "resize", "sr", "init", "hires_strength")
+_OWN = (
+    *("guidance_rescale", "noise_seed", "resize", "sr", "init", "hires_strength"),
+    *("safety", "watermark"),
+)

@@ -11,10 +11,11 @@ from sdviz.engine import rows as arithmetic
 from sdviz.engine.batcher import Batcher, RowBudget
 from sdviz.engine.counter import Counter
 from sdviz.engine.devices import free, now
+from sdviz.engine.finishing import Finisher
 from sdviz.engine.frames import Frames, View
 from sdviz.engine.start import Starter
 from sdviz.engine.track import Track
-from sdviz.events import CellFailed, CellFinished, CellStarted, Event, Note
+from sdviz.events import CellFailed, CellFinished, CellStarted, Event, Note, Pixels
 from sdviz.models.denoiser import Denoiser
 from sdviz.models.memory import is_exhausted
 from sdviz.models.tiling import Tiling
@@ -37,6 +38,7 @@ class Engine:
         config: Config,
         emit: Callable[[Event], None],
         counter: Counter,
+        finisher: Finisher,
         notes: tuple[str, ...] = (),
     ) -> None:
         self.denoiser = denoiser
@@ -49,6 +51,7 @@ class Engine:
         self._frames = Frames(denoiser, config.preview, emit)
         self._emit = emit
         self._counter = counter
+        self._finisher = finisher
         self._notes = notes  # of every cell that this engine computes
         self._is_warm = False
 
@@ -182,9 +185,22 @@ class Engine:
             if not torch.isfinite(image).all():
                 self._overflow(cell, "NaN or infinite pixels from the VAE")
                 continue
-            self._frames.last(view, pixels)
-            self._leave(cell)
-            self._emit(CellFinished(cell.index, pixels, view.track.clock.timings(), self._notes))
+            self._keep(view, pixels)
+
+    def _keep(self, view: View, pixels: Pixels) -> None:
+        """The end of a cell whose image is sound."""
+        cell, clock = view.track.cell, view.track.clock
+        start = now(self.denoiser.device)
+        try:
+            done = self._finisher.finish(cell.recipe, pixels)
+        except Exception as error:  # the guard of a cell: safety checker and watermark
+            self._fail(cell, f"{type(error).__name__}: {error}")
+            return
+        clock.decode += now(self.denoiser.device) - start
+        self._frames.last(view, done.pixels)
+        self._leave(cell)
+        notes = (*self._notes, *done.notes)
+        self._emit(CellFinished(cell.index, done.pixels, clock.timings(), notes))
 
     def _go_on(self, tracks: Sequence[Track]) -> None:
         """Tracks whose pass is over, and whose cell is not, begin the next pass."""

@@ -10,6 +10,7 @@ from sdviz.config import Config, ModelSpec
 from sdviz.engine.counter import Counter
 from sdviz.engine.devices import free
 from sdviz.engine.engine import Engine
+from sdviz.engine.finishing import Finisher
 from sdviz.engine.solo import Solo
 from sdviz.errors import ModelError
 from sdviz.events import CellFailed, Event, Note
@@ -69,6 +70,7 @@ class _Sweep:
         self.emit = emit
         self.should_stop = should_stop
         self.counter = counter
+        self.finisher = Finisher(ModelSpec(), device)  # of the model at work
         self.tell = emit  # of the model at work: scores follow its pictures where asked for
         self.loaded = False
         self.load: Callable[..., Any] = models.load
@@ -103,6 +105,7 @@ class _Sweep:
         if scores.is_asked(self.config):
             scorer = scores.Scorer(self.config, spec, self.device)
             self.tell = scorer.listening({cell.index: cell for cell in cells}, self.emit)
+        self.finisher = Finisher(spec, self.device)
         fitting = Fitting(denoiser, spec)
         groups = _by_parts(cells)
         if len(groups) > 1:
@@ -143,6 +146,7 @@ class _Sweep:
             "config": self.config,
             "emit": self.tell,
             "counter": self.counter,
+            "finisher": self.finisher,
             "notes": notes,
         }
 

@@ -12,7 +12,9 @@ from sdviz.config import Config
 from sdviz.engine.batcher import rows_of
 from sdviz.engine.counter import Counter
 from sdviz.engine.devices import now
+from sdviz.engine.finishing import Finisher
 from sdviz.engine.frames import statistics
+from sdviz.errors import ModelError
 from sdviz.events import CellFailed, CellFinished, CellStarted, Event, Frame, Note, Pixels
 from sdviz.events import Timings as Times
 from sdviz.models.pipeline import Evaluation, Stopped, WholePipeline
@@ -31,6 +33,7 @@ class Solo:
         config: Config,
         emit: Callable[[Event], None],
         counter: Counter,
+        finisher: Finisher,
         should_stop: Callable[[], bool],
         notes: tuple[str, ...] = (),
     ) -> None:
@@ -40,6 +43,7 @@ class Solo:
         self._config = config.preview
         self._emit = emit
         self._counter = counter
+        self._finisher = finisher
         self._should_stop = should_stop
         self._notes = notes
         self._is_warm = False
@@ -67,7 +71,10 @@ class Solo:
             return
         self._counter.settle(cell, run.evaluations)
         if torch.isfinite(image).all():
-            run.finish(image)
+            try:
+                run.finish(image)
+            except ModelError as error:  # of the safety checker, of the watermark
+                self._emit(CellFailed(cell.index, str(error)))
         elif self._model.dtype == torch.float32:
             self._emit(CellFailed(cell.index, "NaN or infinite pixels"))
         else:
@@ -138,9 +145,9 @@ class _Run:
     def finish(self, image: torch.Tensor) -> None:
         """The last frame, which is the image itself, and the end of the cell."""
         solo = self.solo
-        pixels = to_pixels(image[None])[0]
+        done = solo._finisher.finish(self.cell.recipe, to_pixels(image[None])[0])
         assert self._last is not None, "a pipeline evaluates its model at least once"
-        shown = pixels if solo._config.decoder != "none" else None
+        shown = done.pixels if solo._config.decoder != "none" else None
         self._frame(self.cell.recipe.steps, self._last, self._last.latents, shown)
         times = Times(
             denoise_s=self._denoise,
@@ -149,4 +156,5 @@ class _Run:
             batch=float(rows_of(self.cell.recipe)),
             warmup=not solo._is_warm,
         )
-        solo._emit(CellFinished(self.cell.index, pixels, times, solo._notes))
+        notes = (*solo._notes, *done.notes)
+        solo._emit(CellFinished(self.cell.index, done.pixels, times, notes))

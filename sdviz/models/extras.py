@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from sdviz.config import ModelSpec
 from sdviz.errors import ModelError
-from sdviz.models import headers, identity, lora, vae
+from sdviz.models import headers, identity, lora, places, vae
 from sdviz.models.info import ModelInfo
 from sdviz.plan import Recipe
+
+SAFETY_CHECKER = "CompVis/stable-diffusion-safety-checker"
+SMALLEST_MARKED = 256  # pixels a side of a picture that has room for a watermark
 
 
 def worn(recipe: Recipe) -> tuple[str, str, float]:
@@ -60,6 +65,29 @@ def content(key: str, name: str) -> str:
     return identity.of_component(path)
 
 
+def checker(spec: ModelSpec) -> str:
+    """64 hex digits of the safety checker that `safety=` asks."""
+    return identity.of_component(find_checker(spec))
+
+
+def find_checker(spec: ModelSpec) -> Path:
+    """The folder of the safety checker that is named, else of the model's own, else of CompVis's.
+
+    ModelError, with what fetches it, where it is not here.
+    """
+    if not spec.safety_checker:
+        own = places.find(spec) / "safety_checker"
+        if (own / "config.json").is_file() and identity.weights_of(own, ""):
+            return own
+    folder = places.anywhere(spec.safety_checker or SAFETY_CHECKER, key="model.safety_checker")
+    if folder.is_dir() and (folder / "config.json").is_file():
+        return folder
+    raise ModelError(
+        f"model.safety_checker={spec.safety_checker}: {folder} has no config.json; name a folder "
+        f"or a hub id of a StableDiffusionSafetyChecker, such as {SAFETY_CHECKER}"
+    )
+
+
 def check_sampler(name: str, spec: ModelSpec, info: ModelInfo) -> None:
     """ModelError where a model trained by flow matching cannot take the sampler `name`."""
     if info.samplers and name not in info.samplers:
@@ -69,9 +97,34 @@ def check_sampler(name: str, spec: ModelSpec, info: ModelInfo) -> None:
         )
 
 
+def check_safety(name: str, spec: ModelSpec, info: ModelInfo) -> None:
+    """ModelError unless the safety checker is here."""
+    if name != "none":
+        find_checker(spec)
+
+
+def check_watermark(wanted: bool, spec: ModelSpec, info: ModelInfo) -> None:
+    """ModelError unless the package is here, and its OpenCV can be used."""
+    if not wanted:
+        return
+    if importlib.util.find_spec("imwatermark") is None:
+        raise ModelError(
+            "watermark=true: needs the package invisible-watermark; pip install invisible-watermark"
+        )
+    try:
+        importlib.import_module("cv2")
+    except ImportError as error:  # opencv-python needs a screen's libraries
+        raise ModelError(
+            f"watermark=true: OpenCV cannot be used: {error}; on a machine without a screen, "
+            "pip uninstall opencv-python, then pip install opencv-python-headless"
+        ) from error
+
+
 FILES = ("lora", "vae")  # settings whose value names a file
-CHECKS: Mapping[str, Callable[[str, ModelSpec, ModelInfo], None]] = {
+CHECKS: Mapping[str, Callable[[Any, ModelSpec, ModelInfo], None]] = {
     "lora": check_lora,
     "vae": check_vae,
     "sampler": check_sampler,
+    "safety": check_safety,
+    "watermark": check_watermark,
 }

@@ -32,10 +32,10 @@ class Clip:
     def __init__(self, folder: Path, device: str) -> None:
         """`folder` may go without a tokenizer, if tokenizer/ beside it has one, as in a model."""
         self._device = device
-        self._model: Any = _loaded(CLIPModel, folder, "score_clip").to(device)
+        self._model: Any = loaded(CLIPModel, folder, "score_clip").to(device)
         own = any((folder / name).is_file() for name in ("vocab.json", "tokenizer.json"))
         words = folder if own else folder.parent / "tokenizer"
-        self._tokenizer: Any = _loaded(CLIPTokenizer, words, "score_clip")
+        self._tokenizer: Any = loaded(CLIPTokenizer, words, "score_clip")
         self._side = int(self._model.config.vision_config.image_size)
         self.width = int(self._model.config.projection_dim)  # of its vectors
 
@@ -51,13 +51,8 @@ class Clip:
     @torch.inference_mode()
     def picture(self, pixels: Pixels) -> torch.Tensor:
         """The picture's unit vector (d,)."""
-        image = Image.fromarray(pixels)
-        scale = self._side / min(image.size)
-        size = round(image.width * scale), round(image.height * scale)
-        image = image.resize(size, Image.Resampling.BICUBIC)
-        left, top = (size[0] - self._side) // 2, (size[1] - self._side) // 2
-        image = image.crop((left, top, left + self._side, top + self._side))
-        states = self._model.vision_model(_normalised(image).to(self._device)).pooler_output
+        image = seen(pixels, self._side).to(self._device)
+        states = self._model.vision_model(image).pooler_output
         return _unit(self._model.visual_projection(states)[0])
 
     def _text(self, text: str) -> torch.Tensor:
@@ -88,8 +83,8 @@ class Captioner:
 
     def __init__(self, folder: Path, device: str) -> None:
         self._device = device
-        self._model: Any = _loaded(BlipForConditionalGeneration, folder, "caption").to(device)
-        self._tokenizer: Any = _loaded(AutoTokenizer, folder, "caption")
+        self._model: Any = loaded(BlipForConditionalGeneration, folder, "caption").to(device)
+        self._tokenizer: Any = loaded(AutoTokenizer, folder, "caption")
         self._side = int(self._model.config.vision_config.image_size)
 
     @torch.inference_mode()
@@ -105,7 +100,8 @@ class Captioner:
         return text.strip()
 
 
-def _loaded(cls: Any, folder: Path, key: str) -> Any:
+def loaded(cls: Any, folder: Path, key: str) -> Any:
+    """A model or tokenizer for inference; ModelError, which names `key`, if it cannot be read."""
     try:
         made = cls.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError, RuntimeError, json.JSONDecodeError) as error:
@@ -129,6 +125,16 @@ def _head(file: Path) -> tuple[torch.Tensor, torch.Tensor]:
         raise ModelError(
             f"score_aesthetic={file}: not a linear layer with weight and bias: {error}"
         ) from error
+
+
+def seen(pixels: Pixels, side: int) -> torch.Tensor:
+    """(1, 3, side, side): a picture as CLIP sees it, its middle square, as CLIPImageProcessor."""
+    image = Image.fromarray(pixels)
+    scale = side / min(image.size)
+    size = round(image.width * scale), round(image.height * scale)
+    image = image.resize(size, Image.Resampling.BICUBIC)
+    left, top = (size[0] - side) // 2, (size[1] - side) // 2
+    return _normalised(image.crop((left, top, left + side, top + side)))
 
 
 def _normalised(image: Image.Image) -> torch.Tensor:

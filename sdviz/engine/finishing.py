@@ -1,0 +1,62 @@
+"""What becomes of a finished picture before anyone is told of it: safety checker and watermark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from sdviz.config import ModelSpec
+from sdviz.events import Pixels
+from sdviz.models.extras import find_checker
+from sdviz.models.safety import SafetyChecker
+from sdviz.models.watermark import Watermark
+from sdviz.plan import Recipe
+
+_NOTES = {
+    "mark": "flagged by the safety checker",
+    "blur": "flagged by the safety checker, and blurred",
+    "black": "flagged by the safety checker, and blacked out",
+}
+_BLUR = 16  # of the longer side: what a picture was about can no longer be told
+
+
+@dataclass(frozen=True)
+class Finished:
+    pixels: Pixels
+    notes: tuple[str, ...] = ()
+
+
+class Finisher:
+    """Does to a picture what its recipe asks for; loads for it what it needs, once."""
+
+    def __init__(self, spec: ModelSpec, device: str) -> None:
+        self._spec = spec
+        self._device = device
+        self._checker: SafetyChecker | None = None
+        self._watermark: Watermark | None = None
+
+    def finish(self, recipe: Recipe, pixels: Pixels) -> Finished:
+        """The picture to keep, and what to say of it. Raises ModelError."""
+        notes: tuple[str, ...] = ()
+        if recipe.safety != "none" and self._flags(pixels):
+            notes = (_NOTES[recipe.safety],)
+            pixels = _hidden(pixels, recipe.safety)
+        if recipe.watermark:
+            self._watermark = self._watermark or Watermark()
+            pixels = self._watermark.put(pixels)
+        return Finished(pixels, notes)
+
+    def _flags(self, pixels: Pixels) -> bool:
+        self._checker = self._checker or SafetyChecker(find_checker(self._spec), self._device)
+        return self._checker.flags(pixels)
+
+
+def _hidden(pixels: Pixels, how: str) -> Pixels:
+    if how == "black":
+        return np.zeros_like(pixels)
+    if how == "blur":
+        radius = max(pixels.shape[:2]) // _BLUR
+        return np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(radius)))
+    return pixels

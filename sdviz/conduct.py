@@ -59,7 +59,8 @@ def conduct(
             board = _open_board(request, archive.path)
             page = f" · page {_address(board)}" if board else ""
             if todo:
-                _say(f"{_cells(len(todo))} to compute{page}")
+                of_them = _references(todo)
+                _say(f"{_cells(len(todo))}{of_them} to compute{page}")
             views: list[Sink] = [tally, ProgressBar(len(todo)), *([board] if board else []), *more]
             sinks = Fanout(archive, views)
             stack.pop_all()
@@ -154,6 +155,11 @@ def _say_failures(tally: Tally) -> None:
 def _counts(tally: Tally) -> str:
     failed = f", {len(tally.failed):,} failed," if tally.failed else ""
     return f"{_cells(tally.finished)}{failed}"
+
+
+def _references(todo: Sequence[Cell]) -> str:
+    count = sum(cell.reference for cell in todo)
+    return f" ({count:,} of them to measure the others by)" if count else ""
 
 
 def _cells(count: int) -> str:

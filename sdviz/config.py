@@ -112,6 +112,8 @@ class Config:
     samples: int = _number(1, 1, 10_000)  # pictures a seed, of seeds that follow each other
     rounds: int = _number(1, 1, 10_000)  # how often that many
     fixed_noise: bool = False  # every cell starts from the first seed's noise
+    # steps of the converged images that cells are measured by (sdviz.reference); 0: none
+    reference: int = _number(0, 0, 1000, auto=100)
     score: tuple[str, ...] = ()  # clip, aesthetic: of every finished picture
     score_clip: str = ""  # folder or hub id of a CLIP; "": the model's own clip/, or OpenAI's
     score_aesthetic: str = ""  # file of the aesthetic predictor's linear head

@@ -45,23 +45,28 @@ def describe(request: Request) -> str:
     """The axes, the numbers of cells and evaluations, and the estimated time, in lines."""
     plan, config = request.plan, request.config
     rates, done = _earlier(Path(config.outputs))
-    todo = [cell for cell in plan.cells if not (config.reuse and cell.key in done)]
+    todo = [cell for cell in plan.everything if not (config.reuse and cell.key in done)]
     lines = [f"axis {axis.name}: {_values(axis.values)}" for axis in plan.axes] or [
         "no axis: one image"
     ]
     excluded = f", {plan.excluded:,} excluded" if plan.excluded else ""
-    there = len(plan.cells) - len(todo)
+    there = len(plan.everything) - len(todo)
+    references = _references(len(plan.references))
     archived = f", {there:,} in archives already" if there else ""
     return "\n".join(
         [
             *lines,
-            f"cells: {len(plan.cells):,}{excluded}{archived}",
+            f"cells: {len(plan.cells):,}{references}{excluded}{archived}",
             f"denoiser evaluations: {evaluations(todo):,}",
             f"estimated time: {_time(todo, rates)}",
             f"archive: {Path(config.outputs) / config.name}",
             "dry_run=true: nothing was computed",
         ]
     )
+
+
+def _references(count: int) -> str:
+    return f" and {count:,} converged reference{'s' * (count > 1)}" if count else ""
 
 
 def _values(values: Sequence[tuple[Any, ...]]) -> str:
@@ -91,7 +96,7 @@ def _earlier(outputs: Path) -> tuple[dict[Size, float], set[str]]:
     for folder in archive_folders(outputs)[:_LATEST] if outputs.is_dir() else []:
         try:
             with Archive(folder) as archive:
-                finished = [cell for cell in archive.cells if cell.status == "done"]
+                finished = [cell for cell in archive.everything if cell.status == "done"]
                 done.update(cell.key for cell in finished)
                 for cell in finished if archive.machine.get("cpu") == here else []:
                     if not cell.source:  # computed there, not copied

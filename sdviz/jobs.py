@@ -66,7 +66,7 @@ class Job:
     status: str = ""
 
     def told(self) -> dict[str, Any]:
-        cells = len(self.request.plan.cells)
+        cells = len(self.request.plan.everything)
         return {
             "job": self.number,
             "text": self.text,

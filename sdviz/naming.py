@@ -31,6 +31,7 @@ def signature(config: Config, values: Mapping[str, Sequence[Any]], rules: Mappin
         "dtype": config.dtype,
         "samples": [config.samples, config.rounds, config.fixed_noise],
         "preview": [config.preview.decoder, config.preview.every, config.preview.of],
+        **({"reference": config.reference} if config.reference else {}),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

@@ -120,6 +120,7 @@ class Cell:
     coords: tuple[int, ...]
     recipe: Recipe
     key: str
+    reference: bool = False  # outside the grid: others are measured by it, and it needs no frames
 
 
 @dataclass(frozen=True)
@@ -137,12 +138,19 @@ class Plan:
     dtype: str = "float32"
     identities: Mapping[str, str] = field(default_factory=dict)  # model name -> hash of its weights
     contents: Mapping[str, str] = field(default_factory=dict)  # init image, LoRA, VAE -> its hash
+    references: Sequence[Cell] = ()  # sdviz.reference; their numbers follow those of `cells`
+    referred: Sequence[int] = ()  # cell -> the number of its reference, -1 for none; () for no cell
+
+    @functools.cached_property
+    def everything(self) -> Sequence[Cell]:
+        """All that is to be computed, by number: the grid's cells, and their references."""
+        return [*self.cells, *self.references] if self.references else self.cells
 
     def execution_order(self) -> list[Cell]:
         """The cells as the engine should take them: each model once, then each size, then as
         planned.
         """
-        return execution_order(self.cells)
+        return execution_order(self.everything)
 
 
 def execution_order(cells: Sequence[Cell]) -> list[Cell]:

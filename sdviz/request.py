@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sdviz import checks, combinations, inits, scores
+from sdviz import checks, combinations, inits, reference, scores
 from sdviz.commandline import escape_interpolation
 from sdviz.config import Config, keys_of
 from sdviz.draft import Draft, read_draft
@@ -70,6 +70,8 @@ def read_request(
     draft.errors.extend(combinations.check(draft.values, draft.infos))
     draft.errors.extend(scores.check(config))
     with draft.collecting():
+        reference.check(config.reference, draft.infos)
+    with draft.collecting():
         own = [spec.defaults.get("init") for spec in config.models.values()]
         found = inits.read([*draft.values["init"], *own], Path(config.outputs))
         config = replace(config, inits=found)
@@ -88,7 +90,7 @@ def read_request(
     draft.values["seed"] = several_seeds(seeds, config.samples * config.rounds)
     if config.fixed_noise and asked["noise_seed"] == [None]:
         draft.values["noise_seed"] = [seeds[0]]
-    plan = _plan(draft, config)
+    plan = reference.referenced(_plan(draft, config), config.reference)
     record = _record(draft, config, asked, drawn, signed)
     return Request(config, plan, record, checks.prompts(plan, draft.infos))
 

@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "axes": {"errors"},
     "samplers": {"errors"},
     "passes": {"errors", "plan", "samplers"},
+    "reference": {"errors", "models", "plan", "samplers"},
     "images": {"errors", "archive"},
     "scores": {"errors", "config", "events", "models", "plan"},
     "events": {"plan"},
@@ -37,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "archive": {
         "errors", "config", "events", "plan", "paths", "samplers", "metrics", "where", "viewer",
-        "sinks", "passes",
+        "sinks", "passes", "reference",
     },
     "board": {"errors", "config", "events", "plan", "paths", "archive", "viewer", "sinks"},
 }  # fmt: skip

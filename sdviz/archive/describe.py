@@ -13,6 +13,7 @@ from sdviz.archive.labels import common_settings, position_label
 from sdviz.archive.measures import frame_measures
 from sdviz.archive.reader import Archive
 from sdviz.archive.records import CellRecord, cell_record, evaluations_taken, steps_taken
+from sdviz.archive.references import References
 from sdviz.archive.store import loads
 from sdviz.errors import ArchiveError
 from sdviz.events import Pixels
@@ -38,7 +39,7 @@ def description(archive: Archive) -> dict[str, Any]:
     records = archive.cells
     whole = [cell.recipe for cell in records if cell.recipe]
     fixed = common_settings(list(whole), dims)
-    scored = archive.scores()
+    scored, references = archive.scores(), References(archive)
     return {
         "format": FORMAT,
         "name": archive.name,
@@ -49,7 +50,10 @@ def description(archive: Archive) -> dict[str, Any]:
             for a in dims
         ],
         "fixed": fixed,
-        "cells": [_whole(archive, record, fixed) | _clip(scored, record.i) for record in records],
+        "cells": [
+            _whole(archive, record, fixed) | references.told(record) | _clip(scored, record.i)
+            for record in records
+        ],
         "schedules": _schedules(archive, 0),
         "urls": dict(URLS),
         "progress": progress(archive, live=live),
@@ -70,13 +74,20 @@ def changes(archive: Archive, since: int) -> dict[str, Any]:
     if since > seq or since < archive.number("laid_out"):
         return {"reset": True, "seq": seq}
     live = archive.live
-    scored = archive.scores(since)
-    changed = [cell_record(row, live=live) for row in archive.query(_CHANGED, (since, since))]
+    scored, references = archive.scores(since), References(archive)
+    rows = {row["i"]: row for row in archive.query(_CHANGED, (since, since))}
+    for i in references.measured_by(rows) - rows.keys():
+        rows |= {row["i"]: row for row in archive.query("SELECT * FROM cell WHERE i=?", (i,))}
+    first_outside = archive.first_outside
+    changed = [cell_record(rows[i], live=live) for i in sorted(rows) if i < first_outside]
     return {
         "seq": seq,
         "status": archive.status,
         "progress": progress(archive, live=live),
-        "cells": [_changing(archive, record) | _clip(scored, record.i) for record in changed],
+        "cells": [
+            _changing(archive, record) | references.told(record) | _clip(scored, record.i)
+            for record in changed
+        ],
         "notes": _notes(archive, since),
         "scores": scored,
         "schedules": _schedules(archive, since),
@@ -92,7 +103,13 @@ def cell(archive: Archive, i: int) -> dict[str, Any]:
             final = np.asarray(archive.image(i))
         except ArchiveError:
             final = None  # the frames are still worth showing
-    frames = archive.stream("SELECT * FROM frame WHERE cell=? ORDER BY step", (i,))
+    references = References(archive)
+    reference = references.pixels(i)
+    rows = archive.stream("SELECT * FROM frame WHERE cell=? ORDER BY step", (i,))
+    frames = [_frame(row, final, reference) for row in rows]
+    if frames:
+        # Of the image itself, which WebP moves by more than a converging sampler does.
+        frames[-1] |= references.distance(i, final)
     return {
         "i": i,
         "recipe": dict(record.recipe),
@@ -102,7 +119,7 @@ def cell(archive: Archive, i: int) -> dict[str, Any]:
         "timings": dict(record.timings),
         "notes": list(record.notes),
         "source": record.source,
-        "frames": [_frame(row, final) for row in frames],
+        "frames": frames,
     }
 
 
@@ -197,9 +214,9 @@ def _timestamp(text: str) -> float:
         return time.time()
 
 
-def _frame(row: sqlite3.Row, final: Pixels | None) -> dict[str, Any]:
+def _frame(row: sqlite3.Row, final: Pixels | None, reference: Pixels | None) -> dict[str, Any]:
     names = ("step", "sigma", "timestep", "seconds", "mean", "std", "min", "max", "guidance")
     told = {name: row[name] for name in names if row[name] is not None}
     if row["webp"] is not None:
-        told |= frame_measures(row["webp"], final)
+        told |= frame_measures(row["webp"], final, reference)
     return told

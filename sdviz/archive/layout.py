@@ -33,11 +33,11 @@ def lay_out(db: sqlite3.Connection, paths: ArchivePaths, plan: Plan, seq: int) -
     ArchiveError where the plan has no place for a cell that is finished.
     """
     keys, finished = _existing(db, paths)
-    same = keys == [cell.key for cell in plan.cells] and _axes(db) == _axis_rows(plan)
+    same = keys == [cell.key for cell in plan.everything] and _axes(db) == _axis_rows(plan)
     if same:
         _forget_unfinished(db, finished.values(), seq)
         return set(finished.values())
-    moved = _match(plan.cells, finished, paths)
+    moved = _match(plan.everything, finished, paths)
     _relay(db, plan, moved, seq)
     return {new for _, new in moved}
 
@@ -123,7 +123,7 @@ def _relay(db: sqlite3.Connection, plan: Plan, moved: list[tuple[int, int]], seq
         "CREATE TEMP TABLE kept AS SELECT moved.new, cell.* FROM cell JOIN moved ON cell.i = old"
     )
     db.execute("DELETE FROM cell")
-    insert_cells(db, plan.cells, seq)
+    insert_cells(db, plan.everything, seq)
     columns = ", ".join(f"{name} = (SELECT {name} FROM kept WHERE new = cell.i)" for name in _KEPT)
     db.execute("CREATE UNIQUE INDEX kept_new ON kept (new)")
     db.execute(f"UPDATE cell SET {columns} WHERE i IN (SELECT new FROM moved)")

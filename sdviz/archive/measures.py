@@ -9,10 +9,14 @@ from sdviz.errors import ArchiveError
 from sdviz.events import Pixels
 
 
-def frame_measures(webp: bytes, final: Pixels | None) -> dict[str, float]:
-    """distance, clipped and saturation of one stored frame, each 0..1; nothing where it is damaged.
+def frame_measures(
+    webp: bytes, final: Pixels | None, reference: Pixels | None = None
+) -> dict[str, float]:
+    """distance, reference, clipped and saturation of one stored frame, each 0..1; nothing where it
+    is damaged.
 
-    `distance` is the root mean square difference to the final image. `clipped` is the share of
+    `distance` is the root mean square difference to the final image, `reference` that to the
+    converged one (sdviz.reference); each is left out without its image. `clipped` is the share of
     channel values at 0 or 255. `saturation` is the mean of HSV's saturation, (max - min) / max.
     """
     try:
@@ -28,7 +32,8 @@ def frame_measures(webp: bytes, final: Pixels | None) -> dict[str, float]:
     # which begins again after 255, those are six in a row.
     ends = np.count_nonzero(pixels + np.uint8(3) < 6)
     measures = {"clipped": float(ends / pixels.size), "saturation": float(share.mean())}
-    if final is not None and final.shape == pixels.shape:
-        difference = np.subtract(pixels, final, dtype=np.float32).ravel()
-        measures["distance"] = float(np.sqrt(np.dot(difference, difference) / pixels.size)) / 255
+    for name, other in (("distance", final), ("reference", reference)):
+        if other is not None and other.shape == pixels.shape:
+            difference = np.subtract(pixels, other, dtype=np.float32).ravel()
+            measures[name] = float(np.sqrt(np.dot(difference, difference) / pixels.size)) / 255
     return {name: round(value, 5) for name, value in measures.items()}

@@ -37,13 +37,36 @@ def merged_plan(archives: Sequence[Archive]) -> Plan:
         size *= len(axis.values)
     if size > _MOST_PLACES:
         raise ArchiveError(f"the merged grid would have {size} places; merge fewer archives")
-    return Plan(
+    plan = Plan(
         axes=axes,
         cells=[replace(c, index=i, coords=place) for i, (place, c) in enumerate(ordered)],
         excluded=size - len(cells),
         dtype=dtype,
         identities=identities,
     )
+    return _with_references(plan, archives)
+
+
+def _with_references(plan: Plan, archives: Sequence[Archive]) -> Plan:
+    """The plan with the references that its cells have in their archives."""
+    numbers = {cell.key: cell.index for cell in plan.cells}
+    wanted: dict[str, str] = {}  # key of a cell -> key of its reference
+    references: list[Cell] = []
+    for archive in archives:
+        there = {record.i: record for record in archive.everything if record.status == "done"}
+        for i, number in enumerate(archive.referred):
+            if i not in there or number not in there:
+                continue
+            reference = there[number]
+            wanted.setdefault(there[i].key, reference.key)
+            if reference.key not in numbers:
+                numbers[reference.key] = index = len(plan.cells) + len(references)
+                made = replace(plan_cell(reference), index=index, coords=(), reference=True)
+                references.append(made)
+    if not wanted:
+        return plan
+    referred = [numbers[wanted[c.key]] if c.key in wanted else -1 for c in plan.cells]
+    return replace(plan, references=references, referred=referred)
 
 
 def _agreed(archives: Sequence[Archive]) -> tuple[dict[str, str], str]:

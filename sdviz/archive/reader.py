@@ -22,6 +22,7 @@ from sdviz.errors import ArchiveError
 from sdviz.events import Event, Pixels
 from sdviz.plan import Axis
 
+_NEVER = 2**62  # above every cell's number
 _LARGEST_FRAME = 16 << 20  # bytes; a WebP frame of ours has some kilobytes
 
 
@@ -138,9 +139,31 @@ class Archive:
 
     @property
     def cells(self) -> list[CellRecord]:
-        """All cells, in the order of the grid."""
+        """The cells of the grid, in its order."""
+        return self._records(self.first_outside)
+
+    @property
+    def everything(self) -> list[CellRecord]:
+        """The same, and after them the references: what has a picture in the archive."""
+        return self._records(_NEVER)
+
+    @property
+    def referred(self) -> list[int]:
+        """Cell -> the number of the converged image that it is measured by, -1 for none; empty
+        where there are none (sdviz.reference).
+        """
+        told = self.about("referred", [])
+        whole = isinstance(told, list) and all(type(number) is int for number in told)
+        return told if whole else []
+
+    @property
+    def first_outside(self) -> int:
+        """Cells of this number and above are outside the grid: references."""
+        return len(self.referred) or _NEVER
+
+    def _records(self, below: int) -> list[CellRecord]:
         live = self.live
-        rows = self.stream("SELECT * FROM cell ORDER BY i")
+        rows = self.stream("SELECT * FROM cell WHERE i < ? ORDER BY i", (below,))
         return [cell_record(row, live=live) for row in rows]
 
     def cell(self, i: int) -> CellRecord:
@@ -189,8 +212,10 @@ class Archive:
         return np.asarray(png.decode(self.frame_bytes(i, step), f"frame {i}/{step}"))
 
     def counts(self) -> dict[str, int]:
-        """How many cells there are of each status."""
-        rows = self.query("SELECT status, count(*) FROM cell GROUP BY status")
+        """How many cells of the grid there are of each status."""
+        rows = self.query(
+            "SELECT status, count(*) FROM cell WHERE i < ? GROUP BY status", (self.first_outside,)
+        )
         return {str(row[0]): row[1] for row in rows}
 
     @property
@@ -236,8 +261,9 @@ class Archive:
             return None
 
     def __repr__(self) -> str:
-        done, total = self.query("SELECT sum(status='done'), count(*) FROM cell")[0]
-        return f"<Archive {self.path} {self.status}: {done or 0} of {total} cells>"
+        counts = self.counts()
+        done, total = counts.get("done", 0), sum(counts.values())
+        return f"<Archive {self.path} {self.status}: {done} of {total} cells>"
 
 
 def _is_axis(keys: Any, values: Any) -> bool:

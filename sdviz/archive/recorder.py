@@ -222,14 +222,14 @@ class Recorder(Journal):
         return self._schedules.identify(cell, state.sigmas, state.timesteps, self.seq)
 
     def cell(self, i: int) -> Cell:
-        return self._plan.cells[i]
+        return self._plan.everything[i]
 
     def axis_settings(self, cell: Cell) -> dict[str, Any]:
         keys = [key for axis in self._plan.axes for key in axis.keys]
         return {key: getattr(cell.recipe, key) for key in keys}
 
     def _image_name(self, cell: Cell) -> str:
-        total = len(self._plan.cells)
+        total = len(self._plan.everything)
         name = "images/" + readable_name(cell.index, total, self.axis_settings(cell))
         if name in self._names:  # a cell of an earlier, narrower sweep of this name has it
             name = f"{name[:-4]}-{cell.key[:8]}.png"

@@ -76,7 +76,7 @@ def leftovers(root: Path) -> list[Leftover]:
 
 
 def _leftovers(archive: Archive) -> Iterator[Leftover]:
-    known = {cell.image for cell in archive.cells}
+    known = {cell.image for cell in archive.everything}
     for file in own_files(archive.path):
         if file.name.startswith(".writing-"):
             yield Leftover(file, "half written", file.stat().st_size)

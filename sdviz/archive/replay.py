@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,9 +36,13 @@ if TYPE_CHECKING:
 
 def plan_of(archive: Archive) -> Plan:
     """The sweep's plan again. Cells whose rows are damaged are left out."""
+    whole = [plan_cell(cell) for cell in archive.everything if cell.status != "damaged"]
+    first_outside = archive.first_outside
     return Plan(
         axes=archive.dims,
-        cells=[plan_cell(cell) for cell in archive.cells if cell.status != "damaged"],
+        cells=[cell for cell in whole if cell.index < first_outside],
+        references=[replace(c, reference=True) for c in whole if c.index >= first_outside],
+        referred=archive.referred,
         excluded=int(archive.number("excluded")),
         dtype=str(archive.about("dtype", "float32")),
         identities=archive.mapping("identities"),
@@ -63,7 +67,7 @@ def events(archive: Archive, pace: Pace | None = None) -> Iterator[Event]:
     yield SweepStarted(
         archive.name, plan_of(archive), archive.config, archive.machine, archive.versions
     )
-    steps = {cell.i: steps_taken(cell) for cell in archive.cells}
+    steps = {cell.i: steps_taken(cell) for cell in archive.everything}
     for table, row in rows(archive):
         if table == "event":
             yield from _event(archive, row)

@@ -30,7 +30,7 @@ def copy_finished(
     one has nothing to give and is passed over.
     """
     wanted: dict[str, list[int]] = {}
-    for cell in plan.cells:
+    for cell in plan.everything:
         if cell.index not in finished:
             wanted.setdefault(cell.key, []).append(cell.index)
     copied: dict[str, list[int]] = {}

@@ -104,20 +104,22 @@ def _cells(archive: Archive) -> Iterator[Finding]:
         identities=archive.mapping("identities"),
         contents=archive.mapping("contents"),
     )
-    for cell in archive.cells:
+    first_outside = archive.first_outside
+    for cell in archive.everything:
         where = f"cell {cell.i}"
         if cell.status == DAMAGED:
             yield Finding(where, cell.reason)
             continue
-        yield from (Finding(where, what) for what in _recipe(cell, plan))
+        whats = _recipe(cell, plan, is_reference=cell.i >= first_outside)
+        yield from (Finding(where, what) for what in whats)
         if cell.status == "done":
             what = _image(archive, cell)
             if what:
                 yield Finding(f"{where}: {cell.image}", what)
 
 
-def _recipe(cell: CellRecord, plan: Plan) -> Iterator[str]:
-    """A recipe must hash to its key and stand at its place in the grid."""
+def _recipe(cell: CellRecord, plan: Plan, *, is_reference: bool) -> Iterator[str]:
+    """A recipe must hash to its key and stand at its place in the grid; a reference has none."""
     identity = plan.identities.get(str(cell.recipe.get("model")))
     try:
         if identity:
@@ -127,7 +129,8 @@ def _recipe(cell: CellRecord, plan: Plan) -> Iterator[str]:
             )
             if key != cell.key:
                 yield "its recipe does not hash to its key"
-        for at, axis in zip(cell.coords, plan.axes, strict=True):
+        axes = () if is_reference else plan.axes
+        for at, axis in zip(cell.coords, axes, strict=True):
             if tuple(cell.recipe[key] for key in axis.keys) != axis.values[at]:
                 yield f"its recipe differs from its place along {axis.name}"
     except (ValueError, TypeError, KeyError, IndexError) as error:
@@ -161,7 +164,7 @@ def _frames(archive: Archive) -> Iterator[Finding]:
         what = _frame(row)
         if what:
             yield Finding(f"frame {row['cell']}/{row['step']}", what)
-    for cell in archive.cells:
+    for cell in archive.everything:
         if cell.status == "done" and counts.get(cell.i, 0) != cell.frames:
             what = f"has {counts.get(cell.i, 0)} frames, and {cell.frames} were written"
             yield Finding(f"cell {cell.i}", what)
@@ -183,7 +186,7 @@ def _strays(archive: Archive) -> Iterator[Finding]:
     """Files of images/ that no cell has: a renamed picture, or what a killed sweep left behind."""
     if archive.live or not archive.paths.images.is_dir():
         return
-    known = {cell.image for cell in archive.cells}
+    known = {cell.image for cell in archive.everything}
     for file in sorted(archive.paths.images.iterdir()):
         if f"images/{file.name}" not in known:
             yield Finding(f"images/{file.name}", "belongs to no cell")

@@ -43,7 +43,7 @@ class ArchiveWriter:
     ) -> None:
         self.path = paths.root
         self.notes: list[Note] = []
-        self.todo: Sequence[Cell] = plan.cells
+        self.todo: Sequence[Cell] = plan.everything
         self._paths, self._lock, self._db = paths, lock, db
         self._recorder = Recorder(paths, db, plan, paths.root.name)
         self._mailbox: Mailbox[object] = Mailbox(_QUEUE_BYTES)
@@ -125,7 +125,7 @@ class ArchiveWriter:
             raise
         recorder.commit()
         recorder.forget()
-        if reuse and len(finished) < len(plan.cells):
+        if reuse and len(finished) < len(plan.everything):
             copied = copy_finished(paths, recorder, plan, finished, sources)
             finished |= {i for cells in copied.values() for i in cells}
             writer.notes += [_reuse_note(source, cells) for source, cells in copied.items()]
@@ -135,7 +135,7 @@ class ArchiveWriter:
             recorder.commit()
             writer._stale_grid = bool(copied)
         if finished:
-            writer.todo = [cell for cell in plan.cells if cell.index not in finished]
+            writer.todo = [cell for cell in plan.everything if cell.index not in finished]
         _write_config(paths, config)
         writer._thread.start()
         return writer
@@ -226,6 +226,7 @@ def _describe_sweep(recorder: Recorder, name: str, plan: Plan, config: Mapping[s
     recorder.put("identities", dict(plan.identities))
     recorder.put("contents", dict(plan.contents))
     recorder.put("excluded", plan.excluded)
+    recorder.put("referred", list(plan.referred))
     recorder.put("progress", [0, 0])
     recorder.put("laid_out", recorder.seq)  # who read an earlier layout must read all anew
 

@@ -53,11 +53,15 @@ class Frames:
         self._held: list[_Due] = []  # until a decoder is chosen
 
     def show(self, views: Sequence[View], *, is_warm: bool) -> None:
-        """Frames of every cell that is not finished; a finished one shows its final image."""
+        """Frames of every cell that is not finished; a finished one shows its final image, and a
+        reference nothing else.
+        """
         self._held += [
             self._due(view)
             for view in views
-            if not view.track.is_finished and view.step % self._config.every == 0
+            if not view.track.is_finished
+            and not view.track.cell.reference
+            and view.step % self._config.every == 0
         ]
         if not self._held:
             return

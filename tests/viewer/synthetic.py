@@ -106,6 +106,11 @@ def detail(sweep: dict[str, Any], index: int) -> dict[str, Any]:
         | {"sigma": levels[k - 1], "seconds": spent * k / steps}
         for k in range(1, cell["f"] + 1)
     ]
+    for frame in frames if cell.get("ref") else ():
+        # a noisy sampler comes no nearer with more steps
+        frame["reference"] = frame["distance"] + (
+            0.1 + 0.001 * steps if cell.get("noisy") else 0.2 / steps
+        )
     return {
         "i": index,
         "recipe": recipe,

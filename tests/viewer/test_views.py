@@ -80,6 +80,35 @@ def test_curves_against_seconds(grid: str, open_page: Open) -> None:
     expect(page.locator(".inspector .pic img")).to_have_attribute("data-step", "1")
 
 
+def test_which_sampler_is_nearest_to_the_converged_picture(sweeps: Sweeps, open_page: Open) -> None:
+    described = synthetic.description({"sampler": SAMPLERS, "steps": [5, 10, 20]})
+    for cell in described["cells"]:
+        cell["ref"] = True
+        if cell["r"]["sampler"] == "Euler a":
+            cell["noisy"] = True
+    page = open_page(sweeps.add("converging", described))
+    press(page, "v")
+    page.wait_for_selector('[data-plot="converging-seconds"] path.line')
+    names = page.locator(".plot").evaluate_all("plots => plots.map(plot => plot.dataset.plot)")
+    assert names[:3] == [f"converging-{cost}" for cost in ("steps", "evaluations", "seconds")]
+    steps = page.locator('[data-plot="converging-steps"]')
+    expect(steps.locator("path.line")).to_have_count(3)  # a line a sampler, over its step counts
+    expect(steps.locator("path.line.dashed")).to_have_count(1)
+    expect(steps.locator(".about")).to_contain_text("converges to no one picture")
+    # its distances, 0.04 to 0.01, have their orders of magnitude on the axis
+    ticks = steps.locator(".tick.y").all_text_contents()
+    assert ticks == ["0.01", "0.02", "0.05", "0.1"]
+    heights = steps.locator("path.line:not(.dashed)").first.evaluate(
+        "line => line.getAttribute('d').match(/[ML][^ML]+/g).map(p => Number(p.split(' ')[1]))"
+    )
+    assert heights == sorted(heights) and len(heights) == 3  # lower on the screen, so nearer
+    assert page.locator('[data-plot="reference"] path.line.dashed').count() == 3
+    dot = steps.locator("circle").first.bounding_box()
+    assert dot
+    page.mouse.click(dot["x"] + 2, dot["y"] + 2)
+    expect(page.locator(".inspector h2")).to_contain_text("steps 5")
+
+
 def test_timings_by_sampler_and_by_cell(grid: str, open_page: Open) -> None:
     page = open_page(grid)
     press(page, "t")

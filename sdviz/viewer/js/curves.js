@@ -15,6 +15,12 @@ const OVER_STEPS = {
 };
 const LATENT = ["mean", "std", "range"];
 const OVER_CFG = ["clip", "clipped", "saturation"];
+// What a final image cost, for its distance to the reference.
+const COSTS = {
+  steps: (cell, store) => store.steps(cell),
+  evaluations: (cell) => cell.ev,
+  seconds: (cell) => cell.t && cell.t.denoise_s,
+};
 const AGAINST = ["step", "fraction", "sigma", "seconds"];
 const NEUTRAL = "#d0d0d0";
 
@@ -87,6 +93,15 @@ class Curves {
       series: this.series.overSteps(cells, fields, { against, colourOf }),
       xLabel,
       log,
+      logY: name === "reference",
+    }));
+    const converging = Object.entries(COSTS).map(([cost, x]) => ({
+      id: `converging-${cost}`,
+      title: `${say("converging")} – ${say(cost)}`,
+      about: say("about_converging"),
+      series: this.series.converging(cells, { x: (cell) => x(cell, this.app.store), colourOf }),
+      xLabel: say(cost),
+      logY: true,
     }));
     const overCfg = OVER_CFG.map((name) => ({
       id: `cfg-${name}`,
@@ -95,7 +110,7 @@ class Curves {
       series: this.series.overCfg(cells, name, { colourOf }),
       xLabel: "cfg",
     }));
-    return [...overSteps, ...overCfg]
+    return [...converging, ...overSteps, ...overCfg]
       .map((one) => ({ ...one, series: one.series.filter((line) => line.points.length) }))
       .filter((one) => one.series.length);
   }

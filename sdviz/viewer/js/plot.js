@@ -22,6 +22,20 @@ function ticks(low, high, count) {
   return list;
 }
 
+// The same on a logarithmic axis: 1, 2 and 5 of each power of ten; the powers alone where those are
+// many, and round numbers where they are few.
+function logTicks(low, high) {
+  const list = (parts) => {
+    const found = [];
+    for (let power = Math.floor(Math.log10(low)); 10 ** power <= high; power += 1)
+      found.push(...parts.map((part) => part * 10 ** power));
+    return found.filter((value) => value >= low && value <= high);
+  };
+  const fine = list([1, 2, 5]);
+  if (fine.length < 3) return ticks(low, high, 5);
+  return fine.length > 7 ? list([1]) : fine;
+}
+
 const tickText = (value) =>
   Math.abs(value) >= 1e4 || (value !== 0 && Math.abs(value) < 1e-3)
     ? value.toExponential(0)
@@ -45,15 +59,16 @@ class Plot {
   }
 
   // series: [{name, colour, points: [{x, y, ...}], dashed, dots}]; `log`: x is a noise level,
-  // falling to the right.
-  show({ title, about, xLabel, series, log, width, height, unit, faint }) {
+  // falling to the right. `logY`: y is above 0, and its orders of magnitude are told apart.
+  show({ title, about, xLabel, series, log, logY, width, height, unit, faint }) {
     setText(this.title, title);
     setText(this.about, about || "");
     const usable = series
       .map((one) => ({
         ...one,
         points: one.points.filter(
-          (point) => Number.isFinite(point.x) && Number.isFinite(point.y) && (!log || point.x > 0),
+          ({ x, y }) =>
+            Number.isFinite(x) && Number.isFinite(y) && (!log || x > 0) && (!logY || y > 0),
         ),
       }))
       .filter((one) => one.points.length);
@@ -64,8 +79,8 @@ class Plot {
     this.svg.setAttribute("aria-label", title);
     this.svg.replaceChildren();
     if (!all.length) return setText(this.reading, say("noCurves"));
-    this.frame(all, { log, width, height, unit });
-    this.grid(xLabel, unit, log);
+    this.frame(all, { log, logY, width, height, unit });
+    this.grid(xLabel, unit, { log, logY });
     for (const one of usable) this.line(one, faint);
     this.usable = usable;
     this.dot = s("circle", { r: 4, class: "dot", visibility: "hidden" });
@@ -73,15 +88,17 @@ class Plot {
     return this.unhover();
   }
 
-  frame(points, { log, width, height, unit }) {
+  frame(points, { log, logY, width, height, unit }) {
     const place = log ? (x) => -Math.log10(x) : (x) => x;
     const xs = points.map((point) => place(point.x));
     const ys = points.map((point) => point.y);
     let [low, high] = [Math.min(...ys), Math.max(...ys)];
-    if (low > 0 && low < 0.6 * high) low = 0;
+    const level = logY ? Math.log10 : (y) => y;
+    if (logY) [low, high] = [low / 1.1, high * 1.1];
+    else if (low > 0 && low < 0.6 * high) low = 0;
     if (high === low)
       [low, high] = [low - (Math.abs(low) || 1) * 0.1, high + (Math.abs(high) || 1) * 0.1];
-    else high += (high - low) * 0.04;
+    else if (!logY) high += (high - low) * 0.04;
     const [left, right, top, bottom] = [
       4 * unit,
       width - 0.8 * unit,
@@ -92,12 +109,13 @@ class Plot {
     if (first === last) [first, last] = [first - 1, last + 1];
     this.area = { left, right, top, bottom, low, high, first, last };
     this.px = (x) => left + ((place(x) - first) / (last - first)) * (right - left);
-    this.py = (y) => bottom - ((y - low) / (high - low)) * (bottom - top);
+    this.py = (y) =>
+      bottom - ((level(y) - level(low)) / (level(high) - level(low))) * (bottom - top);
   }
 
-  grid(xLabel, unit, log) {
+  grid(xLabel, unit, { log, logY }) {
     const { left, right, top, bottom, low, high, first, last } = this.area;
-    for (const value of ticks(low, high, 5)) {
+    for (const value of logY ? logTicks(low, high) : ticks(low, high, 5)) {
       this.svg.append(
         s("line", { x1: left, x2: right, y1: this.py(value), y2: this.py(value), class: "grid" }),
       );

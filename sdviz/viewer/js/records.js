@@ -35,4 +35,4 @@ class Records {
 }
 
 // Changes whenever more of the cell may have been recorded.
-const signOf = (cell) => `${cell.s} ${cell.f}`;
+const signOf = (cell) => `${cell.s} ${cell.f} ${cell.ref || 0}`;

@@ -72,7 +72,7 @@ class Series {
         name: nameOf(store, cell),
         colour: colourOf(cell),
         cell,
-        dashed: index > 0,
+        dashed: index > 0 || (field === "reference" && Boolean(cell.noisy)),
         points: frames
           .filter((frame) => Number.isFinite(frame[field]))
           .map((frame) => ({ x: x(cell, frame), y: frame[field], step: frame.step })),
@@ -96,7 +96,30 @@ class Series {
       if (!lines.has(line)) lines.set(line, fresh);
       lines.get(line).points.push({ x: Number(store.recipe(cell).cfg), y, cell });
     }
-    for (const line of lines.values()) line.points.sort((one, other) => one.x - other.x);
-    return [...lines.values()];
+    return inOrder(lines);
   }
+
+  // How far each cell's final image is from its reference; one point a cell, joined for cells that
+  // differ in their steps only. Dashed: a sampler that converges to no one image.
+  converging(cells, { x, colourOf }) {
+    const { store } = this.app;
+    const steps = store.dims.findIndex((dim) => dim.keys.includes("steps"));
+    const others = store.dims.map((_, index) => index).filter((index) => index !== steps);
+    const lines = new Map();
+    for (const cell of cells.filter((one) => one.s === "done" && one.ref)) {
+      const y = (this.framesOf(cell).slice(-1)[0] || {}).reference;
+      if (!Number.isFinite(y)) continue;
+      const name = nameOf(store, cell, others) || say("reference");
+      const dashed = Boolean(cell.noisy);
+      const fresh = { name, colour: colourOf(cell, steps), points: [], dots: true, dashed };
+      if (!lines.has(name)) lines.set(name, fresh);
+      lines.get(name).points.push({ x: x(cell), y, cell });
+    }
+    return inOrder(lines);
+  }
+}
+
+function inOrder(lines) {
+  for (const line of lines.values()) line.points.sort((one, other) => one.x - other.x);
+  return [...lines.values()];
 }

@@ -84,6 +84,8 @@ const EN = {
   guidance: "length of the guidance",
   distance: "distance to final image",
   reference: "distance to reference",
+  converging: "final image, distance to reference",
+  steps: "steps",
   clipped: "clipped pixels",
   saturation: "saturation",
   clip: "prompt adherence",
@@ -145,7 +147,9 @@ const EN = {
   about_distance:
     "Root mean square difference of the frame's pixels to the cell's final image, 0 to 1: when does the picture stop changing?",
   about_reference:
-    "Root mean square difference of the frame's pixels to the same recipe computed in many steps, 0 to 1: which sampler gets closest, and per second?",
+    "Root mean square difference of the frame's pixels to the same recipe computed in many steps, 0 to 1: which sampler gets closest, and per second? Dashed: the sampler draws noise at each step and converges to no one picture.",
+  about_converging:
+    "Root mean square difference of the final image's pixels to the same recipe computed in many steps, 0 to 1 (as Zheng et al. 2023, arXiv:2310.13268, measure samplers). Cells that differ in their steps only are joined. Dashed: the sampler draws noise at each step and converges to no one picture.",
   about_guidance:
     "Root mean square of the conditional minus the unconditional prediction (Ho and Salimans 2022, arXiv:2207.12598): how hard the prompt pulls.",
   about_mean: "Mean of the denoised latent over all channels. A drift tells of a colour cast.",

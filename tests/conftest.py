@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,3 +18,11 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests import tiny
 
     return tiny.stable_diffusion(tmp_path_factory.mktemp("models") / "tiny-sd", tiny_vae=True)
+
+
+@pytest.fixture(scope="session")
+def browsers() -> Iterator[Any]:
+    """Playwright's driver, which can be started only once in a process."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as driver:
+        yield driver

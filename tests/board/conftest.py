@@ -76,9 +76,8 @@ def ask(board: Server) -> Ask:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
+def chromium(browsers: Any) -> Iterator[Any]:
     """A browser that can reach nothing but this machine."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     program = (
         shutil.which("chromium")
         or shutil.which("chromium-browser")
@@ -86,16 +85,15 @@ def chromium() -> Iterator[Any]:
     )
     if program is None:
         pytest.skip("there is no Chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=program,
-            args=[
-                "--no-sandbox",
-                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
-            ],
-        )
-        yield browser
-        browser.close()
+    browser = browsers.chromium.launch(
+        executable_path=program,
+        args=[
+            "--no-sandbox",
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+        ],
+    )
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def write_folder(
     """
     description = _description(archive, cells)
     description["urls"] = {"cell": "cell/{cell}.js"}
-    side = _thumb_side(len(cells))
+    side = description["thumb"] = _thumb_side(len(cells))
     embed: dict[str, str] = {}
     try:
         (out / "cell").mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ class Pictures {
     this.bytes = 0;
     this.absent = new Set(); // asked for, and not there
     this.asked = new Map(); // "cell/step" -> promise, while a pack is under way
+    this.shown = 0; // how large the sheet shows pictures: the longer side, in pixels of the screen
   }
 
   // A changed cell may have frames now that it lacked before.
@@ -27,11 +28,19 @@ class Pictures {
 
   // The address that can be shown at once, or "" when the answer must be waited for with `load`.
   now(cell, step, large = false) {
-    const inside = this.embedded(cell, step, large);
-    if (inside) return inside;
     const held = this.ready.get(`${cell.i}/${step}`) || "";
-    if (this.byScript || (this.store.urls.pack && !large)) return held;
+    const inside = this.embedded(cell, step, large);
+    if (this.byScript) return held || (this.suffices(cell, step, large) ? inside : "");
+    if (inside) return inside;
+    if (this.store.urls.pack && !large) return held;
     return this.plain(cell, step, large);
+  }
+
+  // The page of a report in a folder holds thumbnails: enough for a sheet of small cells, and where
+  // there is nothing better.
+  suffices(cell, step, large) {
+    const coarse = this.shown > 1.3 * this.store.description.thumb;
+    return !(large || coarse) || this.absent.has(`${cell.i}/${step}`);
   }
 
   get byScript() {
@@ -72,7 +81,7 @@ class Pictures {
     else if (this.store.urls.pack) await this.loadPacks(missing);
     const still = missing.filter((pair) => !this.now(...pair));
     for (const pair of still) this.absent.add(key(pair));
-    return still.length < missing.length;
+    return this.byScript || still.length < missing.length;
   }
 
   async loadScript(cell) {

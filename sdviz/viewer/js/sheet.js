@@ -48,6 +48,7 @@ class Sheet {
     const { shape } = store;
     this.geometry = sheetGeometry({ view, unit, grid, flow, state, shape, labelled });
     app.shownSize = this.geometry.longest;
+    app.pictures.shown = app.shownSize * devicePixelRatio;
     this.applyGeometry();
     setText(this.corner, flow ? "" : axisNames(store, state));
     this.element.classList.toggle("bare", !state.captions);

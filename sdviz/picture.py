@@ -38,6 +38,16 @@ def with_picture(given: Mapping[str, Any], model_folders: Sequence[Path]) -> dic
                 f" model={_DEFAULT_MODEL} stands in for it",
                 file=sys.stderr,
             )
+    for key in ("lora", "vae"):  # stable-diffusion-webui tells the name, and not where it is
+        name = str(recipe.get(key, ""))
+        if name and known.get(key) is None and not _may_be_here(name):
+            del recipe[key]
+            recipe.pop(f"{key}_scale", None)
+            print(
+                f"warning: from={picture}: made with {key}={name}, which is not here: left out"
+                f" unless you give {key}=",
+                file=sys.stderr,
+            )
     recipe.pop("sr", None)  # the prompt has it in it already
     several = {one for plural, one in PLURALS.items() if known.get(plural) is not None}
     for name, value in recipe.items():
@@ -45,3 +55,8 @@ def with_picture(given: Mapping[str, Any], model_folders: Sequence[Path]) -> dic
             # In a list a prompt stands for itself, whatever commas and quotes are in it.
             known[name] = [value] if isinstance(value, str) and name in PLURALS.values() else value
     return known
+
+
+def _may_be_here(name: str) -> bool:
+    """A path that exists, or what may be a hub id, of which the check of models says more."""
+    return "/" in name or Path(name).expanduser().exists()

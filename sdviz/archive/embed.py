@@ -36,6 +36,7 @@ def png_texts(
         recipe,
         sampler_pairs(cell.recipe.sampler),
         identity=identity,
+        contents=plan.contents,
         extra={
             "Init image hash": plan.contents.get(cell.recipe.init, "")[:10] or None,
             "Denoise time": f"{event.timings.denoise_s:.3f}",
@@ -57,5 +58,6 @@ def png_texts(
         "notes": event.notes,
         "versions": dict(versions),
     }
-    text = infotext.write(cell.recipe.prompt, cell.recipe.negative, pairs)
+    prompt = infotext.with_lora(cell.recipe.prompt, recipe)
+    text = infotext.write(prompt, cell.recipe.negative, pairs)
     return {png.PARAMETERS: text, png.CHUNK: png.own_json(own)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import fields
@@ -17,6 +18,8 @@ from sdviz.samplers import resolve
 
 _SETTINGS = {f.name for f in fields(Recipe)}
 _SIZE = re.compile(r"(\d+)x(\d+)|\((\d+), *(\d+)\)")
+_LORA = re.compile(r"<lora:([^:>]+):?([^:>]*)[^>]*>")
+_LOG = logging.getLogger(__name__)
 _FOOOCUS_SAMPLERS = {  # k-diffusion's names, as Fooocus writes them
     "dpmpp_2m_sde_gpu": "DPM++ 2M SDE",
     "dpmpp_3m_sde_gpu": "DPM++ 3M SDE",
@@ -31,7 +34,7 @@ def recipe_from_png(path: str | Path) -> dict[str, Any]:
     """The settings in a picture's text, by root key's name; those that it does not tell are absent.
 
     Knows sdviz's own JSON, the `parameters` text of stable-diffusion-webui (Forge, SD.Next) and
-    Fooocus's JSON. `model` is the name that the picture tells, wherever that model may be here.
+    Fooocus's JSON. `model`, `lora` and `vae` are names that the picture tells, wherever those are.
     Raises ArchiveError where there is no recipe in it.
     """
     path = Path(path)
@@ -74,7 +77,7 @@ def _own(text: str) -> dict[str, Any]:
 
 def _webui(text: infotext.Infotext) -> dict[str, Any]:
     pairs = text.pairs
-    found: dict[str, Any] = {"prompt": text.prompt, "negative": text.negative}
+    found: dict[str, Any] = {**_loras(text.prompt), "negative": text.negative}
     name = pairs.get("Sampler")
     if name:
         found["sampler"] = _sampler(name, pairs.get("Schedule type", ""))
@@ -83,7 +86,23 @@ def _webui(text: infotext.Infotext) -> dict[str, Any]:
     found |= _size(pairs.get("Size", ""))
     if pairs.get("Model"):
         found["model"] = pairs["Model"]
+    if pairs.get("VAE"):
+        found["vae"] = pairs["VAE"]
     return found | _webui_further(pairs)
+
+
+def _loras(prompt: str) -> dict[str, Any]:
+    """The prompt without <lora:name:scale>, and the LoRA that it names; the first of several."""
+    found: dict[str, Any] = {"prompt": re.sub(r"[ ,]*" + _LORA.pattern, "", prompt).strip()}
+    loras = _LORA.findall(prompt)
+    if not loras:
+        return found
+    (name, scale), *others = loras
+    if others:
+        left = ", ".join(other for other, _ in others)
+        _LOG.warning("a recipe has one LoRA: %s is taken, and left out are %s", name, left)
+    found["lora"] = name
+    return found | _numbers({"scale": scale.removeprefix("unet=")}, {"scale": "lora_scale"}, float)
 
 
 def _webui_further(pairs: Mapping[str, str]) -> dict[str, Any]:

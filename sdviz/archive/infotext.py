@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from sdviz.archive.labels import DEFAULTS
@@ -85,16 +86,26 @@ def clean(text: str) -> str:
     return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
+def with_lora(prompt: str, recipe: Mapping[str, Any]) -> str:
+    """The prompt as stable-diffusion-webui has it: with the LoRA in it, as <lora:name:1>."""
+    scale = recipe.get("lora_scale", 1.0)
+    if not recipe.get("lora") or not scale:
+        return prompt
+    return f"{prompt} <lora:{_lora_name(recipe['lora'])}:{number(scale)}>".strip()
+
+
 def cell_pairs(
     recipe: Mapping[str, Any],
     sampler: Mapping[str, Any],
     *,
     identity: str,
     extra: Mapping[str, Any],
+    contents: Mapping[str, str] | None = None,
 ) -> dict[str, object]:
     """The last line's pairs of one cell, in stable-diffusion-webui's order.
 
     `sampler` has the keys "Sampler" and perhaps "Schedule type"; `extra` goes before the version.
+    `contents` has the hashes of the files that settings name.
     Settings that stable-diffusion-webui has no word for are written as "sdviz <setting>".
     """
     pairs: dict[str, object] = {
@@ -106,6 +117,10 @@ def cell_pairs(
         "Model hash": identity[:10],
         "Model": recipe["model"],
     }
+    contents = contents or {}
+    if recipe.get("vae"):
+        pairs["VAE hash"] = contents.get(recipe["vae"], "")[:10]
+        pairs["VAE"] = PurePath(recipe["vae"]).name
     if recipe.get("variation_strength"):
         pairs["Variation seed"] = recipe["variation_seed"]
         pairs["Variation seed strength"] = number(recipe["variation_strength"])
@@ -122,6 +137,8 @@ def cell_pairs(
         pairs["Hires steps"] = recipe["hires_steps"] or None
         pairs["Hires upscaler"] = _UPSCALERS.get(recipe["hires_upscaler"], recipe["hires_upscaler"])
     pairs["Emphasis"] = "None" if recipe.get("emphasis") == "none" else None
+    if recipe.get("lora") and recipe.get("lora_scale", 1.0) and recipe["lora"] in contents:
+        pairs["Lora hashes"] = f"{_lora_name(recipe['lora'])}: {contents[recipe['lora']][:12]}"
     pairs["Eta"] = None if recipe.get("eta") is None else number(recipe["eta"])
     for key in _OWN:
         value = recipe.get(key)
@@ -130,6 +147,13 @@ def cell_pairs(
         if value not in (None, "", DEFAULTS.get(key)):
             pairs[f"sdviz {key}".replace("_", " ")] = value
     return {**pairs, **extra}
+
+
+def _lora_name(lora: str) -> str:
+    """The name of the file, without what stable-diffusion-webui's brackets could not hold."""
+    path = PurePath(lora)
+    stem = path.stem if path.suffix in (".safetensors", ".pt", ".ckpt", ".bin") else path.name
+    return re.sub(r"[<>:]", "_", stem)
 
 
 # stable-diffusion-webui's names for what enlarges a picture before its second pass.

@@ -48,6 +48,23 @@ def test_what_is_given_goes_before_what_the_picture_says(
     assert with_picture(given, [tmp_path])["models"] == "dreamshaper_8"
 
 
+def test_a_lora_that_is_not_here_is_left_out_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    info = PngInfo()
+    text = "a castle <lora:detail:0.5>\nSteps: 12, Sampler: Heun, Seed: 9, VAE: ft.pt"
+    info.add_text("parameters", text)
+    Image.new("RGB", (8, 8)).save(tmp_path / "l.png", pnginfo=info)
+    known = with_picture({"from": str(tmp_path / "l.png")}, [])
+    assert "lora" not in known and "lora_scale" not in known and "vae" not in known
+    told = capsys.readouterr().err
+    assert "lora=detail" in told and "vae=ft.pt" in told
+    given = {"from": str(tmp_path / "l.png"), "lora": "mine.safetensors", "vae": "none"}
+    known = with_picture(given, [])
+    assert (known["lora"], known["lora_scale"], known["vae"]) == ("mine.safetensors", 0.5, "none")
+    assert not capsys.readouterr().err
+
+
 def test_without_a_picture_nothing_changes(tmp_path: Path) -> None:
     assert with_picture({"from": None, "cfg": "7"}, []) == {"cfg": "7"}
     with pytest.raises(ConfigError, match="no such file"):

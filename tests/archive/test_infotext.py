@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,45 @@ def test_webui_reads_every_key_of_every_png_of_200_hostile_prompts(tmp_path: Pat
         lines = [line.strip() for line in cell.recipe.prompt.strip().split("\n")]
         assert found["Prompt"] == "\n".join(lines).strip()
         assert found["Negative prompt"] == 'ugly, "bad": x\nworse'
+
+
+def test_webui_reads_every_further_key_of_200_hostile_prompts(tmp_path: Path) -> None:
+    files = {"/m/a, b/vae: ft-mse.safetensors": "ab" * 32, "/m/my <best>: lora.pt": "cd" * 32}
+    vae, lora = files
+    plan = make_plan(
+        {"prompt": hostile_prompts()}, steps=1, width=8, height=8, vae=vae, lora=lora,
+        lora_scale=0.8, hires_scale=1.5, hires_steps=3, hires_strength=0.6, clip_skip=2, eta=0.5,
+        variation_seed=7, variation_strength=0.25, seed_resize="16x8", tiling=True, emphasis="none",
+        sampler="DDIM",
+    )  # fmt: skip
+    write(tmp_path, "a", replace(plan, contents=files))
+    archive = Archive(tmp_path / "a")
+    for cell in plan.cells:
+        with Image.open(archive.image_path(cell.index)) as image:
+            found = parse_generation_parameters(image.info["parameters"])
+        lines = [line.strip() for line in cell.recipe.prompt.strip().split("\n")]
+        assert found.pop("Prompt").endswith(f"{lines[-1]} <lora:my _best__ lora:0.8>".strip())
+        for key in ("Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size-1", "Size-2"):
+            assert found.pop(key)
+        for key in ("Model", "Model hash", "Denoise time", "sdviz cell", "sdviz key", "Version"):
+            assert found.pop(key)
+        assert found == {
+            "Negative prompt": "",
+            "VAE hash": "ab" * 5, "VAE": "vae: ft-mse.safetensors",
+            "Variation seed": "7", "Variation seed strength": "0.25",
+            "Seed resize from-1": "16", "Seed resize from-2": "8",
+            "Denoising strength": "0.6", "Clip skip": "2", "RNG": "CPU", "Tiling": "True",
+            "Hires upscale": "1.5", "Hires steps": "3", "Hires upscaler": "Latent",
+            "Emphasis": "None", "Eta": "0.5", "Lora hashes": f"my _best__ lora: {'cd' * 6}",
+        }  # fmt: skip
+
+
+def test_a_lora_at_scale_0_is_none() -> None:
+    recipe = {**vars(Recipe(prompt="x", lora="a.safetensors", lora_scale=0.0))}
+    pairs = infotext.cell_pairs(
+        recipe, {"Sampler": "Heun"}, identity="", extra={}, contents={"a.safetensors": "cd" * 32}
+    )
+    assert "Lora hashes" not in pairs and infotext.with_lora("x", recipe) == "x"
 
 
 def test_our_reader_agrees_with_webui() -> None:

@@ -247,6 +247,21 @@ def test_import_from_every_program(outputs: Path, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_webui_picture_tells_its_lora_and_vae(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    picture = webui_png(
+        tmp_path / "l.png",
+        "a castle <lora:add_detail:0.8>, by a lake <lora:ink:1:0.5>\n"
+        "Steps: 8, Sampler: Heun, Seed: 5,"
+        ' VAE hash: c6a580b13a, VAE: ft-mse.pt, Lora hashes: "add_detail: 7c6bad76eb54, ink: 01ab"',
+    )
+    told = recipe_from_png(picture)
+    assert (told["prompt"], told["vae"]) == ("a castle, by a lake", "ft-mse.pt")
+    assert (told["lora"], told["lora_scale"]) == ("add_detail", 0.8)
+    assert "ink" in caplog.text, "what is left out is said"
+
+
 def test_import_refuses_what_has_no_recipe(tmp_path: Path) -> None:
     plain = tmp_path / "plain.png"
     Image.new("RGB", (8, 8)).save(plain)

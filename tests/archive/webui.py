@@ -13,6 +13,13 @@ RE_PARAM = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 RE_SIZE = re.compile(r"^(\d+)x(\d+)$")
 
 
+def unquote(text: str) -> str:
+    try:
+        return str(json.loads(text))
+    except ValueError:
+        return text
+
+
 def parse_generation_parameters(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     prompt = negative = ""
@@ -32,8 +39,10 @@ def parse_generation_parameters(text: str) -> dict[str, str]:
             prompt += ("" if prompt == "" else "\n") + line
     found["Prompt"], found["Negative prompt"] = prompt, negative
     for key, value in RE_PARAM.findall(last):
-        if value and value[0] == '"' and value[-1] == '"':
-            value = json.loads(value)
+        if not value:
+            continue  # an error there, told on its console
+        if value[0] == '"' and value[-1] == '"':
+            value = unquote(value)
         size = RE_SIZE.match(value)
         if size is not None:
             found[f"{key}-1"], found[f"{key}-2"] = size.group(1), size.group(2)

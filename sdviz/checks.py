@@ -15,7 +15,7 @@ from sdviz.errors import ConfigError, SdvizError
 from sdviz.settings import DEFAULTS
 
 if TYPE_CHECKING:
-    from sdviz.config import ModelSpec
+    from sdviz.config import Config, ModelSpec
     from sdviz.models import ModelInfo
     from sdviz.plan import Plan
 
@@ -125,6 +125,42 @@ def _extras(
                         check(name, specs[model], info)
                 except SdvizError as error:
                     yield error
+
+
+def weights(config: Config, infos: Mapping[str, ModelInfo]) -> Iterator[SdvizError]:
+    """Models whose weights alone are more than the device has room for."""
+    from sdviz.models import room
+
+    if config.dtype == "auto":  # what cannot be settled is told elsewhere
+        return
+    for name, info in infos.items():
+        try:
+            room.check_weights(config.models[name], info, device=config.device, dtype=config.dtype)
+        except SdvizError as error:
+            yield error
+
+
+def pictures(plan: Plan, config: Config, infos: Mapping[str, ModelInfo]) -> Iterator[SdvizError]:
+    """Sizes that the device has no room for: of each model's pictures the largest."""
+    from sdviz.models import room
+    from sdviz.passes import passes
+
+    if config.engine.vae_tiling:
+        return
+    sizes = {(r.model, r.width, r.height, r.hires_scale): r for r in (c.recipe for c in plan.cells)}
+    ends = [(recipe.model, passes(recipe)[-1]) for recipe in sizes.values()]
+    for name, info in infos.items():
+        own = [end for model, end in ends if model == name]
+        if not own:
+            continue
+        largest = max(own, key=lambda end: end.width * end.height)
+        try:
+            room.check_picture(
+                config.models[name], info, largest.width, largest.height,
+                device=config.device, dtype=config.dtype,
+            )  # fmt: skip
+        except SdvizError as error:
+            yield error
 
 
 def prompts(plan: Plan, infos: Mapping[str, ModelInfo]) -> list[str]:

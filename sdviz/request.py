@@ -68,6 +68,7 @@ def read_request(
         also(config)
     draft.errors.extend(checks.settings(draft.values, config.models, draft.infos))
     draft.errors.extend(combinations.check(draft.values, draft.infos))
+    draft.errors.extend(checks.weights(config, draft.infos))
     draft.errors.extend(scores.check(config))
     with draft.collecting():
         reference.check(config.reference, draft.infos)
@@ -91,6 +92,8 @@ def read_request(
     if config.fixed_noise and asked["noise_seed"] == [None]:
         draft.values["noise_seed"] = [seeds[0]]
     plan = reference.referenced(_plan(draft, config), config.reference)
+    draft.errors.extend(checks.pictures(plan, config, draft.infos))
+    draft.raise_errors()
     record = _record(draft, config, asked, drawn, signed)
     return Request(config, plan, record, checks.prompts(plan, draft.infos))
 

@@ -17,7 +17,8 @@ from sdviz.engine.start import Starter
 from sdviz.engine.track import Track
 from sdviz.events import CellFailed, CellFinished, CellStarted, Event, Note, Pixels
 from sdviz.models.denoiser import Denoiser
-from sdviz.models.memory import is_exhausted
+from sdviz.models.memory import TILED, is_exhausted
+from sdviz.models.options import tile
 from sdviz.models.tiling import Tiling
 from sdviz.plan import Cell
 from sdviz.preview import in_chunks, to_pixels
@@ -169,14 +170,10 @@ class Engine:
         if not views:
             return
         start = now(self.denoiser.device)
-        latents = torch.cat([view.track.latents for view in views])
-        try:
-            images = in_chunks(self.denoiser.decode, latents).cpu()
-        except (RuntimeError, MemoryError) as error:
-            if not is_exhausted(error):
-                raise
+        images = self._decoded(torch.cat([view.track.latents for view in views]))
+        if images is None:
             for view in views:
-                self._fail(view.track.cell, f"memory ran out in the VAE: {error}")
+                self._fail(view.track.cell, "memory ran out in the VAE")
             return
         seconds = (now(self.denoiser.device) - start) / len(views)
         for view, image, pixels in zip(views, images, to_pixels(images), strict=True):
@@ -188,6 +185,21 @@ class Engine:
             self._keep(view, pixels)
 
     def _keep(self, view: View, pixels: Pixels) -> None:
+    def _decoded(self, latents: torch.Tensor) -> torch.Tensor | None:
+        """Images (n, 3, H, W) on the CPU; None if memory ran out, in tiles as well."""
+        try:
+            return in_chunks(self.denoiser.decode, latents).cpu()
+        except (RuntimeError, MemoryError) as error:
+            if not is_exhausted(error):
+                raise
+        free(self.denoiser.device)
+        if not tile(self.denoiser.vae):
+            return None
+        text = "memory ran out in the VAE; going on with it in tiles"
+        self._emit(Note("memory", text, {"vae_tiling": True}))
+        self._notes = (*self._notes, TILED)
+        return self._decoded(latents)
+
         """The end of a cell whose image is sound."""
         cell, clock = view.track.cell, view.track.clock
         start = now(self.denoiser.device)

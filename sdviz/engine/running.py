@@ -100,8 +100,8 @@ class _Sweep:
             free(self.device)  # the model before
         self.loaded = True
         denoiser = self.load(spec, device=self.device, dtype=dtype)
-        if not isinstance(denoiser, WholePipeline):
-            options.apply(self.config.engine, unet=denoiser.unet, vae=denoiser.vae)
+        for missing in options.apply(self.config.engine, unet=denoiser.unet, vae=denoiser.vae):
+            self.emit(Note("options", f"no engine.{missing}"))
         if scores.is_asked(self.config):
             scorer = scores.Scorer(self.config, spec, self.device)
             self.tell = scorer.listening({cell.index: cell for cell in cells}, self.emit)

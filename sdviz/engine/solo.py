@@ -11,12 +11,14 @@ from sdviz import samplers
 from sdviz.config import Config
 from sdviz.engine.batcher import rows_of
 from sdviz.engine.counter import Counter
-from sdviz.engine.devices import now
+from sdviz.engine.devices import free, now
 from sdviz.engine.finishing import Finisher
 from sdviz.engine.frames import statistics
 from sdviz.errors import ModelError
 from sdviz.events import CellFailed, CellFinished, CellStarted, Event, Frame, Note, Pixels
 from sdviz.events import Timings as Times
+from sdviz.models.memory import TILED, is_exhausted
+from sdviz.models.options import tile
 from sdviz.models.pipeline import Evaluation, Stopped, WholePipeline
 from sdviz.plan import Cell
 from sdviz.preview import to_pixels
@@ -60,16 +62,20 @@ class Solo:
         cell = self._waiting.popleft()
         self._emit(CellStarted(cell.index))
         run = _Run(self, cell)
+        reason, exhausted = "", False
         try:
             image = self._model.generate(cell.recipe, run.watch)
         except Stopped:
             self._waiting.clear()
             return
         except Exception as error:  # the guard of a cell: what it asks for cannot be
-            self._counter.settle(cell, run.evaluations)
-            self._emit(CellFailed(cell.index, f"{type(error).__name__}: {error}"))
-            return
+            reason, exhausted = f"{type(error).__name__}: {error}", is_exhausted(error)
         self._counter.settle(cell, run.evaluations)
+        if reason:  # outside the handler, whose traceback would keep what the forward has made
+            if not (exhausted and self._spare(cell)):
+                said = "memory ran out: " if exhausted else ""
+                self._emit(CellFailed(cell.index, said + reason))
+            return
         if torch.isfinite(image).all():
             try:
                 run.finish(image)
@@ -80,6 +86,18 @@ class Solo:
         else:
             self.overflowed.append(cell)
         self._is_warm = True
+
+    def _spare(self, cell: Cell) -> bool:
+        """The cell once more, its VAE in tiles; False if it has been so already, or cannot be."""
+        free(self._model.device)
+        if not tile(self._model.vae):
+            return False
+        text = "memory ran out; going on with the VAE in tiles"
+        self._emit(Note("memory", text, {"vae_tiling": True}))
+        self._notes = (*self._notes, TILED)
+        self._counter.again([cell])
+        self._waiting.appendleft(cell)
+        return True
 
 
 class _Run:

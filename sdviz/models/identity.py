@@ -10,7 +10,7 @@ from pathlib import Path
 
 # Components without a part in the picture: safety checkers, feature extractors, preview decoders.
 _IGNORED = {"safety_checker", "feature_extractor", "vae_tiny", "image_encoder", "clip"}
-_SMALL = {".json", ".txt", ".model"}
+SMALL = {".json", ".txt", ".model"}
 _BLOCK = 1 << 22
 
 
@@ -46,7 +46,7 @@ def of_component(folder: Path) -> str:
 def files_of(folder: Path, variant: str = "") -> list[Path]:
     """Weights, configurations and vocabularies of the components, in a fixed order."""
     components = [path for path in folder.iterdir() if path.is_dir() and path.name not in _IGNORED]
-    small = [path for part in components for path in part.iterdir() if path.suffix in _SMALL]
+    small = [path for part in components for path in part.iterdir() if path.suffix in SMALL]
     return sorted([*small, *(path for part in components for path in weights_of(part, variant))])
 
 

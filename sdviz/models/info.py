@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sdviz.config import ModelSpec
 from sdviz.errors import ModelError
-from sdviz.models import identity, places, single_file, tokens
+from sdviz.models import identity, kinds, places, single_file, tokens
 
 BATCHED = ("sd1", "sd2", "sdxl", "kolors")  # the kinds whose cells ride together
 _BATCHED_PIPELINES = {
@@ -35,10 +37,22 @@ class ModelInfo:
     native_height: int
     multiple: int  # width and height must be multiples of it
     max_tokens: int  # of the text encoder, begin and end marks included; 0: no fixed number
-    identity: str  # 64 hex digits: the content of every file that can change a pixel
     checkpoint: Path | None = None  # the single file that has the weights
+    variant: str = ""  # of the weights' files
+    vae: Mapping[str, Any] = field(default_factory=dict, hash=False)  # its configuration
     pipeline: str = ""  # name of diffusers' pipeline class
     is_flow: bool = False  # trained by flow matching, which has samplers of its own
+
+    @functools.cached_property
+    def identity(self) -> str:
+        """64 hex digits: the content of every file that can change a pixel.
+
+        Gigabytes are read for it the first time, so it is asked for when all else is in order.
+        """
+        if self.checkpoint is None:
+            return identity.of_folder(self.folder, variant=self.variant)
+        both = identity.of_file(self.checkpoint) + identity.of_folder(self.folder)
+        return hashlib.sha256(both.encode()).hexdigest()
 
     @property
     def is_batched(self) -> bool:
@@ -77,6 +91,11 @@ def inspect(spec: ModelSpec) -> ModelInfo:
 
 def _info(spec: ModelSpec, folder: Path, *, kind: str, checkpoint: Path | None = None) -> ModelInfo:
     index = _read(folder / "model_index.json")
+    pipeline = str(index.get("_class_name", ""))
+    if kind not in BATCHED and pipeline not in _BATCHED_PIPELINES:
+        reason = kinds.why_not(pipeline)
+        if reason:
+            raise ModelError(f"model={spec.name}: {reason}; model.id= names another")
     denoiser = folder / ("unet" if (folder / "unet").is_dir() else "transformer")
     config = _read(denoiser / "config.json")
     if checkpoint is None and not any(
@@ -84,7 +103,7 @@ def _info(spec: ModelSpec, folder: Path, *, kind: str, checkpoint: Path | None =
     ):
         _refuse_incomplete(spec, folder, f"the weights of {denoiser.name}/")
     vae = _read(folder / "vae" / "config.json", missing={})
-    packed = 2 if index.get("_class_name", "").startswith("Flux") else 1  # 2x2 latents a token
+    packed = 2 if pipeline.startswith("Flux") else 1  # 2x2 latents a token
     factor = 2 ** (len(vae.get("block_out_channels", [0] * 4)) - 1)
     rows, columns = _latent_size(config, index, factor)
     patch = packed if packed > 1 else config.get("patch_size") or 1
@@ -97,9 +116,10 @@ def _info(spec: ModelSpec, folder: Path, *, kind: str, checkpoint: Path | None =
         native_height=rows * factor,
         multiple=factor * patch,
         max_tokens=_KOLORS_TOKENS if kind == "kolors" else _max_tokens(folder),
-        identity=_identity(folder, checkpoint, spec.variant),
         checkpoint=checkpoint,
-        pipeline=index.get("_class_name", ""),
+        variant=spec.variant,
+        vae=vae,
+        pipeline=pipeline,
         is_flow=str(scheduler.get("_class_name", "")).startswith(_FLOW),
     )
 
@@ -118,13 +138,6 @@ def _refuse_incomplete(spec: ModelSpec, folder: Path, what: str) -> None:
     if not Path(spec.id).expanduser().exists():
         remedy = places.fetching(spec.id, revision=spec.revision, variant=spec.variant)
     raise ModelError(f"model={spec.name}: {folder} has not got {what}; {remedy}")
-
-
-def _identity(folder: Path, checkpoint: Path | None, variant: str) -> str:
-    if checkpoint is None:
-        return identity.of_folder(folder, variant=variant)
-    both = identity.of_file(checkpoint) + identity.of_folder(folder)
-    return hashlib.sha256(both.encode()).hexdigest()
 
 
 def _kind(index: dict[str, Any], denoiser: dict[str, Any]) -> str:

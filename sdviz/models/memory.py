@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+TILED = "decoded in tiles, because memory ran out"  # the note of a cell
+
 
 def is_exhausted(error: BaseException) -> bool:
     """CUDA has an exception of its own; the CPU's allocator raises a plain RuntimeError."""

@@ -9,14 +9,30 @@ import torch
 from sdviz.config import EngineConfig
 
 
-def apply(config: EngineConfig, *, unet: Any, vae: Any) -> None:
-    """Sets the options on a model's parts; again on the same ones does no harm."""
+def apply(config: EngineConfig, *, unet: Any, vae: Any) -> list[str]:
+    """Sets the options on a model's parts; again on the same ones does no harm.
+
+    `unet` is whatever denoises. Returns what could not be set, in words.
+    """
+    missing = []
     if config.attention_slicing:
-        unet.set_attention_slice("auto")
-    if config.vae_tiling:
-        vae.enable_tiling()
-    if config.channels_last:
-        for part in (unet, vae):
+        if hasattr(unet, "set_attention_slice"):
+            unet.set_attention_slice("auto")
+        else:
+            missing.append(f"attention_slicing: {type(unet).__name__} has none")
+    if config.vae_tiling and not tile(vae) and not getattr(vae, "use_tiling", False):
+        missing.append(f"vae_tiling: {type(vae).__name__} has none")
+    for part in (unet, vae):
+        if config.channels_last and part is not None:
             part.to(memory_format=torch.channels_last)
     if config.compile and unet._compiled_call_impl is None:
         unet.compile(dynamic=True)  # rows come and go: one program for every number of them
+    return missing
+
+
+def tile(vae: Any) -> bool:
+    """Lets a VAE work in tiles, with less memory; False if it does already, or cannot."""
+    if getattr(vae, "use_tiling", False) or not hasattr(vae, "enable_tiling"):
+        return False
+    vae.enable_tiling()
+    return True

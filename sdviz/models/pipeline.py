@@ -18,7 +18,7 @@ import torch
 
 from sdviz import samplers
 from sdviz.config import ModelSpec
-from sdviz.errors import CellError, ModelError
+from sdviz.errors import CellError
 from sdviz.models import schedulers
 from sdviz.models.ancestral import EulerAncestral
 from sdviz.models.info import ModelInfo
@@ -52,6 +52,8 @@ class WholePipeline:
         self.device = device
         self.dtype = dtype
         self.vae = getattr(pipeline, "vae", None)
+        # What denoises: a transformer, in most.
+        self.unet = getattr(pipeline, "transformer", None) or getattr(pipeline, "unet", None)
         self._original = pipeline.scheduler.config
         self._is_flow = info.is_flow
 
@@ -171,11 +173,7 @@ class WholePipeline:
 
 
 def load(source: Folder, info: ModelInfo, spec: ModelSpec) -> WholePipeline:
-    """The pipeline in a folder; ModelError if diffusers has none of that name."""
-    if not hasattr(diffusers, info.pipeline):
-        raise ModelError(
-            f"model={spec.name}: diffusers {diffusers.__version__} has no {info.pipeline}"
-        )
+    """The pipeline in a folder."""
     options: dict[str, Any] = {"variant": spec.variant} if spec.variant else {}
     for name, kind in source.json("model_index.json").items():
         if kind == [None, None]:  # saved without it, as Stable Diffusion 3 often is without T5

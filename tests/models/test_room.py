@@ -1,0 +1,148 @@
+"""What no memory would hold is refused; where memory runs out on the way, a sweep goes on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sdviz import engine, models
+from sdviz.config import Config, EngineConfig, ModelSpec, PreviewConfig
+from sdviz.errors import ConfigError
+from sdviz.events import CellFailed, CellFinished, Event, Note, Progress
+from sdviz.models import room
+from sdviz.plan import Cell, Plan, Recipe
+from tests.test_sweep import sdviz
+
+ABSURD = 1 << 42  # bytes: four terabytes
+
+
+def vast(file: Path, count: int) -> None:
+    """A .safetensors file of `count` numbers, of which the disk holds none."""
+    about = {"dtype": "F32", "shape": [count], "data_offsets": [0, 4 * count]}
+    header = json.dumps({"conv_in.weight": about}).encode()
+    with file.open("wb") as out:
+        out.write(struct.pack("<Q", len(header)) + header)
+        out.truncate(8 + len(header) + 4 * count)
+
+
+def test_weights_that_fit_no_memory_are_refused(tiny_model: Path, tmp_path: Path) -> None:
+    """Before they are read: hashing four terabytes would take hours."""
+    big = tmp_path / "big"
+    shutil.copytree(tiny_model, big)
+    try:
+        vast(big / "unet" / "diffusion_pytorch_model.safetensors", ABSURD // 4)
+    except OSError as error:
+        pytest.skip(f"no such file on this disk: {error}")
+    result = sdviz(f"model={big}", "steps=1", "visdom=off", "device=cpu", cwd=tmp_path, torch=False)
+    assert result.returncode == 2, result.stderr
+    assert f"model={big}: not enough memory: its weights take 4,398" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_picture_that_fits_no_memory_is_refused(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = ModelSpec(name="t", id=str(tiny_model))
+    info = models.inspect(spec)
+    needed = room.decoding(info, 1024, 512, "float32")
+    assert needed == 2 * 16 * 1024 * 512 * 4  # in and out of a convolution of 16 channels
+    own = room.weights(spec, info, "float32")
+    there = {"device": "cpu", "dtype": "float32"}
+    monkeypatch.setattr(room, "free", lambda device: own + needed)
+    room.check_picture(spec, info, 1024, 512, **there)
+    with pytest.raises(ConfigError, match=r"width=1024, height=520: not enough memory: t needs"):
+        room.check_picture(spec, info, 1024, 520, **there)
+    room.check_picture(spec, info, 1024, 520, device="cpu", dtype="bfloat16")
+    monkeypatch.setattr(room, "free", lambda device: own - 1)
+    with pytest.raises(ConfigError, match="a half-precision dtype takes half of it"):
+        room.check_weights(spec, info, **there)
+
+
+def test_a_sweep_of_too_large_pictures_is_refused_but_in_tiles(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sdviz.compose import prepare
+    from sdviz.errors import ConfigErrors
+
+    monkeypatch.setattr(room, "free", lambda device: 1 << 30)
+    words = [f"model={tiny_model}", "width=64,4096", "height=4096", "device=cpu", "visdom=off",
+             f"outputs={tmp_path / 'out'}"]  # fmt: skip
+    with pytest.raises(ConfigErrors, match=r"width=4096, height=4096: not enough memory"):
+        prepare(words)
+    assert prepare([*words, "engine.vae_tiling=true"]).plan.cells
+    with pytest.raises(ConfigErrors, match="width=8192, height=8192"):  # of the second pass
+        prepare([*words[:1], "width=4096", *words[2:], "hires_scale=2"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_weights_are_those_that_are_loaded(tiny_model: Path) -> None:
+    spec = ModelSpec(name="t", id=str(tiny_model))
+    denoiser: Any = models.load(spec)
+    parts = (denoiser.unet, denoiser.vae, denoiser.make_pipeline().text_encoder)
+    held = sum(w.numel() * w.element_size() for part in parts for w in part.parameters())
+    assert room.weights(spec, models.inspect(spec), "float32") == pytest.approx(held, rel=0.01)
+
+
+def test_some_memory_is_free() -> None:
+    assert room.free("cpu") > 100_000_000
+
+
+class Scarce:
+    """A VAE's decode that has memory for tiles alone, or not even for them."""
+
+    def __init__(self, vae: Any, *, tiles: bool) -> None:
+        self.vae = vae
+        self.decode = vae.decode
+        self.tiles = tiles
+
+    def __call__(self, latents: torch.Tensor, **more: Any) -> Any:
+        if not (self.tiles and self.vae.use_tiling):
+            raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9")
+        return self.decode(latents, **more)
+
+
+@pytest.mark.parametrize("tiles", [True, False])
+@pytest.mark.parametrize("kind", ["auto", "other"])  # in the batch, and as a whole pipeline
+def test_memory_that_runs_out_in_the_vae(
+    kind: str, tiles: bool, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = models.load
+
+    def scarce(spec: ModelSpec, **options: Any) -> Any:
+        model = load(spec, **options)
+        monkeypatch.setattr(model.vae, "decode", Scarce(model.vae, tiles=tiles))
+        return model
+
+    monkeypatch.setattr(models, "load", scarce)
+    recipes = [
+        Recipe(model="t", prompt="a cat", cfg=4, steps=2, seed=seed, width=64, height=64)
+        for seed in (1, 2)
+    ]
+    cells = [Cell(i, (i,), one, str(i)) for i, one in enumerate(recipes)]
+    config = Config(
+        device="cpu",
+        models={"t": ModelSpec(name="t", id=str(tiny_model), kind=kind)},
+        engine=EngineConfig(batch=4),
+        preview=PreviewConfig(decoder="none"),
+    )
+    told: list[Event] = []
+    engine.run(cells, plan=Plan((), cells), config=config, emit=told.append)
+    done = {event.cell: event.notes for event in told if isinstance(event, CellFinished)}
+    failed = [event for event in told if isinstance(event, CellFailed)]
+    notes = [event.text for event in told if isinstance(event, Note) and event.kind == "memory"]
+    assert len(notes) == 1 and "in tiles" in notes[0]
+    if tiles:
+        assert failed == [] and sorted(done) == [0, 1]
+        assert all("decoded in tiles, because memory ran out" in own for own in done.values())
+        progress = [event for event in told if isinstance(event, Progress)][-1]
+        assert progress.evaluations == progress.total
+    else:
+        assert done == {} and all("memory ran out" in event.reason for event in failed)
+        assert sorted(event.cell for event in failed) == [0, 1]

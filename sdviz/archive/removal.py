@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sdviz.archive.checksums import write_checksums
+from sdviz.archive.figures import figures
 from sdviz.archive.lock import ArchiveLock
 from sdviz.archive.paths import ArchivePaths
 from sdviz.archive.reader import Archive
@@ -28,6 +29,7 @@ def own_files(root: Path) -> list[Path]:
         images = [file for file in paths.images.iterdir() if _IMAGE.fullmatch(file.name)]
     report = [root / "report.html", root / "report" / "index.html"]
     report += [file for file in root.glob("report/cell/*.js") if file.stem.isdigit()]
+    report += [root / "report" / "figure" / f"{name}.png" for name in figures(root)]
     every = [
         *images,
         *report,
@@ -51,9 +53,9 @@ def remove(root: Path) -> list[Path]:
             file.unlink()
     finally:
         lock.release()
-    for folder in (root / "images", root / "report" / "cell", root / "report", root):
+    for folder in ("images", "report/cell", "report/figure", "report", "."):
         with contextlib.suppress(OSError):  # not empty: somebody keeps other things there
-            folder.rmdir()
+            (root / folder).rmdir()
     return [file for file in root.rglob("*") if file.is_file()] if root.exists() else []
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 
 from sdviz import viewer
 from sdviz.archive import describe, png
+from sdviz.archive.figures import figure_bytes, figures
 from sdviz.archive.reader import Archive
 from sdviz.archive.records import CellRecord
 from sdviz.errors import ArchiveError
@@ -27,18 +28,20 @@ _THUMB_SIDES = (256, 24)  # pixels, the largest and the smallest
 
 
 def weight(archive: Archive, cells: Sequence[CellRecord]) -> int:
-    """Bytes of the pictures of these cells: frames and final images."""
+    """Bytes of the pictures of a report: frames and final images of these cells, and figures."""
     chosen = {cell.i for cell in cells}
     frames = archive.stream("SELECT cell, sum(length(webp)) FROM frame GROUP BY cell")
     total = sum(row[1] or 0 for row in frames if row[0] in chosen)
     sizes = archive.stream("SELECT i, bytes FROM cell WHERE status='done'")
-    return total + sum(row[1] or 0 for row in sizes if row[0] in chosen)
+    total += sum(row[1] or 0 for row in sizes if row[0] in chosen)
+    return total + sum(len(data) for _, data in _figures(archive))
 
 
 def write_file(archive: Archive, cells: Sequence[CellRecord], out: Path) -> None:
     """Writes the report as one HTML file with every frame in it."""
     told = _description(archive, cells)
     told["urls"] = {}
+    told["figures"] = [{"name": name, "src": _uri(data)} for name, data in _figures(archive)]
     told["details"] = {str(cell.i): describe.cell(archive, cell.i) for cell in cells}
     embed: dict[str, str] = {}
     for cell in cells:
@@ -61,14 +64,14 @@ def write_folder(
     description["urls"] = {"cell": "cell/{cell}.js"}
     side = description["thumb"] = _thumb_side(len(cells))
     embed: dict[str, str] = {}
-    try:
-        (out / "cell").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ArchiveError(f"{out} cannot be written: {error}") from error
+    drawn = dict(_figures(archive))
+    description["figures"] = [{"name": name, "src": f"figure/{name}.png"} for name in drawn]
+    for name, data in drawn.items():
+        _write_plain(out / "figure" / f"{name}.png", data)
 
     def write(own: Archive, cell: CellRecord) -> str:
         script = viewer.cell_script(describe.cell(own, cell.i), dict(_pictures(own, cell)))
-        _write_plain(out / "cell" / f"{cell.i}.js", script)
+        _write_plain(out / "cell" / f"{cell.i}.js", script.encode("utf-8", "replace"))
         return _thumb(own, cell, side)
 
     for count, (cell, thumb) in enumerate(
@@ -154,12 +157,22 @@ def _thumb(archive: Archive, cell: CellRecord, side: int) -> str:
     return _uri(buffer.getvalue())
 
 
-def _write_plain(path: Path, text: str) -> None:
+def _figures(archive: Archive) -> Iterator[tuple[str, bytes]]:
+    """What a study has drawn about the sweep: name and PNG. What is damaged is left out."""
+    for name in figures(archive.path):
+        try:
+            yield name, figure_bytes(archive.path, name)
+        except ArchiveError:
+            continue
+
+
+def _write_plain(path: Path, data: bytes) -> None:
     """Without waiting for the disk, which takes longer than making the file; the page that needs it
     is written last.
     """
     try:
-        path.write_bytes(text.encode("utf-8", "replace"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
     except OSError as error:
         raise ArchiveError(f"{path} cannot be written: {error}") from error
 

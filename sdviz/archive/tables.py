@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from sdviz.archive.figures import figures
 from sdviz.archive.reader import Archive
 from sdviz.archive.records import SECONDS, CellRecord
 from sdviz.archive.removal import own_files
@@ -114,6 +115,7 @@ def write_zip(archive: Archive, path: Path) -> int:
         raise ArchiveError(f"{archive.path} is being written; zip it when its sweep has ended")
     skip = {".lock", "sweep.db-wal", "sweep.db-shm"}
     files = [file for file in own_files(archive.path) if file.name not in skip]
+    files += [archive.paths.figures / f"{name}.png" for name in figures(archive.path)]
     try:
         with zipfile.ZipFile(path, "w") as target:
             for file in files:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sdviz.archive import describe
-from sdviz.archive.figures import figure_bytes, figure_size
+from sdviz.archive.figures import figure_bytes, figure_size, figures
 from sdviz.archive.reader import Archive
 from sdviz.board.pictures import Thumbs, pack
 
@@ -146,6 +146,10 @@ def _described(archive: Archive) -> dict[str, Any]:
     urls["thumb"] = f"thumb/{{cell}}.webp?v={version}"
     urls["pack"] = f"pack?v={version}&f={{pairs}}"
     urls["curves"] = "curves?cells={cells}"
+    described["figures"] = [
+        {"name": name, "src": f"figure/{name}.png?v={drawn}"}
+        for name, drawn in figures(archive.path).items()
+    ]
     return described
 
 

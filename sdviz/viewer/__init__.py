@@ -49,6 +49,7 @@ SCRIPTS = (
     "series.js",
     "curves.js",
     "timings.js",
+    "figures.js",
     "marks.js",
     "keys.js",
     "prefetch.js",
@@ -66,6 +67,7 @@ STYLES = (
     "compare.css",
     "strips.css",
     "curves.css",
+    "figures.css",
     "dialogs.css",
     "narrow.css",
 )

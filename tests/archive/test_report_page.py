@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, Playwright, expect
 
 from sdviz.archive.reader import Archive
@@ -59,6 +60,7 @@ def opened(browser: Browser) -> Iterator[Callable[[Path], Page]]:
 
 def written(archive: Archive, folder: Path, kind: str) -> Path:
     """The report's page, of one of both kinds."""
+    folder.mkdir(exist_ok=True)
     if kind == "file":
         write_file(archive, archive.cells, folder / "report.html")
         return folder / "report.html"
@@ -87,6 +89,25 @@ def test_what_is_inspected_is_the_picture_itself(
     page.locator(".cell").nth(2).click()
     lossless = page.locator('.inspector img[src^="data:image/png"]')
     expect(lossless.first).to_be_visible()
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_a_study_has_drawn_is_on_its_tab(
+    opened: Callable[[Path], Page], archive: Archive, tmp_path: Path, kind: str
+) -> None:
+    page = opened(written(archive, tmp_path / "without", kind))
+    expect(page.get_by_role("tab", name="Figures")).to_be_hidden()
+    root = Path(shutil.copytree(archive.path, tmp_path / "a"))
+    (root / "figures").mkdir()
+    Image.new("RGB", (300, 200), "red").save(root / "figures" / "burning.png")
+    (root / "figures" / "broken.png").write_bytes(b"<script>")
+    with Archive(root) as studied:
+        page = opened(written(studied, tmp_path / "with", kind))
+    page.get_by_role("tab", name="Figures").click()
+    drawn = page.locator(".drawn img")
+    expect(drawn).to_have_count(1)
+    assert drawn.get_attribute("alt") == "burning"
+    assert drawn.evaluate("image => image.decode().then(() => image.naturalWidth)") == 300
 
 
 def test_a_large_report_reads_what_is_in_view_and_no_more(

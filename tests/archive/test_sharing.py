@@ -316,6 +316,22 @@ def test_rm_deletes_what_is_ours_and_nothing_else(
     assert "not an archive" in run(capsys, "rm", tmp_path / "c", "--yes", status=1)
 
 
+def test_a_studys_figures_are_shared_and_outlive_their_archive(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, "a", PLAN, reuse=False)
+    figure = tmp_path / "a" / "figures" / "cfg.png"
+    figure.parent.mkdir()
+    Image.new("RGB", (30, 20)).save(figure)
+    run(capsys, "export", tmp_path / "a", tmp_path / "a.zip")
+    with zipfile.ZipFile(tmp_path / "a.zip") as packed:
+        assert packed.read("a/figures/cfg.png") == figure.read_bytes()
+    run(capsys, "report", tmp_path / "a", "--folder")
+    assert (tmp_path / "a/report/figure/cfg.png").read_bytes() == figure.read_bytes()
+    assert "but for 1 file of others" in run(capsys, "rm", tmp_path / "a", "--yes")
+    assert [file for file in (tmp_path / "a").rglob("*") if file.is_file()] == [figure]
+
+
 def test_a_live_archive_is_not_deleted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     writer = ArchiveWriter.open(tmp_path, "a", PLAN, {}, reuse=True)
     try:

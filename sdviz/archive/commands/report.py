@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from tqdm import tqdm
+
 from sdviz.archive.commands.choosing import chosen
 from sdviz.archive.listing import human_bytes
 from sdviz.archive.reader import Archive
@@ -37,7 +39,8 @@ def run(options: argparse.Namespace) -> int:
         if folder:
             if out.suffix == ".html":
                 out = out.with_suffix("")
-            write_folder(archive, cells, out)
+            with tqdm(total=len(cells), unit="cell", disable=None, leave=False) as bar:
+                write_folder(archive, cells, out, told=lambda count: bar.update(count - bar.n))
             out = out / "index.html"
         else:
             write_file(archive, cells, out)

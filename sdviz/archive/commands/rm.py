@@ -28,7 +28,8 @@ def run(options: argparse.Namespace) -> int:
             print(f"{path}: kept")
             continue
         left = remove(path)
-        print(f"{path}: deleted" + (f", but for {len(left)} files of others" if left else ""))
+        others = f", but for {len(left)} file{'s' * (len(left) != 1)} of others"
+        print(f"{path}: deleted" + (others if left else ""))
     return 0
 
 

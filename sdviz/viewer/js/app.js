@@ -20,8 +20,9 @@ const VIEWS = {
   compare: Compare,
   curves: Curves,
   timings: Timings,
+  figures: Figures,
 };
-const WITHOUT_SLIDER = ["strips", "curves", "timings"];
+const WITHOUT_SLIDER = ["strips", "curves", "timings", "figures"];
 
 class App {
   // `inHash`: a page of its own, which keeps what was chosen in its address.

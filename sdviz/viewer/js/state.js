@@ -88,7 +88,7 @@ function fromHash(hash, initial, store) {
 }
 
 const CHOICES = {
-  view: ["sheet", "inspect", "strips", "compare", "curves", "timings"],
+  view: ["sheet", "inspect", "strips", "compare", "curves", "timings", "figures"],
   align: ALIGNMENTS,
   stripAlign: ALIGNMENTS,
   order: ["axes", "slowest", "fastest", "wrapped"],

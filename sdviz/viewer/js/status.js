@@ -1,6 +1,6 @@
 // The first bar: name, state and progress of the sweep, the views, marks and help.
 
-const TABS = ["sheet", "strips", "compare", "curves", "timings"];
+const TABS = ["sheet", "strips", "compare", "curves", "timings", "figures"];
 
 class StatusBar {
   constructor(app) {
@@ -25,6 +25,8 @@ class StatusBar {
     this.title.title = store.notes.map((note) => note.text).join("\n");
     setText(this.status, this.words().join(" · "));
     this.status.classList.toggle("lost", Boolean(store.lost));
+    const { figures = [] } = store.description;
+    this.tabs.lastChild.hidden = !figures.length;
     for (const tab of this.tabs.children) {
       tab.setAttribute("aria-selected", String(tab.dataset.view === state.view));
     }

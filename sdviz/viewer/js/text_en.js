@@ -6,6 +6,7 @@ const EN = {
   compare: "Compare",
   curves: "Curves",
   timings: "Timings",
+  figures: "Figures",
   waiting: "waiting",
   running: "running",
   done: "done",

@@ -6,6 +6,7 @@ const ZH = {
   compare: "对比",
   curves: "曲线",
   timings: "耗时",
+  figures: "图表",
   waiting: "等待中",
   running: "运行中",
   done: "完成",

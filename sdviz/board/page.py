@@ -58,7 +58,7 @@ def static_files() -> dict[str, bytes]:
             "The scripts of the Visdom page are missing from this sdviz; "
             "install it again where npm works: pip install -e ."
         )
-    for name in ("reconnect.js", "live.js"):
+    for name in ("reconnect.js", "hold.js", "live.js"):
         files[f"sdviz/{name}"] = Path(__file__).with_name(name).read_bytes()
     files.update({f"sdviz/{name}": content for name, content in viewer.assets().items()})
     return files

@@ -15,6 +15,7 @@ from sdviz.archive.writer import ArchiveWriter
 from sdviz.board.launch import Server, ensure, register, stop
 from sdviz.board.sink import BoardSink
 from sdviz.config import VisdomConfig
+from sdviz.events import SweepStarted
 from tests.archive import sweeps
 
 pytestmark = pytest.mark.browser
@@ -102,6 +103,58 @@ def test_frames_appear_while_the_sweep_runs(board: Server, outputs: Path, page: 
         sink.close()
     eventually(lambda: finals.count() == 2)
     eventually(lambda: page.get_by_text("2 of 2 cells").count() == 1)
+
+
+def test_a_cells_slider_stays_where_a_person_has_put_it(
+    board: Server, outputs: Path, page: Any
+) -> None:
+    plan = sweeps.make_plan({"cfg": [3, 7]}, steps=40, width=64, height=64)
+    writer = ArchiveWriter.open(outputs, "held", plan, {"name": "held"}, reuse=False)
+    sink = BoardSink.open(VisdomConfig(port=board.port), writer.path, "held")
+    first, second = (list(sweeps.cell_events(cell)) for cell in plan.cells)
+    slider = page.locator(".widget input[type=range]")
+    pictures = page.locator("img.content-image")
+
+    def tell(*events: Any) -> None:
+        for event in events:
+            writer.handle(event)
+
+    def place(part: float) -> tuple[float, float]:
+        """On the first slider, at `part` (0..1) of its way."""
+        slider.nth(0).scroll_into_view_if_needed()
+        box = slider.nth(0).bounding_box()
+        return box["x"] + 8 + part * (box["width"] - 16), box["y"] + box["height"] / 2
+
+    def click(part: float) -> bool:
+        page.mouse.click(*place(part))  # its keys are Visdom's
+        return True
+
+    try:
+        page.goto(sink.url)
+        tell(SweepStarted("held", plan, {}), *first[:11], *second[:11])
+        eventually(lambda: slider.count() == 2 and slider.nth(0).get_attribute("max") == "9")
+        eventually(lambda: click(0.5) and slider.nth(0).input_value() != "9")
+        kept = slider.nth(0).input_value()
+        assert kept in ("4", "5")
+        tell(*first[11:31], *second[11:31])
+        page.locator(".widget", has_text="step 30 of 40").wait_for()  # the other one has moved on
+        eventually(lambda: slider.nth(0).get_attribute("max") == "29")
+        assert slider.nth(0).input_value() == kept
+        assert f"frame/0/{int(kept) + 1}.webp" in pictures.nth(0).get_attribute("src")
+        page.mouse.move(*place(0.2))
+        page.mouse.down()
+        tell(*first[31:36], *second[31:36])
+        page.locator(".widget", has_text="step 35 of 40").wait_for()
+        page.mouse.move(*place(0.8), steps=3)
+        page.mouse.up()
+        assert 24 <= int(slider.nth(0).input_value()) <= 30, "it has come off the mouse"
+        eventually(lambda: click(1.0) and slider.nth(0).input_value() == "34")
+        tell(*first[36:41])
+        page.locator(".widget", has_text="step 40 of 40").wait_for()
+        assert slider.nth(0).input_value() == "39", "at its end it follows again"
+    finally:
+        writer.close()
+        sink.close()
 
 
 def test_a_studys_figures_are_shown_and_replaced(board: Server, outputs: Path, page: Any) -> None:

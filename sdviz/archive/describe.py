@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sdviz.archive.labels import common_settings, position_label
+from sdviz.archive.labels import common_settings, position_label, telling
 from sdviz.archive.measures import frame_measures
 from sdviz.archive.reader import Archive
 from sdviz.archive.records import CellRecord, cell_record, evaluations_taken, steps_taken
@@ -50,6 +50,7 @@ def description(archive: Archive) -> dict[str, Any]:
             for a in dims
         ],
         "fixed": fixed,
+        "quiet": [key for key in fixed if key not in telling(fixed)],
         "cells": [
             _whole(archive, record, fixed) | references.told(record) | _clip(scored, record.i)
             for record in records

@@ -79,6 +79,13 @@ def test_the_report_shows_every_cell_and_its_frames(
     page.wait_for_timeout(100)
     assert set(steps(page).values()) == {1}, "one slider moves them all"
     assert page.title() != "owned"
+    expect(page.locator(".head .prompt")).to_have_text(HOSTILE)
+    expect(page.locator(".corner")).to_have_text("samplercfg")
+    page.locator(".cell").first.click()
+    expect(page.locator(".inspector dt", has_text="seed").first).to_be_visible()
+    expect(page.get_by_text("hires_scale")).to_be_hidden()
+    page.get_by_text("further settings").click()
+    expect(page.get_by_text("hires_scale")).to_be_visible()
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])

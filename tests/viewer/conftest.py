@@ -49,7 +49,15 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
             lambda told: troubles.append(told.text) if told.type in ("error", "warning") else None,
         )
         page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("requestfailed", lambda failed: troubles.append(f"{failed.url} {failed.failure}"))
+        # A picture that is no longer wanted is not loaded to its end; nobody misses it.
+        page.on(
+            "requestfailed",
+            lambda failed: (
+                troubles.append(f"{failed.url} {failed.failure}")
+                if failed.failure != "net::ERR_ABORTED"
+                else None
+            ),
+        )
         page.on(
             "response",
             lambda answer: (

@@ -16,6 +16,8 @@ class Facts {
   constructor(app) {
     this.app = app;
     this.list = h("dl", { class: "facts" });
+    this.quiet = h("dl", { class: "facts" });
+    this.further = h("details", {}, h("summary", {}, say("furtherSettings")), this.quiet);
     this.split = h("div", { class: "split" });
     this.scores = h("dl", { class: "facts scores" });
     this.scoresHead = h("h3", {}, say("scores"));
@@ -24,7 +26,7 @@ class Facts {
     this.toldHead = h("h3", {}, say("notes"));
     const head = (name) => h("h3", {}, say(name));
     this.parts = [
-      ...[head("settings"), this.list, head("timing"), this.split],
+      ...[head("settings"), this.list, this.further, head("timing"), this.split],
       ...[this.scoresHead, this.scores],
       ...[head("latent"), this.figures, this.toldHead, this.told],
     ];
@@ -34,7 +36,7 @@ class Facts {
     return h("div", { class: kind }, h("dt", {}, name), h("dd", {}, value));
   }
 
-  // Settings that vary first, those that are empty last.
+  // Settings that vary first; those that change nothing are folded away, the empty ones last.
   settings(cell) {
     const { store } = this.app;
     const varying = store.dims.flatMap((dim) => dim.keys);
@@ -44,10 +46,15 @@ class Facts {
       return varying.length + (empty(value) ? 1 : 0);
     };
     const recipe = Object.entries(store.recipe(cell)).sort((a, b) => rank(a) - rank(b));
-    const rows = recipe.map(([name, value]) =>
-      this.row(name, valueText(value), varying.includes(name) ? "varying" : ""),
-    );
-    this.list.replaceChildren(...rows);
+    const rows = (list) =>
+      list.map(([name, value]) =>
+        this.row(name, valueText(value), varying.includes(name) ? "varying" : ""),
+      );
+    const { quiet = [] } = store.description;
+    const isQuiet = ([name]) => quiet.includes(name);
+    this.list.replaceChildren(...rows(recipe.filter((one) => !isQuiet(one))));
+    this.quiet.replaceChildren(...rows(recipe.filter(isQuiet)));
+    this.further.hidden = !quiet.length;
   }
 
   timing(cell) {

@@ -5,10 +5,11 @@ const CAPTION = 1.5; // line heights under a picture
 const CELL_LABEL = 2.7; // line heights of a cell's own label, where there are no headers
 
 // `view`: {width, height} in pixels; `unit`: the size of type; `flow`: a list of cells instead of
-// rows and columns.
-function sheetGeometry({ view, unit, grid, flow, state, shape, labelled }) {
+// rows and columns; `names`: of the axes that are rows and columns.
+function sheetGeometry({ view, unit, grid, flow, state, shape, labelled, names }) {
   const scale = unit / 13;
-  const sideWidth = flow || !hasLabels(grid.rows) ? 0 : sideSize(grid.rows, view.width, unit);
+  const sided = !flow && hasLabels(grid.rows);
+  const sideWidth = sided ? sideSize(grid.rows, names, view.width, unit) : 0;
   const topHeight = flow || !hasLabels(grid.columns) ? 0 : topSize(grid.columns, unit);
   const caption =
     (state.captions ? Math.round(CAPTION * unit) : 0) +
@@ -25,8 +26,11 @@ function sheetGeometry({ view, unit, grid, flow, state, shape, labelled }) {
 
 const hasLabels = (list) => list.length > 1 || Boolean(list[0] && list[0].labels.length);
 
-function sideSize(rows, width, unit) {
-  const longest = Math.max(...rows.map((line) => line.labels.join(" · ").length));
+// Wide enough for the rows' labels and, within reason, for the axes' names in the corner.
+function sideSize(rows, names, width, unit) {
+  const longestName = Math.max(names.rows.length, names.columns.length);
+  const axes = Math.min(longestName, 16, width / (5 * unit));
+  const longest = Math.max(axes, ...rows.map((line) => line.labels.join(" · ").length));
   const most = Math.min(width * 0.26, 15 * unit);
   return Math.round(clamp(longest * unit * 0.56 + 20, 4.5 * unit, most));
 }

@@ -43,5 +43,5 @@ function axisNames(store, state) {
       .filter((_, index) => state.roles[index] === role)
       .map((dim) => dim.keys.join("+"))
       .join(" × ");
-  return [names("rows"), names("columns")].filter(Boolean).join("  \\  ");
+  return { rows: names("rows"), columns: names("columns") };
 }

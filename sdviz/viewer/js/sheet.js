@@ -7,7 +7,8 @@ class Sheet {
   constructor(app) {
     this.app = app;
     this.views = new Map(); // cell index -> CellView
-    this.corner = h("div", { class: "corner" });
+    this.axes = { columns: h("span", { class: "across" }), rows: h("span") };
+    this.corner = h("div", { class: "corner" }, this.axes.columns, this.axes.rows);
     this.heads = { top: new Heads("top"), side: new Heads("side") };
     this.heads.top.element.append(this.corner);
     this.field = h("div", { class: "field" });
@@ -46,11 +47,15 @@ class Sheet {
     const view = { width: this.element.clientWidth || 800, height: this.element.clientHeight };
     const { grid, flow, labelled } = this;
     const { shape } = store;
-    this.geometry = sheetGeometry({ view, unit, grid, flow, state, shape, labelled });
+    const names = flow ? { rows: "", columns: "" } : axisNames(store, state);
+    for (const [place, name] of Object.entries(names)) {
+      setText(this.axes[place], name);
+      this.axes[place].title = name;
+    }
+    this.geometry = sheetGeometry({ view, unit, grid, flow, state, shape, labelled, names });
     app.shownSize = this.geometry.longest;
     app.pictures.shown = app.shownSize * devicePixelRatio;
     this.applyGeometry();
-    setText(this.corner, flow ? "" : axisNames(store, state));
     this.element.classList.toggle("bare", !state.captions);
     this.element.classList.toggle("labelled", labelled);
     this.fill(true);

@@ -7,6 +7,7 @@ class StatusBar {
     this.app = app;
     this.title = h("b", { class: "name" });
     this.status = h("span", { class: "status", role: "status" });
+    this.prompt = h("span", { class: "prompt" });
     const tab = (name) =>
       button(say(name), () => app.set({ view: name }), { role: "tab", "data-view": name });
     this.tabs = h("div", { class: "tabs", role: "tablist" }, TABS.map(tab));
@@ -15,7 +16,7 @@ class StatusBar {
     const more = button(say("axes"), toggle, { class: "more" });
     const named = { class: "help", "aria-label": say("keys"), title: say("keys") };
     const help = button("?", () => app.toggleDialog("help"), named);
-    const parts = [this.title, this.status, this.tabs, this.marks, more, help];
+    const parts = [this.title, this.status, this.prompt, this.tabs, this.marks, more, help];
     this.element = h("div", { class: "bar head" }, parts);
   }
 
@@ -25,6 +26,8 @@ class StatusBar {
     this.title.title = store.notes.map((note) => note.text).join("\n");
     setText(this.status, this.words().join(" · "));
     this.status.classList.toggle("lost", Boolean(store.lost));
+    setText(this.prompt, store.fixed.prompt || "");
+    this.prompt.title = store.fixed.prompt || "";
     const { figures = [] } = store.description;
     this.tabs.lastChild.hidden = !figures.length;
     for (const tab of this.tabs.children) {

@@ -7,6 +7,7 @@ const EN = {
   curves: "Curves",
   timings: "Timings",
   figures: "Figures",
+  furtherSettings: "further settings, at their defaults",
   waiting: "waiting",
   running: "running",
   done: "done",

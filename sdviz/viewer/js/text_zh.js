@@ -7,6 +7,7 @@ const ZH = {
   curves: "曲线",
   timings: "耗时",
   figures: "图表",
+  furtherSettings: "其余设置（默认值）",
   waiting: "等待中",
   running: "运行中",
   done: "完成",

@@ -15,11 +15,8 @@ def apply(config: EngineConfig, *, unet: Any, vae: Any) -> list[str]:
     `unet` is whatever denoises. Returns what could not be set, in words.
     """
     missing = []
-    if config.attention_slicing:
-        if hasattr(unet, "set_attention_slice"):
-            unet.set_attention_slice("auto")
-        else:
-            missing.append(f"attention_slicing: {type(unet).__name__} has none")
+    if config.attention_slicing and not _slice(unet):
+        missing.append(f"attention_slicing: {type(unet).__name__} has none")
     if config.vae_tiling and not tile(vae) and not getattr(vae, "use_tiling", False):
         missing.append(f"vae_tiling: {type(vae).__name__} has none")
     for part in (unet, vae):
@@ -28,6 +25,19 @@ def apply(config: EngineConfig, *, unet: Any, vae: Any) -> list[str]:
     if config.compile and unet._compiled_call_impl is None:
         unet.compile(dynamic=True)  # rows come and go: one program for every number of them
     return missing
+
+
+def _slice(unet: Any) -> bool:
+    """Half of an attention's heads at a time; False for what is no UNet.
+
+    diffusers' "auto" would take none at a time of an attention with one head, as the miniature's.
+    """
+    if not hasattr(unet, "set_attention_slice"):
+        return False
+    for attention in unet.modules():
+        if hasattr(attention, "sliceable_head_dim"):
+            attention.set_attention_slice(max(1, attention.sliceable_head_dim // 2))
+    return True
 
 
 def tile(vae: Any) -> bool:

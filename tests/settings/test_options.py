@@ -11,9 +11,11 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 
 from sdviz import engine
 from sdviz.config import Config, EngineConfig, ModelSpec, PreviewConfig
-from sdviz.events import CellFinished
+from sdviz.events import CellFinished, Note
 from sdviz.models import options
+from sdviz.models.places import MINIATURE
 from sdviz.plan import Cell, Plan
+from tests import families
 from tests.settings.making import apart, made, recipe
 
 
@@ -31,6 +33,42 @@ def test_an_option_leaves_the_picture_as_it_is(option: str, tiny_model: Path) ->
     engine.run(cells, plan=Plan((), cells), config=config, emit=told.append)
     (pixels,) = [event.pixels for event in told if isinstance(event, CellFinished)]
     assert apart(pixels, made([one], tiny_model)[0]) <= 1
+
+
+@pytest.mark.skipif(not MINIATURE.exists(), reason="the miniature is not there")
+def test_attention_of_a_single_head_is_left_whole() -> None:
+    """As the miniature's: half a head at a time would be none."""
+    recipes = [recipe(model="miniature", steps=1)]
+    cells = [Cell(0, (), recipes[0], "0")]
+    told: list[Any] = []
+    for option in (True, False):
+        config = Config(
+            device="cpu",
+            models={"miniature": ModelSpec()},
+            engine=EngineConfig(batch=4, attention_slicing=option),
+            preview=PreviewConfig(decoder="none"),
+        )
+        engine.run(cells, plan=Plan((), cells), config=config, emit=told.append)
+    sliced, whole = [event.pixels for event in told if isinstance(event, CellFinished)]
+    assert apart(sliced, whole) <= 1
+
+
+@pytest.mark.parametrize("make", [families.sd3, families.flux])
+def test_a_whole_pipeline_takes_what_it_has(make: Any, tmp_path: Path) -> None:
+    """Transformers have no attention slicing of this kind; that is told, and the rest is done."""
+    folder = make(tmp_path / "model")
+    cells = [Cell(0, (), recipe(sampler="Euler", steps=1), "0")]
+    told: list[Any] = []
+    config = Config(
+        device="cpu",
+        models={"t": ModelSpec(name="t", id=str(folder))},
+        engine=EngineConfig(attention_slicing=True, vae_tiling=True, channels_last=True),
+        preview=PreviewConfig(decoder="none"),
+    )
+    engine.run(cells, plan=Plan((), cells), config=config, emit=told.append)
+    notes = [event.text for event in told if isinstance(event, Note) and event.kind == "options"]
+    assert len(notes) == 1 and notes[0].startswith("no engine.attention_slicing: ")
+    assert [event.cell for event in told if isinstance(event, CellFinished)] == [0]
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning")

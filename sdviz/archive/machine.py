@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import platform
 from importlib import metadata
@@ -26,6 +27,7 @@ def machine() -> dict[str, Any]:
     }
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "sdviz": sdviz.__version__}
     for package in _PACKAGES:

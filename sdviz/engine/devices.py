@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import functools
 import gc
 import time
+from typing import Any
 
 import torch
+
+# glibc's malloc.h: what mallopt is told.
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
+_MOST = 2**31 - 1
 
 
 def now(device: str) -> float:
@@ -17,10 +25,35 @@ def now(device: str) -> float:
     return time.perf_counter()
 
 
+def keep(device: str) -> None:
+    """On a CPU the memory of one forward stays with the process, for the next.
+
+    Left to itself, glibc gives large blocks back to the system as soon as they are free, which then
+    fills them with zeros for the next forward, page by page: a tenth of its time.
+    """
+    libc = _glibc()
+    if device == "cpu" and libc is not None:
+        libc.mallopt(_MMAP_MAX, 0)
+        libc.mallopt(_TRIM_THRESHOLD, _MOST)
+
+
 def free(device: str) -> None:
     """Gives back what is no longer referenced, so that the next model finds room."""
     gc.collect()
+    libc = _glibc()
+    if libc is not None:
+        libc.malloc_trim(0)
     if device.startswith("cuda"):
         torch.cuda.empty_cache()
     elif device.startswith("mps"):
         torch.mps.empty_cache()
+
+
+@functools.cache
+def _glibc() -> Any | None:
+    """The C library, if it is GNU's; others have neither the habit nor the functions."""
+    with contextlib.suppress(OSError, TypeError):
+        libc = ctypes.CDLL(None)
+        if hasattr(libc, "mallopt") and hasattr(libc, "malloc_trim"):
+            return libc
+    return None

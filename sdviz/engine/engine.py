@@ -74,7 +74,10 @@ class Engine:
         if self.denoiser.prediction_type == "sample":
             guided = arithmetic.noise(x0, rows)
         views = self._step(tracks, guided, x0, guidance)
-        self._share(tracks, now(self.denoiser.device) - start)
+        seconds = now(self.denoiser.device) - start
+        self._share(tracks, seconds)
+        if self._is_warm:
+            self.budget.measured(len(rows.distinct), seconds)
         self._frames.show(views, is_warm=self._is_warm)
         self._finish([view for view in views if view.track.is_finished])
         self._go_on([view.track for view in views if view.track.is_over])
@@ -116,8 +119,8 @@ class Engine:
                 raise
             words = str(error)
         else:
-            order = torch.tensor([row for part in parts for row in part])
-            return torch.cat(predictions)[order.argsort()]
+            order = {row: i for i, row in enumerate(row for part in parts for row in part)}
+            return torch.cat(predictions)[[order[row] for row in rows.alike]]
         # Outside the handler, whose traceback would keep the tensors of the failed forward.
         self.budget.halve()
         free(self.denoiser.device)
@@ -162,8 +165,6 @@ class Engine:
         for track in tracks:
             share = seconds * track.rows / rows
             track.clock.ticked(share, rows=rows, warmup=not self._is_warm)
-        if self._is_warm:
-            self.budget.measured(rows, seconds)
 
     def _finish(self, views: Sequence[View]) -> None:
         """Final images by the full VAE; the last frame is the image itself."""
@@ -184,7 +185,6 @@ class Engine:
                 continue
             self._keep(view, pixels)
 
-    def _keep(self, view: View, pixels: Pixels) -> None:
     def _decoded(self, latents: torch.Tensor) -> torch.Tensor | None:
         """Images (n, 3, H, W) on the CPU; None if memory ran out, in tiles as well."""
         try:
@@ -200,6 +200,7 @@ class Engine:
         self._notes = (*self._notes, TILED)
         return self._decoded(latents)
 
+    def _keep(self, view: View, pixels: Pixels) -> None:
         """The end of a cell whose image is sound."""
         cell, clock = view.track.cell, view.track.clock
         start = now(self.denoiser.device)

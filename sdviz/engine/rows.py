@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,17 +24,23 @@ class Rows:
     unconditional: torch.Tensor  # (n,): row of each track's unconditional prediction
     conditional: torch.Tensor  # (n,): the same row without guidance
     conditioning: Sequence[Conditioning]  # one a row
+    alike: Sequence[int]  # of each row the first that has the same prediction, itself mostly
 
     @property
     def inputs(self) -> torch.Tensor:
         """(rows, c, h, w)"""
         return self.x[self.owners]
 
+    @property
+    def distinct(self) -> list[int]:
+        """The rows that a prediction is needed for."""
+        return list(dict.fromkeys(self.alike))
+
     def batches(self, size: int) -> list[list[int]]:
-        """Rows that fit into one forward: texts of one length, `size` at most."""
+        """Rows that fit into one forward: texts of one length, `size` at most, each row once."""
         by_length: dict[tuple[torch.Size, ...], list[int]] = {}
-        for row, conditioning in enumerate(self.conditioning):
-            shapes = tuple(tensor.shape for tensor in conditioning.values())
+        for row in self.distinct:
+            shapes = tuple(tensor.shape for tensor in self.conditioning[row].values())
             by_length.setdefault(shapes, []).append(row)
         return [
             rows[i : i + size] for rows in by_length.values() for i in range(0, len(rows), size)
@@ -57,7 +63,21 @@ def expand(tracks: Sequence[Track]) -> Rows:
         unconditional=last - counts + 1,
         conditional=last,
         conditioning=[row for track in tracks for row in track.conditioning],
+        alike=_alike(tracks, [x for x, _ in looks]),
     )
+
+
+def _alike(tracks: Sequence[Track], looks: Sequence[torch.Tensor]) -> list[int]:
+    """As Rows.alike. Cells of one seed begin alike, whatever their CFG scale, and then part."""
+    first: dict[Hashable, int] = {}
+    alike: list[int] = []
+    for track, x in zip(tracks, looks, strict=True):
+        look: Hashable = track.cell.index
+        if track.evaluation == 0:
+            look = x.numpy().tobytes(), float(track.timestep)
+        for conditioning in track.conditioning:
+            alike.append(first.setdefault((look, id(conditioning)), len(alike)))
+    return alike
 
 
 def guide(prediction: torch.Tensor, rows: Rows) -> tuple[torch.Tensor, list[float | None]]:

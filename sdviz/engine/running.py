@@ -8,7 +8,7 @@ from typing import Any
 from sdviz import models, scores
 from sdviz.config import Config, ModelSpec
 from sdviz.engine.counter import Counter
-from sdviz.engine.devices import free
+from sdviz.engine.devices import free, keep
 from sdviz.engine.engine import Engine
 from sdviz.engine.finishing import Finisher
 from sdviz.engine.solo import Solo
@@ -38,6 +38,7 @@ def run(
     model that cannot be loaded, unless it is the only one: then ModelError.
     """
     device, _ = devices.resolve(config)
+    keep(device)
     sweep = _Sweep(config, device, plan.dtype, emit, should_stop, Counter(cells, emit))
     sweep.load = load or models.load
     by_model: dict[str, list[Cell]] = {}

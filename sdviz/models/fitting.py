@@ -15,6 +15,7 @@ from sdviz.config import ModelSpec
 from sdviz.errors import ModelError
 from sdviz.models import headers, lora, pickles, vae
 from sdviz.models.extras import worn
+from sdviz.models.sources import ready
 from sdviz.plan import Recipe
 
 
@@ -104,7 +105,7 @@ class Fitting:
                 module = AutoencoderKL.from_pretrained(path, **options)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise ModelError(f"vae={name}: {path} cannot be loaded: {error}") from error
-        return module.to(own.device, own.dtype).eval().requires_grad_(False)
+        return ready(module.to(own.dtype), str(own.device))
 
 
 def _single(path: Path, own: Any) -> Any:

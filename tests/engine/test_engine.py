@@ -67,8 +67,22 @@ def test_progress_counts_rows_and_ends_at_the_total(tiny_model: Path) -> None:
 def test_without_guidance_a_cell_costs_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     oracle = Oracle()
     sweeping.use(monkeypatch, lambda dtype: oracle)
-    sweep(cells_of({"cfg": 1.0, "steps": 2}, {"cfg": 2.0, "steps": 2}))
+    sweep(cells_of({"cfg": 1.0, "steps": 2}, {"cfg": 2.0, "steps": 2, "seed": 2}))
     assert oracle.forwards == [3, 3]
+
+
+def test_cells_that_begin_alike_share_their_first_prediction(
+    monkeypatch: pytest.MonkeyPatch, tiny_model: Path
+) -> None:
+    cells = cells_of({"cfg": 2.0}, {"cfg": 5.0}, {"cfg": 1.0}, {"cfg": 5.0, "seed": 2})
+    together = images(sweep(cells, folder=tiny_model))
+    for cell in cells:
+        alone = images(sweep([cell], folder=tiny_model))[cell.index]
+        assert np.abs(alone.astype(int) - together[cell.index]).max() <= 1
+    oracle = Oracle()
+    sweeping.use(monkeypatch, lambda dtype: oracle)
+    sweep(cells)
+    assert oracle.forwards == [4, 7, 7], "seed 1: one prompt and one negative for three cells"
 
 
 def test_a_text_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,17 +1,32 @@
-"""From words to a configuration and a request, inside a program: studies and the live page."""
+"""From words to a configuration and a request: for the commands, and inside a program, such as a
+study.
+"""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdviz.commandline import to_hydra
-from sdviz.errors import ConfigError
+from sdviz.errors import BoardError, ConfigError
 from sdviz.paths import conf_dir
 
 if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from sdviz.config import Config
     from sdviz.request import Request
+
+
+def prepare(arguments: Sequence[str]) -> Request:
+    """The request that `python -m sdviz.sweep <arguments>` would run; nothing is computed yet.
+
+    Raises ConfigErrors with everything that is wrong with it.
+    """
+    given, preset = compose(arguments)
+    return plan(given, preset=preset)
 
 
 def compose(arguments: Sequence[str]) -> tuple[dict[str, Any], str]:
@@ -23,35 +38,78 @@ def compose(arguments: Sequence[str]) -> tuple[dict[str, Any], str]:
     from hydra import initialize_config_dir
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
 
     overrides = to_hydra(arguments)
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             composed = hydra_compose("sweep", overrides, return_hydra_config=True)
-        preset = str(composed.hydra.runtime.choices.get("experiment") or "")
-        own = [str(key) for key in composed if key != "hydra"]
-        given = OmegaConf.to_container(OmegaConf.masked_copy(composed, own), resolve=True)
-    except (HydraException, OmegaConfBaseException) as error:
+    except HydraException as error:
+        raise ConfigError(str(error).splitlines()[0]) from None
+    preset = str(composed.hydra.runtime.choices.get("experiment") or "")
+    own = [str(key) for key in composed if key != "hydra"]
+    return plain(OmegaConf.masked_copy(composed, own)), preset
+
+
+def plain(composed: DictConfig) -> dict[str, Any]:
+    """A configuration's plain values. Raises ConfigError where an interpolation leads nowhere."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        given = OmegaConf.to_container(composed, resolve=True)
+    except OmegaConfBaseException as error:
         raise ConfigError(str(error).splitlines()[0]) from None
     assert isinstance(given, dict)
-    return {str(key): value for key, value in given.items()}, preset
+    return {str(key): value for key, value in given.items()}
 
 
-def prepare(arguments: Sequence[str]) -> Request:
-    """The request that `python -m sdviz.sweep <arguments>` would run; nothing is computed yet.
+def check_port(config: Config) -> None:
+    """Is visdom.port free, or a Visdom's? Asked before anything expensive. Raises BoardError."""
+    if not config.visdom.enabled or config.dry_run:
+        return
+    from sdviz.board.ports import free_port, holder, look
 
-    Raises ConfigErrors with everything that is wrong with it.
+    port = config.visdom.port
+    if look(port).kind == "other":
+        raise BoardError(
+            f"visdom.port={port}: held by {holder(port)}, which is no Visdom; "
+            f"free it, or take another, such as visdom.port={free_port(port)}"
+        )
+
+
+def plan(
+    given: Mapping[str, Any],
+    *,
+    model_folders: Sequence[Path] = (),
+    preset: str = "",
+    also: Callable[[Config], None] = check_port,
+) -> Request:
+    """`given`, a configuration's plain values, read, checked and planned on this machine.
+
+    -1 draws a seed unless an archive of the same command has one. `model_folders` have the models'
+    YAML files; none: conf/model/. Raises ConfigErrors with everything that is wrong.
     """
     from sdviz.request import read_request
-    from sdviz.sweep import check_port, recorded_seeds
 
-    given, preset = compose(arguments)
     return read_request(
         given,
         recorded=recorded_seeds,
         draw=lambda: secrets.randbelow(2**32),
-        model_folders=[conf_dir() / "model"],
+        model_folders=model_folders or [conf_dir() / "model"],
         preset=preset,
-        also=check_port,
+        also=also,
     )
+
+
+def recorded_seeds(outputs: Path, name: str) -> tuple[str, list[int]]:
+    """The signature and the drawn seeds of an archive of that name; ("", []) where there is none to
+    be read.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load((outputs / name / "config.yaml").read_text(encoding="utf-8"))
+        seeds = [int(seed) for seed in content["drawn_seeds"]]
+        return str(content["signature"]), seeds
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError):
+        return "", []

@@ -153,9 +153,8 @@ class Live:
         """Plans what the form asks for; raises SdvizError where it cannot be."""
         from sdviz.estimate import evaluations
         from sdviz.steer import prepare
-        from sdviz.sweep import recorded_seeds
 
-        request = prepare(self._given, settings, recorded=recorded_seeds)
+        request = prepare(self._given, settings)
         cells = request.plan.cells
         if run:
             job = Job(next(self._numbers), request, title(request), Steering())
@@ -221,10 +220,9 @@ def _open(arguments: list[str]) -> tuple[Live, Server]:
     """Reads the command line, finds or starts the board. Raises SdvizError."""
     from sdviz.compose import compose
     from sdviz.steer import as_typed, prepare
-    from sdviz.sweep import recorded_seeds
 
     given, _ = compose(arguments)
-    request = prepare(given, as_typed(given), recorded=recorded_seeds)  # what is wrong is said now
+    request = prepare(given, as_typed(given))  # what is wrong is said now
     config = request.config.visdom
     if not config.enabled:
         raise ConfigError("visdom.enabled=false: the live page needs Visdom")

@@ -5,29 +5,23 @@ line's.
 from __future__ import annotations
 
 import re
-import secrets
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from sdviz.config import Config
+from sdviz.compose import plan
 from sdviz.errors import ConfigErrors, SdvizError
 from sdviz.paths import conf_dir
-from sdviz.request import Request, read_request
 from sdviz.settings import DEFAULTS, PLURALS, SETTINGS
+
+if TYPE_CHECKING:
+    from sdviz.request import Request
 
 # What the form shows; other settings hold as the command line gave them.
 FIELDS = ("prompt", "negative", "cfg", "sampler", "steps", "seed", "width", "height", "model")
 _TEXT = ("prompt", "negative")
 
 
-def prepare(
-    given: Mapping[str, Any],
-    settings: Mapping[str, str],
-    *,
-    recorded: Callable[[Path, str], tuple[str, list[int]]],
-    also: Callable[[Config], None] = lambda config: None,
-) -> Request:
+def prepare(given: Mapping[str, Any], settings: Mapping[str, str]) -> Request:
     """The sweep of a filled form: `given` is the composed configuration, `settings` the fields'
     text.
 
@@ -46,13 +40,7 @@ def prepare(
                 filled[plural] = None
     if not filled["models"]:
         filled["models"] = given.get("models")
-    return read_request(
-        filled,
-        recorded=recorded,
-        draw=lambda: secrets.randbelow(2**32),
-        model_folders=[conf_dir() / "model"],
-        also=also,
-    )
+    return plan(filled, also=lambda config: None)  # the page is there already
 
 
 def _value(name: str, text: str) -> Any:

@@ -4,20 +4,18 @@ engine.
 
 from __future__ import annotations
 
-import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdviz.commandline import to_hydra
-from sdviz.errors import BoardError, SdvizError
+from sdviz.compose import plain, plan
+from sdviz.errors import SdvizError
 from sdviz.paths import conf_dir
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-    from sdviz.config import Config
 
 
 def main() -> None:
@@ -52,17 +50,9 @@ def _job(composed: DictConfig) -> int:
     raised.
     """
     from hydra.core.hydra_config import HydraConfig
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    from sdviz.errors import ConfigError
 
     try:
-        try:
-            given = OmegaConf.to_container(composed, resolve=True)
-        except OmegaConfBaseException as error:
-            raise ConfigError(str(error).splitlines()[0]) from None
-        assert isinstance(given, dict)
+        given = plain(composed)
         runtime = HydraConfig.get().runtime
         folders = [
             Path(source.path) / "model"
@@ -70,7 +60,7 @@ def _job(composed: DictConfig) -> int:
             if source.schema == "file" and source.provider != "schema"
         ]
         preset = runtime.choices.get("experiment") or ""
-        return run({str(k): v for k, v in given.items()}, folders or [conf_dir() / "model"], preset)
+        return run(given, folders, preset)
     except SdvizError as error:
         return _refuse(error)
 
@@ -81,16 +71,7 @@ def run(given: dict[str, Any], model_folders: Sequence[Path], preset: str = "") 
 
     Raises SdvizError for what is refused.
     """
-    from sdviz.request import read_request
-
-    request = read_request(
-        given,
-        recorded=recorded_seeds,
-        draw=lambda: secrets.randbelow(2**32),
-        model_folders=model_folders,
-        preset=preset,
-        also=check_port,
-    )
+    request = plan(given, model_folders=model_folders, preset=preset)
     for warning in request.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if request.config.dry_run:
@@ -101,34 +82,6 @@ def run(given: dict[str, Any], model_folders: Sequence[Path], preset: str = "") 
     from sdviz.conduct import conduct
 
     return conduct(request)
-
-
-def recorded_seeds(outputs: Path, name: str) -> tuple[str, list[int]]:
-    """The signature and the drawn seeds of an archive of that name; ("", []) where there is none to
-    be read.
-    """
-    import yaml
-
-    try:
-        content = yaml.safe_load((outputs / name / "config.yaml").read_text(encoding="utf-8"))
-        seeds = [int(seed) for seed in content["drawn_seeds"]]
-        return str(content["signature"]), seeds
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError):
-        return "", []
-
-
-def check_port(config: Config) -> None:
-    """Is visdom.port free, or a Visdom's? Asked before anything expensive. Raises BoardError."""
-    if not config.visdom.enabled or config.dry_run:
-        return
-    from sdviz.board.ports import free_port, holder, look
-
-    port = config.visdom.port
-    if look(port).kind == "other":
-        raise BoardError(
-            f"visdom.port={port}: held by {holder(port)}, which is no Visdom; "
-            f"free it, or take another, such as visdom.port={free_port(port)}"
-        )
 
 
 def _refuse(error: SdvizError) -> int:

@@ -11,28 +11,17 @@ from pathlib import Path
 
 from experiments.scale.run import cell_events, make_plan
 from sdviz.archive.writer import ArchiveWriter
+from sdviz.compose import compose, plan
 from sdviz.config import Config
 from sdviz.events import SweepFinished, SweepStarted
-from sdviz.paths import PACKAGE, conf_dir
+from sdviz.paths import PACKAGE
 from sdviz.request import Request
 
 
 def request(*typed: str) -> Request:
     """What the command line `typed` asks for, composed as the command does it."""
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
-
-    from sdviz.commandline import to_hydra
-    from sdviz.request import read_request
-    from sdviz.sweep import recorded_seeds
-
-    with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
-        given = OmegaConf.to_container(compose("sweep", to_hydra(list(typed))), resolve=True)
-    assert isinstance(given, dict)
-    return read_request(
-        {str(key): value for key, value in given.items()},
-        recorded=recorded_seeds, draw=lambda: 1, model_folders=[conf_dir() / "model"],
-    )  # fmt: skip
+    given, _ = compose(typed)
+    return plan(given, also=lambda config: None)
 
 
 def keep(asked: Request, outputs: Path) -> None:

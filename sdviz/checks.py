@@ -89,12 +89,11 @@ def settings(
 def _samplers(
     values: Mapping[str, Sequence[Any]], specs: Mapping[str, ModelSpec]
 ) -> Iterator[SdvizError]:
-    """Samplers without the package that they need, or with more steps than they can take."""
+    """Samplers without the package that they need."""
     from sdviz.samplers import resolve
 
     own = [spec.defaults.get("sampler", DEFAULTS["sampler"]) for spec in specs.values()]
     names = [own if name is None else [name] for name in values["sampler"]]
-    most = max((steps for steps in values["steps"] if steps is not None), default=0)
     for name in dict.fromkeys(itertools.chain(*names)):
         sampler = resolve(name)
         if sampler.missing_package:
@@ -102,8 +101,6 @@ def _samplers(
                 f"sampler={name}: needs the package {sampler.missing_package}; "
                 f"pip install {sampler.missing_package}"
             )
-        if most > sampler.method.max_steps:
-            yield ConfigError(f"steps={most}: {name} takes {sampler.method.max_steps} at most")
 
 
 def _extras(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sdviz.archive.machine import machine, versions
 from sdviz.archive.writer import ArchiveWriter
 from sdviz.errors import BoardError, SdvizError
-from sdviz.events import CellFailed, Event, SweepFinished, SweepStarted
+from sdviz.events import CellFailed, Event, Note, SweepFinished, SweepStarted
 from sdviz.interrupt import Interruptible
 from sdviz.sinks import Sink
 from sdviz.sinks.fanout import Fanout
@@ -62,6 +62,8 @@ def conduct(
                 of_them = _references(todo)
                 _say(f"{_cells(len(todo))}{of_them} to compute{page}")
             views: list[Sink] = [tally, ProgressBar(len(todo)), *([board] if board else []), *more]
+            for text in request.warnings if todo else ():
+                archive.handle(Note("warning", text, {}))
             sinks = Fanout(archive, views)
             stack.pop_all()
             with contextlib.closing(sinks):

@@ -59,7 +59,10 @@ class Draft:
 
 def read_draft(given: Mapping[str, Any], model_folders: Sequence[Path]) -> Draft:
     """Reads `given`, the composed configuration as plain values. Raises nothing; see `errors`."""
-    draft = Draft(_with_counterparts(given))
+    draft = Draft({})
+    draft.given = _with_counterparts(
+        {key: _as_text(value, key, draft.errors) for key, value in given.items()}
+    )
     rest = {k: v for k, v in draft.given.items() if k not in _BY_HAND | _IGNORED | {"model"}}
     config = read(Config, rest, draft.errors)
     draft.config = replace(config, models=_read_models(draft, model_folders))
@@ -70,6 +73,24 @@ def read_draft(given: Mapping[str, Any], model_folders: Sequence[Path]) -> Draft
     _read_zip(draft)
     _read_rules(draft)
     return draft
+
+
+def _as_text(value: Any, key: str, errors: list[SdvizError]) -> Any:
+    """`value` without lone surrogates, which are halves of characters and no text; each that has
+    one is an error.
+    """
+    if isinstance(value, str):
+        clean = value.encode("utf-8", "replace").decode()
+        if clean != value:
+            errors.append(
+                ConfigError(f"{key}={value!r}: has bytes in it that are no text; type it as UTF-8")
+            )
+        return clean
+    if isinstance(value, list):
+        return [_as_text(item, key, errors) for item in value]
+    if isinstance(value, Mapping):
+        return {k: _as_text(item, f"{key}.{k}", errors) for k, item in value.items()}
+    return value
 
 
 def _with_counterparts(given: Mapping[str, Any]) -> Mapping[str, Any]:

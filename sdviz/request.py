@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sdviz import checks, combinations, inits, reference, scores
+from sdviz import checks, combinations, inits, plancheck, reference, scores
 from sdviz.commandline import escape_interpolation
 from sdviz.config import Config, keys_of
 from sdviz.draft import Draft, read_draft
@@ -92,10 +92,12 @@ def read_request(
     if config.fixed_noise and asked["noise_seed"] == [None]:
         draft.values["noise_seed"] = [seeds[0]]
     plan = reference.referenced(_plan(draft, config), config.reference)
+    draft.errors.extend(plancheck.steps(plan))
     draft.errors.extend(checks.pictures(plan, config, draft.infos))
     draft.raise_errors()
     record = _record(draft, config, asked, drawn, signed)
-    return Request(config, plan, record, checks.prompts(plan, draft.infos))
+    warnings = [*checks.prompts(plan, draft.infos), *plancheck.eta(plan)]
+    return Request(config, plan, record, warnings)
 
 
 def _known_seeds(draft: Draft, config: Config, signed: str, recorded: Recorded) -> list[int]:

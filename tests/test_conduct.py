@@ -17,7 +17,7 @@ from sdviz.archive.reader import Archive
 from sdviz.conduct import conduct
 from sdviz.config import Config, VisdomConfig
 from sdviz.errors import ArchiveError, ModelError
-from sdviz.events import CellFailed, CellFinished, CellStarted, Event, Timings
+from sdviz.events import CellFailed, CellFinished, CellStarted, Event, Note, Timings
 from sdviz.plan import Cell, make_axes, make_plan
 from sdviz.request import Request
 from sdviz.settings import DEFAULTS
@@ -61,6 +61,17 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, compute: Callable[[Cell, Emit], No
 def status_of(request: Request) -> str:
     with Archive(Path(request.config.outputs) / "three") as archive:
         return archive.status
+
+
+def test_warnings_are_kept_in_the_archive(
+    request_of_three: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(monkeypatch, finish)
+    asked = replace(request_of_three, warnings=["eta: has no effect on Heun"])
+    assert conduct(asked) == conduct(asked) == 0
+    with Archive(Path(asked.config.outputs) / "three") as archive:
+        notes = [e.text for e in archive.events() if isinstance(e, Note)]
+        assert notes == ["eta: has no effect on Heun"]
 
 
 def test_the_last_line_says_where_the_archive_is(

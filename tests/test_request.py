@@ -188,6 +188,30 @@ def test_bad_values_name_key_value_and_remedy(
     assert any(says in message for message in refused(reading, **given)), refused(reading, **given)
 
 
+def test_a_sampler_is_given_no_more_steps_than_it_takes(reading: Reading) -> None:
+    assert refused(reading, sampler="lcm,euler", steps="4,60") == ["steps=60: LCM takes 50 at most"]
+    (message,) = refused(reading, sampler="lcm", hires_scale=2, hires_steps=51)
+    assert message == "steps=51: LCM takes 50 at most"
+    paired = {"sampler": "lcm,euler", "steps": "4,60", "zip": ["sampler", "steps"]}
+    assert len(reading(**paired).plan.cells) == 2
+    assert len(reading(sampler="lcm,euler", steps=60, exclude="sampler=lcm").plan.cells) == 1
+
+
+def test_an_eta_without_effect_is_told(reading: Reading) -> None:
+    (warning,) = reading(sampler="ddim,heun,euler_a,unipc", eta=0.5).warnings
+    assert warning == "eta: has no effect on Heun, UniPC"
+    (warning,) = reading(sampler="ddim,heun", eta="0,1").warnings
+    assert "no effect on Heun" in warning and "the same picture" in warning
+    assert reading(sampler="ddim,euler_a", eta="null,1").warnings == []
+    assert reading(sampler="heun").warnings == []
+
+
+def test_half_a_character_is_no_text(reading: Reading) -> None:
+    messages = refused(reading, prompt="a \udcff cat", negative=["ok", "\ud83d"], cfg="abc")
+    assert [message.partition("=")[0] for message in messages] == ["prompt", "negative", "cfg"]
+    assert "'a \\udcff cat': has bytes in it that are no text" in messages[0]
+
+
 def test_excluding_everything_is_refused(reading: Reading) -> None:
     with pytest.raises(ConfigError, match="drops all 2 combinations"):
         reading(cfg="7,15", exclude="cfg>1")

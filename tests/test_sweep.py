@@ -116,7 +116,8 @@ def test_everything_wrong_is_said_at_once_with_status_2(tmp_path: Path, tiny_mod
 
 
 @pytest.mark.parametrize(
-    "typed", [["cgf=7"], ["bar=(x"], ["cfg=${nothing}"], ["-m", "visdom.port=(1"]]
+    "typed",
+    [["cgf=7"], ["bar=(x"], ["cfg=${nothing}"], ["-m", "visdom.port=(1"], ["prompt=a \udcff cat"]],
 )
 def test_slips_have_status_2_and_no_traceback(tmp_path: Path, typed: list[str]) -> None:
     result = sdviz(*typed, cwd=tmp_path, torch=False)

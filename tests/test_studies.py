@@ -31,7 +31,7 @@ STUDIES = {
     "kolors-lora": (["steps=2", "train=1"], ["lora"]),
     "negative": (["steps=2"], ["negative"]),
     "restyle": (["steps=4", "samples=1"], ["start", "restyle"]),
-    "sampler": (["steps=3"], ["strips", "settling"]),
+    "sampler": (["steps=3", "reference=4"], ["strips", "settling", "nearest"]),
     "seed": (["steps=2"], ["seeds"]),
     "steps": (["steps=2,3,4"], ["steps", "converging"]),
     "story": (["steps=2"], ["story"]),

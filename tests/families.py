@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from diffusers import (
-    AutoencoderKL,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
     FluxPipeline,
@@ -24,7 +23,6 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import (
-    CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
     PreTrainedTokenizerFast,
@@ -33,6 +31,7 @@ from transformers import (
 )
 
 from tests import tiny
+from tests.tiny import clip_config, vae
 
 TIME_IDS = 6  # original height and width, crop top and left, target height and width
 
@@ -44,17 +43,6 @@ def scheduler() -> EulerDiscreteScheduler:
         beta_schedule="scaled_linear",
         timestep_spacing="leading",
         steps_offset=1,
-    )
-
-
-def vae(channels: int = 4, **more: Any) -> AutoencoderKL:
-    return AutoencoderKL(
-        block_out_channels=(16, 16, 32, 32),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        latent_channels=channels,
-        norm_num_groups=8,
-        **{"scaling_factor": 0.13025, **more},
     )
 
 
@@ -84,7 +72,7 @@ def sdxl(folder: Path) -> Path:
     torch.manual_seed(1)
     words = tiny.tokenizer(folder / "tokenizer")
     StableDiffusionXLPipeline(
-        vae=vae(),
+        vae=vae(scaling_factor=0.13025),
         text_encoder=CLIPTextModel(clip_config(words, 32, layers=3)),
         text_encoder_2=CLIPTextModelWithProjection(clip_config(words, 40, layers=3)),
         tokenizer=words,
@@ -118,7 +106,7 @@ def kolors(folder: Path) -> Path:
         if "norm" in name:  # left as the memory was, in diffusers' code
             torch.nn.init.ones_(weight)
     KolorsPipeline(
-        vae=vae(),
+        vae=vae(scaling_factor=0.13025),
         text_encoder=text_encoder,
         tokenizer=words,
         unet=sized_unet(
@@ -144,19 +132,6 @@ def glm_tokenizer(folder: Path) -> ChatGLMTokenizer:
         minloglevel=2,
     )
     return ChatGLMTokenizer(str(folder / "tokenizer.model"))
-
-
-def clip_config(words: Any, width: int, layers: int = 2) -> CLIPTextConfig:
-    return CLIPTextConfig(
-        vocab_size=len(words),
-        hidden_size=width,
-        projection_dim=width,
-        intermediate_size=37,
-        num_attention_heads=4,
-        num_hidden_layers=layers,
-        bos_token_id=words.bos_token_id,
-        eos_token_id=words.eos_token_id,
-    )
 
 
 def sd3(folder: Path) -> Path:

@@ -38,6 +38,32 @@ def tokenizer(folder: Path) -> CLIPTokenizer:
     return CLIPTokenizer.from_pretrained(folder, model_max_length=77)
 
 
+def clip_config(words: CLIPTokenizer, width: int, layers: int = 2) -> CLIPTextConfig:
+    """Of a CLIP text encoder for the vocabulary `words`."""
+    return CLIPTextConfig(
+        vocab_size=len(words),
+        hidden_size=width,
+        projection_dim=width,
+        intermediate_size=37,
+        num_attention_heads=4,
+        num_hidden_layers=layers,
+        bos_token_id=words.bos_token_id,
+        eos_token_id=words.eos_token_id,
+    )
+
+
+def vae(channels: int = 4, **more: Any) -> AutoencoderKL:
+    """Eight times smaller latents of `channels`, as Stable Diffusion's."""
+    return AutoencoderKL(
+        block_out_channels=(16, 16, 32, 32),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        latent_channels=channels,
+        norm_num_groups=8,
+        **more,
+    )
+
+
 def stable_diffusion(
     folder: Path, *, prediction: str = "epsilon", cross_attention: int = 32, tiny_vae: bool = False
 ) -> Path:
@@ -45,17 +71,7 @@ def stable_diffusion(
     torch.manual_seed(0)
     scheduler: dict[str, Any] = {**SCHEDULER, "prediction_type": prediction}
     words = tokenizer(folder / "tokenizer")
-    text_encoder = CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=len(words),
-            hidden_size=cross_attention,
-            intermediate_size=37,
-            num_attention_heads=4,
-            num_hidden_layers=2,
-            bos_token_id=words.bos_token_id,
-            eos_token_id=words.eos_token_id,
-        )
-    )
+    text_encoder = CLIPTextModel(clip_config(words, cross_attention))
     unet = UNet2DConditionModel(
         sample_size=8,
         block_out_channels=(32, 64),
@@ -66,15 +82,8 @@ def stable_diffusion(
         attention_head_dim=2,
     )
     liven(unet)
-    vae = AutoencoderKL(
-        block_out_channels=(16, 16, 32, 32),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        latent_channels=4,
-        norm_num_groups=8,
-    )
     StableDiffusionPipeline(
-        vae=vae,
+        vae=vae(),
         text_encoder=text_encoder,
         tokenizer=words,
         unet=unet,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -25,12 +26,12 @@ DIFFSYNTH = {
 }
 
 
-def pairs(folder: Path) -> Pairs:
-    """(A, B) of each attention layer of the UNet in `folder`, strong enough to be seen."""
-    unet = UNet2DConditionModel.from_pretrained(folder / "unet")
+def pairs(folder: Path, model: Any = UNet2DConditionModel, part: str = "unet") -> Pairs:
+    """(A, B) of each attention layer of the denoiser in `folder`, strong enough to be seen."""
+    denoiser = model.from_pretrained(folder / part)
     generator = torch.Generator().manual_seed(3)
     found: Pairs = {}
-    for name, module in unet.named_modules():
+    for name, module in denoiser.named_modules():
         if name.endswith(LAYERS) and isinstance(module, torch.nn.Linear):
             down = torch.randn(RANK, module.in_features, generator=generator) * 0.3
             up = torch.randn(module.out_features, RANK, generator=generator) * 0.3
@@ -38,11 +39,11 @@ def pairs(folder: Path) -> Pairs:
     return found
 
 
-def diffusers_format(layers: Pairs, folder: Path) -> Path:
+def diffusers_format(layers: Pairs, folder: Path, part: str = "unet") -> Path:
     tensors = {}
     for name, (down, up) in layers.items():
-        tensors[f"unet.{name}.lora_A.weight"] = down
-        tensors[f"unet.{name}.lora_B.weight"] = up
+        tensors[f"{part}.{name}.lora_A.weight"] = down
+        tensors[f"{part}.{name}.lora_B.weight"] = up
     save_file(tensors, folder / "pytorch_lora_weights.safetensors")
     return folder  # as diffusers' training scripts leave it
 

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from sdviz.archive import infotext, png
+from sdviz.archive.formats import FORMAT
 from sdviz.archive.layout import settings_of
 from sdviz.archive.sampler_names import sampler_pairs
-from sdviz.archive.store import FORMAT
 from sdviz.events import CellFinished, Timings
 from sdviz.plan import Cell, Plan
 

@@ -16,7 +16,7 @@ from sdviz.archive import png, replay
 from sdviz.archive.lock import is_held
 from sdviz.archive.paths import ArchivePaths
 from sdviz.archive.records import CellRecord, cell_record, read_scores
-from sdviz.archive.store import FORMAT, connect_reader, loads
+from sdviz.archive.store import connect_reader, loads
 from sdviz.archive.table import Table
 from sdviz.errors import ArchiveError
 from sdviz.events import Event, Pixels
@@ -236,7 +236,7 @@ class Archive:
         """What `show --json` prints."""
         scored, none = self.scores(), read_scores(None)
         return {
-            "format": self.format or FORMAT,
+            "format": self.format,
             "name": self.name,
             "status": self.status,
             "created": self.about("created"),

@@ -10,10 +10,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from sdviz.archive.formats import APPLICATION_ID, FORMAT, brought_up, check_today, format_of
 from sdviz.errors import ArchiveError
-
-FORMAT = 1  # PRAGMA user_version; grows when a reader of today could no longer read
-APPLICATION_ID = 0x5D712  # so that `file` and we can tell the database from any other
 
 SCHEMA = """
 CREATE TABLE sweep (
@@ -80,7 +78,6 @@ CREATE TABLE event (
 CREATE INDEX event_cell ON event (cell);
 CREATE INDEX event_seq ON event (seq);
 """
-TABLES = frozenset({"sweep", "axis", "cell", "frame", "schedule", "event"})
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:
@@ -93,11 +90,13 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     """
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
     try:
+        made = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if made:
+            check_today(connection, path)  # before anything is changed
         connection.execute("PRAGMA journal_mode=WAL")  # stays as it is where the disk has no WAL
         connection.execute("PRAGMA synchronous=NORMAL")
-        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+        if not made:
             _create(connection)
-        check_format(connection, path)
     except sqlite3.OperationalError:  # a full disk, say: nothing is wrong with the archive
         connection.close()
         raise
@@ -129,7 +128,26 @@ def settle(connection: sqlite3.Connection) -> bool:
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
-    """Opens the database read-only; raises ArchiveError where it is none, or of another format."""
+    """Opens the database read-only, or a copy of it where its format is an older one.
+
+    Raises ArchiveError where it is none, or of a newer format.
+    """
+    connection = open_database(path)
+    try:
+        if format_of(connection, path) != FORMAT:
+            connection = _guarded(brought_up(connection, path))
+        check_today(connection, path)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise ArchiveError(_unreadable(path, error)) from error
+    except ArchiveError:
+        connection.close()
+        raise
+    return connection
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """The same, of whatever format it is."""
     if not path.is_file():
         raise ArchiveError(f"{path.parent} is not an archive: it has no {path.name}")
     try:
@@ -149,32 +167,24 @@ def _reader(path: Path, flags: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         uri, uri=True, isolation_level=None, check_same_thread=False, timeout=10
     )
-    connection.row_factory = sqlite3.Row
-    # A stranger's blob may not be text where text is said; show it rather than fail.
-    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
     try:
-        connection.execute("PRAGMA query_only=ON")
-        connection.execute("PRAGMA trusted_schema=OFF")
-        connection.execute("PRAGMA cell_size_check=ON")
-        check_format(connection, path)
-    except (sqlite3.DatabaseError, ArchiveError):
+        _guarded(connection)
+        connection.execute("SELECT count(*) FROM sqlite_master")  # opens the file
+    except sqlite3.DatabaseError:
         connection.close()
         raise
     return connection
 
 
-def check_format(connection: sqlite3.Connection, path: Path) -> None:
-    """Raises ArchiveError, with advice, where the database is not of this format."""
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    kinds = dict(connection.execute("SELECT name, type FROM sqlite_master"))
-    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        raise ArchiveError(f"{path} is not a database of sdviz")
-    if version > FORMAT:
-        raise ArchiveError(
-            f"{path} has archive format {version}; this sdviz reads up to {FORMAT}. Update sdviz."
-        )
-    if version < 1 or any(kinds.get(table) != "table" for table in TABLES):
-        raise ArchiveError(f"{path} is damaged: a table is missing. Run: sdviz archive verify")
+def _guarded(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Reads only, and trusts nothing that it reads."""
+    connection.row_factory = sqlite3.Row
+    # A stranger's blob may not be text where text is said; show it rather than fail.
+    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    connection.execute("PRAGMA query_only=ON")
+    connection.execute("PRAGMA trusted_schema=OFF")
+    connection.execute("PRAGMA cell_size_check=ON")
+    return connection
 
 
 def _create(connection: sqlite3.Connection) -> None:

@@ -83,10 +83,10 @@ class ArchiveWriter:
                 lock.release()
                 lock.acquire()
             paths.images.mkdir(exist_ok=True)
+            db = connect_writer(paths.database)
             paths.checksums.unlink(missing_ok=True)
             for left in paths.images.glob(".writing-*"):
                 left.unlink()
-            db = connect_writer(paths.database)
         except (OSError, sqlite3.OperationalError) as error:
             lock.release()
             raise ArchiveError(_cannot_write(paths.root, error)) from error

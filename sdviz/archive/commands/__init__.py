@@ -16,6 +16,7 @@ COMMANDS = {
     "import": "the recipe in a picture of stable-diffusion-webui, sdviz or Fooocus",
     "replay": "play a sweep again: on a Visdom page, or in the terminal",
     "merge": "several archives as one",
+    "migrate": "a copy in today's format of an older archive",
     "rm": "delete archives",
     "gc": "clear away what killed sweeps left behind",
 }

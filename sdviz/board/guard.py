@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from sdviz.board.plain import plain_page
 
+_FRAMES = ("iframe", "frame", "embed", "object", "fencedframe")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -35,11 +36,16 @@ class Guard:
         origin = headers.get("Origin")
         if origin is not None and not self._same_site(origin, host):
             return origin
-        # Images and scripts that another site embeds carry no Origin; following a link is fine.
-        embedded = headers.get("Sec-Fetch-Site", "none") in ("cross-site", "same-site")
-        if embedded and headers.get("Sec-Fetch-Mode") != "navigate":
-            return headers.get("Referer", "another site")
-        return ""
+        # Images and scripts that another site embeds carry no Origin. Following a link is fine, but
+        # not a page in a frame: what a person clicks on there may be hidden by the page around it.
+        if headers.get("Sec-Fetch-Site", "none") not in ("cross-site", "same-site"):
+            return ""
+        linked = headers.get("Sec-Fetch-Mode") == "navigate"
+        framed = headers.get("Sec-Fetch-Dest", "document") in _FRAMES
+        around = headers.get("Referer", "another site")
+        if linked and (not framed or _hostname(around) in self.hosts):
+            return ""
+        return around
 
     def _is_ours(self, host: str) -> bool:
         name = _hostname(host)

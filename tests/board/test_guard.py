@@ -58,6 +58,20 @@ def test_another_site_cannot_embed_pictures_but_may_link(ask: Ask) -> None:
     assert ask("GET", "/", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate")[0] == 200
 
 
+def test_only_a_named_site_may_put_the_page_in_a_frame() -> None:
+    guard = Guard(("notebooks.example.com",), listen=False)
+    framed = {
+        "Host": "127.0.0.1:6006",
+        "Sec-Fetch-Site": "cross-site",
+        "Sec-Fetch-Mode": "navigate",
+        "Sec-Fetch-Dest": "iframe",
+    }
+    assert guard.refuses(framed)
+    assert guard.refuses({**framed, "Referer": "https://evil.example/"}) == "https://evil.example/"
+    assert guard.refuses({**framed, "Referer": "https://notebooks.example.com/lab"}) == ""
+    assert guard.refuses({**framed, "Sec-Fetch-Site": "same-origin"}) == ""
+
+
 def test_commands_need_the_token(ask: Ask, board: Server) -> None:
     for path in ("/sdviz/stop", "/sdviz/register", "/sdviz/hello"):
         assert ask("POST", path, {"path": "/", "name": "x"})[0] == 403

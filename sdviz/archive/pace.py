@@ -24,7 +24,7 @@ class Pace:
     def __init__(self, archive: Archive) -> None:
         self.seconds = 0.0  # since the beginning
         self._told: dict[int, float] = {}  # cell -> denoising seconds at its last frame
-        cells = {cell.i: cell for cell in archive.cells}
+        cells = {cell.i: cell for cell in archive.everything}
         self._rates = {
             i: _rate(cells.get(i), _number(last)) for i, last in archive.query(_LAST)
         }  # fmt: skip

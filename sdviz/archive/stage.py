@@ -54,7 +54,7 @@ class Stage:
         self._lock.acquire()
         self._db = connect_writer(self._paths.database)
         self._journal = Journal(self._db)
-        cells = archive.cells
+        cells = archive.everything
         self._evaluations = {cell.i: _evaluations(cell) for cell in cells}
         self._total = sum(cell.frames * self._evaluations[cell.i] for cell in cells)
         self._done = 0.0

@@ -48,6 +48,19 @@ def test_what_was_played_is_the_sweep(archive: Archive, tmp_path: Path) -> None:
     assert list(verify(root)) == []
 
 
+def test_references_are_played_too(archive: Archive, tmp_path: Path) -> None:
+    with sqlite3.connect(archive.paths.database) as db:
+        db.execute("INSERT OR REPLACE INTO sweep VALUES ('referred', '[2, 3]')")
+    db.close()
+    assert len(archive.cells) == 2 and len(archive.everything) == 4
+    with Stage(archive, tmp_path / "copy", "b") as stage:
+        stage.play(speed=0)
+    with Archive(tmp_path / "copy") as played:
+        assert told(played) == told(archive)
+        assert [cell.status for cell in played.everything] == ["done"] * 4
+        assert played.image(3).size == (32, 32)
+
+
 def test_a_page_that_watches_sees_cells_begin_and_grow(
     archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +13,10 @@ import pytest
 
 from experiments import study
 from sdviz.archive.reader import Archive
+from sdviz.archive.verify import verify
 from sdviz.archive.writer import ArchiveWriter
 from sdviz.board.launch import Server, ensure, register, stop
+from sdviz.board.ports import ask as ask_board
 from sdviz.board.sink import BoardSink
 from sdviz.config import VisdomConfig
 from sdviz.events import SweepStarted
@@ -181,13 +185,26 @@ def test_a_studys_figures_are_shown_and_replaced(board: Server, outputs: Path, p
 
 
 def test_text_is_shown_as_text(board: Server, outputs: Path, page: Any) -> None:
-    nasty = "<img src=x onerror=alert(1)> \"'&</script> 雪山 \U0001f3d4\nline two"
-    path = finished(outputs, "nasty &+' 雪", {"prompt": [nasty, "</div>plain"], "cfg": [1, 7]})
+    nasty = "<img src=x onerror=alert(1)> \"'&</script>\\/ {0} ${1} 雪山 \U0001f3d4\nline two"
+    fixed = {"negative": nasty, "lora": nasty, "sampler": "<b>Euler</b>"}
+    axes = {"prompt": [nasty, "</div>plain"], "cfg": [1, 7]}
+    path = finished(outputs, "nasty &+' 雪 \U0001f3d4", axes, **fixed)
     asked = []
     page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
     page.goto(show(board, path))
     eventually(lambda: page.locator("img.content-image").count() == 4)
-    assert page.get_by_text("<img src=x onerror=alert(1)>").count() >= 1
+    eventually(lambda: len(sheet_pictures(page)) == 4)
+    about = page.locator(".content-text").first
+    about.get_by_text("<b>Euler</b>").wait_for()
+    assert nasty.replace("\n", " ") in " ".join(about.inner_text().split("\n"))
+    assert nasty in page.locator(".sdviz .side .label span").all_text_contents()
+    page.locator('.sdviz .cell[data-cell="1"] .pic').click()
+    facts = page.locator(".sdviz .inspector .facts dd")
+    eventually(lambda: facts.all_text_contents().count(nasty) == 3)  # prompt, negative, lora
+    page.get_by_role("slider").last.wait_for()
+    made = """() => [document, document.querySelector(".sdviz").shadowRoot].map(
+        (root) => root.querySelectorAll("img[src='x'], [onerror]").length)"""
+    assert page.evaluate(made) == [0, 0]
     assert asked == []
 
 
@@ -213,6 +230,40 @@ def test_comes_back_when_visdom_does(port: int, outputs: Path, page: Any) -> Non
     eventually(lambda: page.locator("img.content-image").count() == 2)
     eventually(lambda: len(sheet_pictures(page)) == 2)
     page.problems[:] = [p for p in page.problems if "ERR_CONNECTION" not in p and "ocket" not in p]
+
+
+def test_an_open_page_of_a_running_sweep_outlives_its_server(
+    port: int, outputs: Path, page: Any
+) -> None:
+    config = VisdomConfig(port=port)
+    plan = sweeps.make_plan({"cfg": [3, 7]}, steps=10, width=64, height=64)
+    writer = ArchiveWriter.open(outputs, "outlived", plan, {}, reuse=False)
+    sink = BoardSink.open(config, writer.path, "outlived")
+    events = list(sweeps.events(plan, writer.todo, "outlived"))
+    half = 8  # start, and six frames of the first cell
+    try:
+        page.goto(sink.url)
+        for event in events[:half]:
+            writer.handle(event)
+        page.locator(".widget", has_text="step 6 of 10").wait_for()
+        os.kill(ask_board(port, "GET", "/sdviz/health")["pid"], signal.SIGKILL)
+        page.get_by_text("offline").wait_for()
+        for event in events[half:]:
+            writer.handle(event)
+    finally:
+        writer.close()
+        sink.close()
+    ensure(config)  # somebody starts Visdom again; nobody touches the page
+    eventually(lambda: page.locator(".widget", has_text="final image").count() == 2)
+    eventually(lambda: page.get_by_text("2 of 2 cells").count() == 1)
+    eventually(lambda: page.get_by_text("2/2 cells").count() == 1)
+    slider = page.get_by_role("slider", name=SLIDER)
+    slider.fill("3")
+    shown = page.locator(".sdviz .sheet img[data-step='4']")
+    eventually(lambda: shown.count() == 2)
+    assert not list(verify(writer.path))
+    assert [Archive(writer.path).steps(i) for i in (0, 1)] == [list(range(1, 11))] * 2
+    page.problems[:] = [p for p in page.problems if "ERR_" not in p and "ocket" not in p]
 
 
 @pytest.mark.slow

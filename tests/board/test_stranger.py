@@ -65,7 +65,7 @@ _TRIES = """async ({ board, sweep }) => {
         script: await element("script", { src: `${board}/sdviz/sweep/${sweep}/description.json` }),
         sockets: [await socket("/socket"), await socket("/vis_socket")],
         window: await post("/events", window_),
-        run: await post("/sdviz/live/do", { do: "run", settings: {} }),
+        run: await post("/sdviz/live/do", { action: "run", settings: {} }),
         end: await post("/sdviz/stop", {}),
         form: await form(),
         frame: await element("iframe", { src: `${board}/env/live`, id: "frame" }),

@@ -35,15 +35,16 @@ def check_lora(name: str, spec: ModelSpec, info: ModelInfo) -> None:
     if importlib.util.find_spec("peft") is None:
         raise ModelError(f"lora={name}: needs the package peft; pip install peft")
     shapes = headers.shapes(lora.find(name), key="lora", trust_pickle=spec.trust_pickle)
-    folder = info.folder / "unet"
+    part = "unet" if (info.folder / "unet").is_dir() else "transformer"
+    folder = info.folder / part
     config: dict[str, Any] = {}
-    if folder.is_dir():
+    if part == "unet":
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     known = {}
     if info.checkpoint is None and folder.is_dir():
         files = identity.weights_of(folder, spec.variant)
         known = headers.of_folder(folder, files, key="model")
-    lora.check(name, shapes, model=spec.name, unet=config, weights=known)
+    lora.check(name, shapes, model=spec.name, unet=config, weights=known, part=part)
 
 
 def check_vae(name: str, spec: ModelSpec, info: ModelInfo) -> None:

@@ -26,6 +26,11 @@ PICKLES = (".ckpt", ".pt", ".pth", ".bin")
 _WRAPPERS = re.compile(r"^(?:(?:state_dict|base_model|model|module|pipe|denoiser)\.)*(?:unet\.)?")
 _UNET = re.compile(r"^(?:down_blocks|mid_block|up_blocks|conv_in|conv_out|time_embedding)\b")
 _BLOCK = re.compile(r"^blocks\.(\d+)\.(.*)")
+# Names that are of one kind of denoiser, and of no other, in diffusers' and kohya's formats.
+_KINDS = {
+    "unet": re.compile(r"unet\.|lora_unet_(down|mid|up|input|middle|output)_blocks?_"),
+    "transformer": re.compile(r"transformer\.|lora_unet_(double|single|joint)_blocks_"),
+}
 _HALF = re.compile(r"\.(lora_A|lora_B|lora_down|lora_up|lora\.down|lora\.up|alpha|diff)\b")
 
 
@@ -103,14 +108,22 @@ def check(
     model: str,
     unet: Mapping[str, Any],
     weights: Mapping[str, tuple[int, ...]],
+    part: str = "unet",
 ) -> None:
-    """ModelError unless the tensors `shapes` of LoRA `name` fit the UNet of `model`.
+    """ModelError unless the tensors `shapes` of LoRA `name` fit what denoises in `model`.
 
-    `weights` are the UNet's own, {} where they cannot be read without loading them.
+    `unet` is its UNet's configuration, {} if it has a transformer instead; `part` says which.
+    `weights` are the denoiser's own, {} where they cannot be read without loading them.
     """
     halves = {key: shape for key, shape in renamed(shapes, unet).items() if _HALF.search(key)}
     if not halves:
         raise ModelError(f"lora={name}: has no LoRA's tensors in it; name a LoRA file")
+    other = "transformer" if part == "unet" else "unet"
+    if any(_KINDS[other].match(key) for key in halves):
+        raise ModelError(
+            f"lora={name}: made for a {other}, and {model} has a {part}; take a LoRA that was "
+            "trained on a model of its kind"
+        )
     width = unet.get("cross_attention_dim")
     for key, shape in halves.items():
         wide = isinstance(width, int) and "attn2" in key and re.search("to_[kv]", key)
@@ -122,7 +135,7 @@ def check(
     known = dict(_modules(weights))
     if not known:
         return
-    ours = ("unet.", "lora_unet_")
+    ours = ("unet.", "lora_unet_") if part == "unet" else ("transformer.",)
     named = [(key, shape) for key, shape in halves.items() if key.startswith(ours)]
     if not any("input_blocks" in key for key, _ in named):  # those names diffusers maps itself
         _check_modules(name, model, named, known)
@@ -135,7 +148,7 @@ def _check_modules(
     known: Mapping[str, tuple[int, ...]],
 ) -> None:
     for key, shape in named:
-        module = _HALF.split(key)[0].removeprefix("unet.").removeprefix("lora_unet_")
+        module = re.sub(r"^(unet\.|lora_unet_|transformer\.)", "", _HALF.split(key)[0])
         own = known.get(module.replace(".", "_").removesuffix("_processor"))
         if own is None:
             if "_processor" in key or ".processor." in key:

@@ -157,6 +157,28 @@ def test_what_does_not_fit_is_refused_before_the_model_is_loaded(
         extras.check_lora(str(other), spec, info)
 
 
+def test_a_lora_for_another_kind_of_denoiser_is_refused(
+    sdxl: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    """A UNet's on a transformer, the other way round, and a transformer's on another one."""
+    sd3, flux = families.sd3(tmp_path / "sd3"), families.flux(tmp_path / "flux")
+
+    def refusal(file: Path, folder: Path) -> str:
+        spec = ModelSpec(name="tested", id=str(folder))
+        with pytest.raises(ModelError) as caught:
+            extras.check_lora(str(file), spec, inspect(spec))
+        return str(caught.value)
+
+    of_unet = loras.kohya(loras.pairs(tiny_model), tmp_path)
+    assert "made for a unet, and tested has a transformer" in refusal(of_unet, flux)
+    layers = loras.pairs(sd3, diffusers.SD3Transformer2DModel, "transformer")
+    of_sd3 = loras.diffusers_format(layers, tmp_path, "transformer")
+    assert "made for a transformer, and tested has a unet" in refusal(of_sd3, sdxl)
+    assert "does not fit" in refusal(of_sd3, flux)
+    spec = ModelSpec(name="tested", id=str(sd3))
+    extras.check_lora(str(of_sd3), spec, inspect(spec))
+
+
 def test_stable_diffusion_one_with_its_text_encoder(tmp_path: Path) -> None:
     """kohya's files train the text encoder too; encodings of two scales must not be mixed up."""
     folder = tiny.stable_diffusion(tmp_path / "sd1")

@@ -51,8 +51,8 @@ def test_find_across_archives(outputs: Path, capsys: pytest.CaptureFixture[str])
         ("a", "Heun", 15.0),
     }
     text = run(capsys, "find", "prompt~TOWER seed=2 total_s<5", outputs)
-    assert "2 cells in 1 archives" in text
-    assert "0 cells" in run(capsys, "find", "cfg>99", outputs)
+    assert "2 cells in 1 archive" in text
+    assert "0 cells in 0 archives" in run(capsys, "find", "cfg>99", outputs)
 
 
 @pytest.mark.parametrize("rule", ["sampler=hoin", "cfg>x", "colour=red", "cfg >", ""])

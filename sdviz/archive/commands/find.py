@@ -44,12 +44,17 @@ def run(options: argparse.Namespace) -> int:
     ]
     print(text_table(["cell", "status", *keys, "image"], rows, widest=90))
     archives = len({one.path for one in found})
-    print(f"{len(found)} cells in {archives} archives" + _more(len(found), options.most))
+    told = f"{_count(len(found), 'cell')} in {_count(archives, 'archive')}"
+    print(told + _more(len(found), options.most))
     return 0
 
 
 def _place(found: Found) -> str:
     return str(found.path / (found.cell.image or ""))
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}" + "s" * (count != 1)
 
 
 def _more(count: int, most: int) -> str:

@@ -52,13 +52,14 @@ def test_a_hundred_thousand_cells_are_planned(tmp_path: Path) -> None:
 def test_a_finished_sweep_of_a_thousand_cells_is_recognised(tmp_path: Path) -> None:
     typed = ["seed=1-50", "cfg=1-20", "steps=1", "width=64", "height=64", "visdom=off"]
     keep(request(*typed, f"outputs={tmp_path / 'outputs'}"), tmp_path / "outputs")
-    began = time.perf_counter()
+    before = os.times()
     done = subprocess.run(
         [sys.executable, "-m", "sdviz.sweep", *typed, f"outputs={tmp_path / 'outputs'}"],
         cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(PACKAGE.parent)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    print(f"1,000 finished cells recognised in {time.perf_counter() - began:.2f} s")
+    spent = [end - start for end, start in zip(os.times(), before, strict=True)]
+    print(f"1,000 finished cells recognised in {spent[2] + spent[3]:.2f} s of a processor")
     assert done.returncode == 0, done.stderr
     assert "nothing to compute" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("0 cells in ")

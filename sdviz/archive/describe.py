@@ -52,7 +52,7 @@ def description(archive: Archive) -> dict[str, Any]:
         "fixed": fixed,
         "quiet": [key for key in fixed if key not in telling(fixed)],
         "cells": [
-            _whole(archive, record, fixed) | references.told(record) | _clip(scored, record.i)
+            _whole(archive, record, fixed) | references.told(record) | _scores(scored, record.i)
             for record in records
         ],
         "schedules": _schedules(archive, 0),
@@ -86,7 +86,7 @@ def changes(archive: Archive, since: int) -> dict[str, Any]:
         "status": archive.status,
         "progress": progress(archive, live=live),
         "cells": [
-            _changing(archive, record) | references.told(record) | _clip(scored, record.i)
+            _changing(archive, record) | references.told(record) | _scores(scored, record.i)
             for record in changed
         ],
         "notes": _notes(archive, since),
@@ -135,10 +135,10 @@ def _whole(archive: Archive, record: CellRecord, fixed: dict[str, Any]) -> dict[
     return whole
 
 
-def _clip(scored: dict[int, dict[str, Any]], i: int) -> dict[str, float]:
-    """The CLIP score of cell `i`, for the curve against CFG."""
+def _scores(scored: dict[int, dict[str, Any]], i: int) -> dict[str, float]:
+    """The scores of cell `i` that have a curve against CFG."""
     scores = scored.get(i, {}).get("scores", {})
-    return {"clip": scores["clip"]} if "clip" in scores else {}
+    return {name: scores[name] for name in ("clip", "aesthetic") if name in scores}
 
 
 def _changing(archive: Archive, record: CellRecord) -> dict[str, Any]:

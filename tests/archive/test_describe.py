@@ -170,6 +170,7 @@ def test_scores_are_told_of_finished_and_of_live_sweeps(tmp_path: Path) -> None:
     writer.close()
     cells = describe.description(archive)["cells"]
     assert [cell.get("clip") for cell in cells] == [None, 27.5, None, None]
+    assert cells[1]["aesthetic"] == 5.1
     shown = archive.as_json()["cells"]
     assert {name: shown[1][name] for name in said} == said
     assert (shown[0]["scores"], shown[0]["caption"]) == ({}, "")

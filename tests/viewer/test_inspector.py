@@ -103,7 +103,7 @@ def test_scores_and_caption_of_a_cell(sweeps: Sweeps, open_page: Open) -> None:
     said = {"scores": {"clip": 24.125, "aesthetic": 5.5}, "caption": "a <b>red</b> pyramid"}
     sweep = synthetic.description({"cfg": [1, 7, 20]}, scores={"1": said})
     for at, clip in enumerate((20.0, 24.125, 22.0)):
-        sweep["cells"][at]["clip"] = clip
+        sweep["cells"][at].update(clip=clip, aesthetic=5.0 + at)
     page = open_page(sweeps.add("scored", sweep))
     page.locator('.cell[data-cell="1"] .pic').click()
     rows = page.locator(".inspector .scores div")
@@ -117,6 +117,7 @@ def test_scores_and_caption_of_a_cell(sweeps: Sweeps, open_page: Open) -> None:
     page.keyboard.press("Escape")
     page.keyboard.press("v")
     expect(page.locator(".curves")).to_contain_text("prompt adherence – cfg")
+    expect(page.locator(".curves")).to_contain_text("aesthetic score – cfg")
 
 
 def test_running_again_tells_the_page_around(sweeps: Sweeps, open_page: Open) -> None:

@@ -14,7 +14,7 @@ const OVER_STEPS = {
   saturation: ["saturation"],
 };
 const LATENT = ["mean", "std", "range"];
-const OVER_CFG = ["clip", "clipped", "saturation"];
+const OVER_CFG = ["clip", "aesthetic", "clipped", "saturation"];
 // What a final image cost, for its distance to the reference.
 const COSTS = {
   steps: (cell, store) => store.steps(cell),

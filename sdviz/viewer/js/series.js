@@ -4,6 +4,8 @@ const PER_REQUEST = 100; // cells in one request of `urls.curves`
 const ONE_BY_ONE = 100; // cells at most, where each is a request of its own
 const REST_MS = 2000; // between two rounds of a running sweep
 
+const SCORES = ["clip", "aesthetic"]; // of the cell, and not of its last frame
+
 class Series {
   // `changed()` is called when figures have come.
   constructor(app, changed) {
@@ -89,7 +91,7 @@ class Series {
     const lines = new Map();
     for (const cell of cells.filter((one) => one.s === "done")) {
       const last = this.framesOf(cell).slice(-1)[0] || {};
-      const y = name === "clip" ? cell.clip : last[name];
+      const y = SCORES.includes(name) ? cell[name] : last[name];
       if (!Number.isFinite(y)) continue;
       const line = nameOf(store, cell, others) || say(name);
       const fresh = { name: line, colour: colourOf(cell, cfg), points: [], dots: true };

@@ -164,6 +164,8 @@ const EN = {
   about_saturation: "Mean saturation of the frame's pixels as in HSV, 0 to 1.",
   about_cfg_clip:
     "CLIP score: 100 times the cosine of CLIP's embeddings of the final image and of the prompt, 0 at least (Hessel et al. 2021, arXiv:2104.08718).",
+  about_cfg_aesthetic:
+    "LAION's aesthetic predictor on CLIP's embedding of the final image, about 1 to 10 (Schuhmann et al. 2022, arXiv:2210.08402).",
   about_cfg_clipped: "Share of the last frame's colour values at 0 or 255: where does CFG burn?",
   about_cfg_saturation: "Mean saturation of the last frame as in HSV, 0 to 1.",
 };

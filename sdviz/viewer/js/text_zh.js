@@ -159,6 +159,7 @@ const ZH = {
   about_clipped: "颜色值为 0 或 255 的比例,这些地方可能丢失细节。",
   about_saturation: "画面像素在 HSV 中的平均饱和度,0 到 1。",
   about_cfg_clip: "CLIP 分数:最终图像与提示词的 CLIP 嵌入的余弦乘以 100,最小为 0(Hessel 等 2021,arXiv:2104.08718)。",
+  about_cfg_aesthetic: "美学评分:LAION 的美学预测器对最终图像 CLIP 嵌入的打分,约 1 到 10(Schuhmann 等 2022,arXiv:2210.08402)。",
   about_cfg_clipped: "最后一帧颜色值为 0 或 255 的比例:CFG 从何处开始过曝?",
   about_cfg_saturation: "最后一帧在 HSV 中的平均饱和度,0 到 1。",
 };

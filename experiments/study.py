@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,8 +63,15 @@ def plot(width: float = 7.0, height: float = 3.6) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def sheet(archive: Archive, rows: Sequence[Sequence[int]], labels: Sequence[str]) -> Figure:
-    """Final images as a figure: `rows` of cell indices, a label above each column."""
+def sheet(
+    archive: Archive,
+    rows: Sequence[Sequence[int]],
+    labels: Sequence[str],
+    names: Sequence[str] = (),
+) -> Figure:
+    """Final images as a figure: `rows` of cell indices, a label above each column, `names` beside
+    the rows.
+    """
     figure = plot(1.3 * max(len(row) for row in rows) + 0.2, 1.4 * len(rows) + 0.3)
     axes = figure.subplots(len(rows), max(len(row) for row in rows), squeeze=False)
     for axis in axes.flat:
@@ -73,4 +81,10 @@ def sheet(archive: Archive, rows: Sequence[Sequence[int]], labels: Sequence[str]
             axis.imshow(archive.image(cell))
     for axis, label in zip(axes[0], labels, strict=False):
         axis.set_title(label, fontsize=8)
+    for axis, name in zip(axes[:, 0], names, strict=False):
+        text = textwrap.fill(name, 24)
+        axis.text(
+            -0.06, 0.5, text, transform=axis.transAxes, rotation=90, ha="right", va="center",
+            fontsize=8,
+        )  # fmt: skip
     return figure

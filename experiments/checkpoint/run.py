@@ -45,7 +45,9 @@ def main() -> None:
     rows: dict[object, list[int]] = {}
     for cell in archive.cells:
         rows.setdefault(cell.recipe["model"], []).append(cell.i)
-    keep(sheet(archive, list(rows.values()), []), archive, "checkpoint")
+    names = [Path(str(model)).stem for model in rows]
+    seeds = [f"seed {archive.cells[i].recipe['seed']}" for i in next(iter(rows.values()))]
+    keep(sheet(archive, list(rows.values()), seeds, names), archive, "checkpoint")
 
 
 if __name__ == "__main__":

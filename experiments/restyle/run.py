@@ -15,12 +15,14 @@ def main() -> None:
     source = sweep("experiment=astronaut", *given)
     archive = sweep("experiment=restyle", f"init={source.path}#{best}", *given)
     rows: dict[int, list[int]] = {}
-    seeds = []
+    seeds, prompts = [], {}
     for cell in archive.cells:
         rows.setdefault(cell.coords[0], []).append(cell.i)
+        prompts[cell.coords[0]] = str(cell.recipe["prompt"])
         seeds.append(f"seed {cell.recipe['seed']}")
     keep(sheet(source, [[best]], ["the image to start from"]), archive, "start")
-    keep(sheet(archive, list(rows.values()), seeds), archive, "restyle")
+    figure = sheet(archive, list(rows.values()), seeds, list(prompts.values()))
+    keep(figure, archive, "restyle")
 
 
 if __name__ == "__main__":

@@ -83,12 +83,13 @@ def cell_key(
     settings at their default left out.
     """
     fragments = []
+    values = vars(recipe)
     for name in _KEYED:
         if name == "model":
             fragments.append(_fragment(name, model_identity))
         elif name == "dtype":
             fragments.append(_fragment(name, dtype))
-        elif (value := getattr(recipe, name)) != _DEFAULTS[name]:
+        elif (value := values[name]) != _DEFAULTS[name]:
             if contents and name in _FILES:
                 value = contents[value]
             elif contents and name == "safety":
@@ -200,6 +201,14 @@ def make_axes(
     return tuple(axes)
 
 
+def _filled(settings: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """`settings`, and for None the model's `own`, or the default."""
+    return {
+        name: own.get(name, _DEFAULTS[name]) if value is None else value
+        for name, value in settings.items()
+    }
+
+
 def make_plan(
     axes: tuple[Axis, ...],
     fixed: Mapping[str, Any],
@@ -226,12 +235,11 @@ def make_plan(
     dropped = 0
     coords = itertools.product(*(range(len(axis.values)) for axis in axes))
     combinations = itertools.product(*(axis.values for axis in axes))
+    filled = {model: _filled(fixed, own) for model, own in defaults.items()}
     for place, combination in zip(coords, combinations, strict=True):
-        settings = {**fixed, **dict(zip(keys, itertools.chain(*combination), strict=True))}
-        own = defaults[settings["model"]]
-        for name, value in settings.items():
-            if value is None:
-                settings[name] = own.get(name, _DEFAULTS[name])
+        varied = dict(zip(keys, itertools.chain(*combination), strict=True))
+        model = varied.get("model", fixed.get("model"))
+        settings = {**filled[model], **_filled(varied, defaults[model])}
         if excluded is not None and excluded(settings):
             dropped += 1
             continue

@@ -238,7 +238,7 @@ def make_plan(
     filled = {model: _filled(fixed, own) for model, own in defaults.items()}
     for place, combination in zip(coords, combinations, strict=True):
         varied = dict(zip(keys, itertools.chain(*combination), strict=True))
-        model = varied.get("model", fixed.get("model"))
+        model = str(varied.get("model", fixed.get("model")))
         settings = {**filled[model], **_filled(varied, defaults[model])}
         if excluded is not None and excluded(settings):
             dropped += 1

@@ -1,9 +1,8 @@
-"""Every sampler by A1111's name, with the diffusers scheduler that implements it. No torch.
+"""What `sampler=` names: a method of the table in methods.py, with its schedule. No torch.
 
 A plain name (`DPM++ 2M`) runs on the model's own sigmas, as in A1111 before 1.9; a schedule is
 part of the name (`DPM++ 2M Karras`). A1111 1.9 and later means its "Automatic" by a plain name,
 which is Karras or Exponential for some; ask for that with `DPM++ 2M Automatic`.
-The table follows the one in diffusers' documentation (api/schedulers/overview).
 """
 
 from __future__ import annotations
@@ -11,135 +10,12 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from sdviz.errors import ConfigError
-
-# How often a sampler evaluates the denoiser in n steps: diffusers' `len(scheduler.timesteps)`.
-ONCE = "once"  # n
-TWICE = "twice"  # 2n - 1: the step that ends at sigma 0 needs no second evaluation
-PLMS = "plms"  # n + 1: the first step is evaluated twice, to start the multistep method
-
-_SCHEDULES: dict[str, dict[str, Any]] = {
-    "Karras": {"use_karras_sigmas": True},
-    "Exponential": {"use_exponential_sigmas": True, "timestep_spacing": "linspace"},
-    "Beta": {"use_beta_sigmas": True, "timestep_spacing": "linspace"},
-    "SGM Uniform": {"timestep_spacing": "trailing"},
-}
-_ALL = ("Karras", "Exponential", "Beta", "SGM Uniform")
-_SIGMAS = ("Karras", "Exponential", "Beta")
-_SPACING = ("SGM Uniform",)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Method:
-    """One row of the table: a solver, before a schedule is chosen for it."""
-
-    scheduler: str  # name of the class in diffusers
-    kwargs: Mapping[str, Any] = field(default_factory=dict)  # over the model's own scheduler config
-    schedules: tuple[str, ...] = ()  # the schedule variants that the class supports
-    automatic: str = ""  # the schedule A1111 1.9+ means by "Automatic"; "": the model's own sigmas
-    calls: str = ONCE
-    stochastic: bool = False  # draws noise while it steps
-    needs: str = ""  # a package beside diffusers
-    takes_eta: bool = False
-    seeded: bool = False  # takes `noise_sampler_seed` instead of a generator
-    max_steps: int = 1000  # the model's training timesteps
-
-
-_MULTISTEP = "DPMSolverMultistepScheduler"
-_SDE = {"algorithm_type": "sde-dpmsolver++"}
-
-METHODS: dict[str, Method] = {
-    "DPM++ 2M": Method(
-        scheduler=_MULTISTEP,
-        kwargs={"algorithm_type": "dpmsolver++"},
-        schedules=_ALL,
-        automatic="Karras",
-    ),
-    "DPM++ SDE": Method(
-        scheduler="DPMSolverSDEScheduler",
-        schedules=_ALL,
-        automatic="Karras",
-        calls=TWICE,
-        stochastic=True,
-        needs="torchsde",
-        seeded=True,
-    ),
-    "DPM++ 2M SDE": Method(
-        scheduler=_MULTISTEP, kwargs=_SDE, schedules=_ALL, automatic="Exponential", stochastic=True
-    ),
-    "DPM++ 2M SDE Heun": Method(
-        scheduler=_MULTISTEP,
-        kwargs={**_SDE, "solver_type": "heun"},
-        schedules=_ALL,
-        automatic="Exponential",
-        stochastic=True,
-    ),
-    "DPM++ 3M SDE": Method(
-        scheduler=_MULTISTEP,
-        kwargs={**_SDE, "solver_order": 3},
-        schedules=_ALL,
-        automatic="Exponential",
-        stochastic=True,
-    ),
-    # Not a name of A1111: the deterministic relative of its DPM++ 2S a.
-    "DPM++ 2S": Method(
-        scheduler="DPMSolverSinglestepScheduler",
-        kwargs={"algorithm_type": "dpmsolver++", "lower_order_final": True},
-        schedules=_SIGMAS,
-        automatic="Karras",
-    ),
-    "Euler a": Method(
-        scheduler="EulerAncestralDiscreteScheduler",
-        schedules=_SPACING,
-        stochastic=True,
-        takes_eta=True,
-    ),
-    "Euler": Method(scheduler="EulerDiscreteScheduler", schedules=_ALL),
-    "LMS": Method(scheduler="LMSDiscreteScheduler", schedules=_ALL, needs="scipy"),
-    "Heun": Method(scheduler="HeunDiscreteScheduler", schedules=_ALL, calls=TWICE),
-    "DPM2": Method(
-        scheduler="KDPM2DiscreteScheduler", schedules=_ALL, automatic="Karras", calls=TWICE
-    ),
-    "DPM2 a": Method(
-        scheduler="KDPM2AncestralDiscreteScheduler",
-        schedules=_ALL,
-        automatic="Karras",
-        calls=TWICE,
-        stochastic=True,
-    ),
-    "DDIM": Method(
-        scheduler="DDIMScheduler",
-        kwargs={
-            "timestep_spacing": "leading",
-            "steps_offset": 1,
-            "set_alpha_to_one": False,
-            "clip_sample": False,
-        },
-        schedules=_SPACING,
-        takes_eta=True,
-    ),
-    "PLMS": Method(
-        scheduler="PNDMScheduler",
-        kwargs={"skip_prk_steps": True, "steps_offset": 1, "set_alpha_to_one": False},
-        schedules=_SPACING,
-        calls=PLMS,
-    ),
-    "UniPC": Method(scheduler="UniPCMultistepScheduler", schedules=_ALL),
-    "LCM": Method(scheduler="LCMScheduler", stochastic=True, max_steps=50),
-    # diffusers' own, without a name in A1111.
-    "DEIS": Method(scheduler="DEISMultistepScheduler", schedules=_ALL),
-    "DDPM": Method(
-        scheduler="DDPMScheduler",
-        kwargs={"clip_sample": False},
-        schedules=_SPACING,
-        stochastic=True,
-    ),
-}
+from sdviz.methods import METHODS, ONCE, PLMS, SCHEDULES, TWICE, Method
 
 # A1111's samplers that diffusers lacks, each with the nearest name that there is.
 _MISSING = {
@@ -185,7 +61,7 @@ class Sampler:
     @property
     def kwargs(self) -> dict[str, Any]:
         """Arguments of the class over the model's own scheduler configuration."""
-        return {**self.method.kwargs, **_SCHEDULES.get(self.schedule, {})}
+        return {**self.method.kwargs, **SCHEDULES.get(self.schedule, {})}
 
     @property
     def stochastic(self) -> bool:
@@ -260,7 +136,7 @@ def _refusal(name: str, spelling: str) -> str:
                 f"sampler={name!r}: diffusers has no scheduler for A1111's {missing}; "
                 f"the nearest there is: {nearest!r}"
             )
-    for schedule in (*_MISSING_SCHEDULES, *_SCHEDULES):
+    for schedule in (*_MISSING_SCHEDULES, *SCHEDULES):
         plain = _BY_SPELLING.get(spelling.removesuffix(_spelling(schedule)))
         if spelling.endswith(_spelling(schedule)) and plain and not plain.schedule:
             there = " or ".join(map(repr, ("", *plain.method.schedules)[1:])) or "its own only"

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.scale.browse import browse
 from sdviz.archive import describe
 from sdviz.archive.reader import Archive
 from sdviz.archive.writer import ArchiveWriter
@@ -140,8 +141,11 @@ def measure(outputs: Path, plan: Plan, *, quick: bool) -> None:
         )
     if quick:
         return
-    timed("report (a folder)", command("report", root))
+    timed("report (a folder)", command("report", root, "--folder"))
+    browse(outputs / "scale" / "report" / "index.html")
     timed("verify", command("verify", root))
+    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    print(f"memory of the largest of these commands: {largest:.0f} MB")
 
 
 def open_again(outputs: Path, plan: Plan) -> None:

@@ -124,6 +124,16 @@ def _extras(
                     yield error
 
 
+def compiler(config: Config) -> None:
+    """torch.compile makes C++ of a model that is computed on the CPU. Raises ConfigError."""
+    names = [os.environ.get("CXX", ""), "g++", "clang++", "cl"]
+    if config.engine.compile and config.device == "cpu" and not any(map(shutil.which, names)):
+        raise ConfigError(
+            "engine.compile=true: needs a C++ compiler on the CPU, and there is none; "
+            "apt-get install g++, or leave it out"
+        )
+
+
 def weights(config: Config, infos: Mapping[str, ModelInfo]) -> Iterator[SdvizError]:
     """Models whose weights alone are more than the device has room for."""
     from sdviz.models import room

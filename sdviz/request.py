@@ -69,6 +69,8 @@ def read_request(
     draft.errors.extend(checks.settings(draft.values, config.models, draft.infos))
     draft.errors.extend(combinations.check(draft.values, draft.infos))
     draft.errors.extend(checks.weights(config, draft.infos))
+    with draft.collecting():
+        checks.compiler(config)
     draft.errors.extend(scores.check(config))
     with draft.collecting():
         reference.check(config.reference, draft.infos)

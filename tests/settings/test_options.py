@@ -10,7 +10,9 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
 from sdviz import engine
+from sdviz.compose import prepare
 from sdviz.config import Config, EngineConfig, ModelSpec, PreviewConfig
+from sdviz.errors import ConfigErrors
 from sdviz.events import CellFinished, Note
 from sdviz.models import options
 from sdviz.models.places import MINIATURE
@@ -51,6 +53,17 @@ def test_attention_of_a_single_head_is_left_whole() -> None:
         engine.run(cells, plan=Plan((), cells), config=config, emit=told.append)
     sliced, whole = [event.pixels for event in told if isinstance(event, CellFinished)]
     assert apart(sliced, whole) <= 1
+
+
+def test_compiling_without_a_compiler_is_refused(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [f"model={tiny_model}", "engine.compile=true", "device=cpu", "visdom=off"]
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(ConfigErrors, match=r"engine\.compile=true: needs a C\+\+ compiler"):
+        prepare([*words, f"outputs={tmp_path / 'out'}"])
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("make", [families.sd3, families.flux])

@@ -5,8 +5,11 @@ from __future__ import annotations
 import itertools
 import statistics
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from experiments.latency.browsing import browser_memory, chromium, new_page
 from experiments.latency.memory import resident
@@ -15,31 +18,34 @@ from sdviz.archive.writer import ArchiveWriter
 from sdviz.board import launch
 from sdviz.board.ports import ask
 from sdviz.config import VisdomConfig
-from sdviz.events import SweepFinished, SweepStarted
+from sdviz.events import Pixels, SweepFinished, SweepStarted
 from sdviz.plan import Axis, Cell, Plan, Recipe, cell_key
 
-GRIDS = {1: (1, 1), 12: (3, 4), 200: (10, 20), 1000: (25, 40)}  # cells -> CFG scales, seeds
-STEPS, SIDE = 20, 128
-STOPS = (0, 10, 3, 15, 7, 19)  # of the slider, each a jump
+# CFG scales, seeds, steps, pixels a side
+GRIDS = [
+    *((1, 1, 20, 128), (3, 4, 20, 128), (10, 20, 20, 128), (25, 40, 20, 128)),
+    (10, 10, 6, 1024),
+]
+STOPS = (0.0, 0.5, 0.15, 0.75, 0.35, 0.95)  # of the slider's way, each a jump
 
-_MOVE = """async (stop) => {
+_MOVE = """async (part) => {
     const slider = viewer().querySelector(".transport .slider");
     const began = performance.timeOrigin + performance.now();
-    slider.value = String(stop);
+    slider.value = String(Math.floor(part * slider.max));
     slider.dispatchEvent(new Event("input", { bubbles: true }));
     await new Promise(requestAnimationFrame);
     return (await whenSettled()) - began;
 }"""
 
 
-def make_plan(cfgs: int, seeds: int) -> Plan:
+def make_plan(cfgs: int, seeds: int, steps: int, side: int) -> Plan:
     """A grid of CFG scales and seeds."""
     axes = {"cfg": [1.0 + i for i in range(cfgs)], "seed": list(range(seeds))}
     cells = []
     for coords in itertools.product(range(cfgs), range(seeds)):
         cfg, seed = axes["cfg"][coords[0]], int(axes["seed"][coords[1]])
         recipe = Recipe(
-            prompt="a red pyramid", cfg=cfg, seed=seed, steps=STEPS, width=SIDE, height=SIDE
+            prompt="a red pyramid", cfg=cfg, seed=seed, steps=steps, width=side, height=side
         )
         key = cell_key(recipe, model_identity=IDENTITY, dtype="float32")
         cells.append(Cell(len(cells), coords, recipe, key))
@@ -53,21 +59,29 @@ def write(outputs: Path, name: str, plan: Plan) -> Path:
     writer.handle(SweepStarted(name, plan, {}))
     for cell in writer.todo:
         for event in cell_events(cell):
-            writer.handle(event)
+            pixels = getattr(event, "pixels", None)
+            writer.handle(event if pixels is None else replace(event, pixels=grained(pixels)))
     writer.handle(SweepFinished("finished", 1.0))
     writer.close()
     return writer.path
 
 
+def grained(pixels: Pixels) -> Pixels:
+    """A gradient with grain, so that its WebP is about as large as a photograph's."""
+    grain = np.random.default_rng(0).integers(-8, 8, pixels.shape[:2], dtype=np.int16)
+    return np.asarray((pixels + grain[..., None]).clip(0, 255), dtype=np.uint8)
+
+
 def measure(outputs: Path, port: int) -> list[dict[str, Any]]:
     """One row a size; the server is started anew for each, so that its memory is this page's."""
     rows = []
-    for cells, grid in GRIDS.items():
-        path = write(outputs, f"page-{cells}", make_plan(*grid))
+    for cfgs, seeds, steps, side in GRIDS:
+        cells = cfgs * seeds
+        path = write(outputs, f"page-{cells}-{side}", make_plan(cfgs, seeds, steps, side))
         launch.stop(port)
         server = launch.ensure(VisdomConfig(port=port))
         with chromium() as browser:
-            rows.append({"cells": cells, **_one(browser, server, path)})
+            rows.append({"cells": cells, "side": side, **_one(browser, server, path)})
         launch.stop(port)
     return rows
 
@@ -100,14 +114,14 @@ def _one(browser: Any, server: launch.Server, path: Path) -> dict[str, Any]:
 
 
 def report(rows: list[dict[str, Any]]) -> None:
-    names = "cells, usable after, first move, move (median), slowest, server, page's heap, browser"
+    names = "cells, pixels, usable after, first move, move, slowest, server, page's heap, browser"
     print(f"| {names.replace(', ', ' | ')} |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|")
     for row in rows:
         sizes = " | ".join(f"{row[name] >> 20} MB" for name in ("server", "heap", "processes"))
-        print(
-            f"| {row['cells']:,} | {row['usable_s']:.1f} s | {row['first_move_s'] * 1000:.0f} ms |"
-            f" {row['move_s'] * 1000:.0f} ms | {row['slowest_s'] * 1000:.0f} ms | {sizes} |"
-        )
+        moves = [row[name] * 1000 for name in ("first_move_s", "move_s", "slowest_s")]
+        told = " | ".join(f"{move:.0f} ms" for move in moves)
+        size = f"{row['cells']:,} | {row['side']}"
+        print(f"| {size} | {row['usable_s']:.1f} s | {told} | {sizes} |")
         if row["says"]:
             print(f"{row['cells']:,} cells: {row['says']}")

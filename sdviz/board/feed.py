@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,8 @@ from typing import Any, TypeVar
 from sdviz.archive import describe
 from sdviz.archive.figures import figure_bytes, figure_size, figures
 from sdviz.archive.reader import Archive
-from sdviz.board.pictures import Thumbs, pack
+from sdviz.board.pictures import Original, Thumbs, originals, packed
+from sdviz.errors import ArchiveError
 
 _OPEN = 16  # archives that a thread keeps open
 _LOOK_S = 0.04  # between two looks at a database that somebody watches
@@ -56,7 +58,8 @@ class Feed:
 
     def __init__(self) -> None:
         self._quick, self._slow = Reader("archives"), Reader("archives-slow")
-        self._thumbs = Thumbs()  # of the slow thread
+        self._thumbs = Thumbs()
+        self._scaling = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="scaling")
 
     async def described(self, path: Path) -> dict[str, Any]:
         """The description of docs/viewer-data.md, with the addresses of the server's own extras."""
@@ -84,9 +87,22 @@ class Feed:
     async def thumb(self, path: Path, index: int) -> bytes:
         return await self._slow.read(path, lambda archive: self._thumbs.get(archive, index))
 
-    async def pack(self, path: Path, pairs: Sequence[tuple[int, int]]) -> bytes:
-        reader = self._slow if any(step == 0 for _, step in pairs) else self._quick
-        return await reader.read(path, lambda archive: pack(archive, pairs, self._thumbs))
+    async def pack(self, path: Path, pairs: Sequence[tuple[int, int]], *, small: bool) -> bytes:
+        """Many pictures in one answer; `small` ones are scaled on all processors at once."""
+        thumbs = self._thumbs
+        found = await self._quick.read(path, lambda a: originals(a, pairs, thumbs, small=small))
+        large = [one for one in found if not one.is_ready]
+        made = dict(zip(large, await asyncio.gather(*map(self._made, large)), strict=True))
+        pictures = [(one, made.get(one, one.data)) for one in found]
+        return packed([(one, data) for one, data in pictures if data])
+
+    async def _made(self, original: Original) -> bytes:
+        """The picture made small; nothing where it is damaged."""
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._scaling, self._thumbs.made, original)
+        except ArchiveError:
+            return b""
 
     async def cell(self, path: Path, index: int) -> dict[str, Any]:
         return await self._slow.read(path, lambda archive: describe.cell(archive, index))
@@ -144,7 +160,7 @@ def _described(archive: Archive) -> dict[str, Any]:
     for kind in ("frame", "image"):
         urls[kind] += f"?v={version}"
     urls["thumb"] = f"thumb/{{cell}}.webp?v={version}"
-    urls["pack"] = f"pack?v={version}&f={{pairs}}"
+    urls["pack"] = f"pack?v={version}&size={{size}}&f={{pairs}}"
     urls["curves"] = "curves?cells={cells}"
     described["figures"] = [
         {"name": name, "src": f"figure/{name}.png?v={drawn}"}
@@ -159,7 +175,7 @@ FROM (
     SELECT cell, step,
            (seconds - lag(seconds, 1, 0) OVER steps) / (step - lag(step, 1, 0) OVER steps)
                AS seconds
-    FROM frame WINDOW steps AS (PARTITION BY cell ORDER BY step)
+    FROM frame WHERE cell < ? WINDOW steps AS (PARTITION BY cell ORDER BY step)
 ) AS took JOIN cell ON cell.i = took.cell
 GROUP BY 1, 2 ORDER BY 1, 2
 """
@@ -167,6 +183,6 @@ GROUP BY 1, 2 ORDER BY 1, 2
 
 def _seconds_per_step(archive: Archive) -> dict[str, list[tuple[int, float]]]:
     points: dict[str, list[tuple[int, float]]] = {}
-    for sampler, step, seconds in archive.query(_SECONDS_PER_STEP):
+    for sampler, step, seconds in archive.query(_SECONDS_PER_STEP, (archive.first_outside,)):
         points.setdefault(str(sampler), []).append((step, seconds))
     return points

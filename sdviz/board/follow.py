@@ -126,7 +126,10 @@ class Follower:
             address = f"{self._url}frame/{cell['i']}/{step}.webp?v={version}"
             frames.append((address, f"step {step} of {total}{noise}"))
         if cell.get("img"):
-            frames.append((f"{self._url}image/{cell['i']}.png?v={version}", "final image"))
+            # A large picture comes small: so is its window, and the sheet has it in full.
+            large = panes.is_large(self._description, cell)
+            final = f"thumb/{cell['i']}.webp" if large else f"image/{cell['i']}.png"
+            frames.append((f"{self._url}{final}?v={version}", "final image"))
         return frames
 
     def _sigmas(self, cell: dict[str, Any]) -> list[float]:

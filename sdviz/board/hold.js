@@ -3,7 +3,7 @@
 "use strict";
 (() => {
   const SLIDERS = ".window .widget input[type=range]";
-  const PICTURE = /\/sdviz\/sweep\/([^/]+)\/(?:frame|image)\/(\d+)[./]/;
+  const PICTURE = /\/sdviz\/sweep\/([^/]+)\/(?:frame|image|thumb)\/(\d+)[./]/;
   const setValue = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set;
   const held = new Map(); // sweep and cell -> the frame that a person has chosen
 

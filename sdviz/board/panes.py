@@ -107,6 +107,13 @@ def cell_size(description: Mapping[str, Any], cell: Mapping[str, Any]) -> tuple[
     return max(128, round(width * scale)), max(64, round(height * scale))
 
 
+def is_large(description: Mapping[str, Any], cell: Mapping[str, Any]) -> bool:
+    """Whether a cell's picture is much larger than its window."""
+    recipe = {**description["fixed"], **cell.get("r", {})}
+    side = max(int(recipe.get(side) or 0) for side in ("width", "height"))
+    return side * float(recipe.get("hires_scale") or 1) > 2 * _CELL_PX
+
+
 def figure(name: str, address: str, size: tuple[int, int], version: str) -> Message:
     """A study's figure of `size` pixels, in its own proportions."""
     width = max(128, min(_FIGURE_PX, size[0]))

@@ -234,7 +234,8 @@ class PackHandler(Handler):
             pairs = read_pairs(self.get_query_argument("f", ""))
         except ValueError:
             raise tornado.web.HTTPError(400, "f= is no list of cell.step") from None
-        packed = await self.feed.pack(self.archive_path(name), pairs)
+        small = self.get_query_argument("size", "full") == "small"
+        packed = await self.feed.pack(self.archive_path(name), pairs, small=small)
         self.answer(packed, "application/octet-stream")
 
 

@@ -84,6 +84,26 @@ def test_a_cells_window_has_its_own_slider(board: Server, outputs: Path, page: A
     eventually(lambda: first.evaluate("image => image.complete && image.naturalWidth") == 64)
 
 
+def test_large_pictures_come_small_into_small_windows(
+    board: Server, outputs: Path, page: Any
+) -> None:
+    path = finished(outputs, "sizes", {"cfg": [3]}, width=1024, height=512, steps=2)
+    page.goto(show(board, path))
+    picture = page.locator("img.content-image")
+    eventually(lambda: picture.count() == 1 and picture.evaluate("i => i.naturalWidth") == 384)
+    shown = page.locator(".sdviz .sheet img")
+    eventually(lambda: shown.evaluate("image => image.naturalWidth") == 384)
+    page.get_by_role("slider", name=SLIDER).fill("0")
+    eventually(lambda: shown.get_attribute("data-step") == "1")
+    eventually(lambda: shown.evaluate("image => image.naturalWidth") == 384)
+    page.locator('.sdviz .cell[data-cell="0"] .pic').click()
+    inspected = page.locator(".sdviz .inspector .pic img")
+    eventually(lambda: inspected.evaluate("image => image.naturalWidth") == 1024)
+    page.get_by_role("slider").last.fill("0")
+    eventually(lambda: inspected.get_attribute("data-step") == "1")
+    eventually(lambda: inspected.evaluate("image => image.naturalWidth") == 1024)
+
+
 def test_frames_appear_while_the_sweep_runs(board: Server, outputs: Path, page: Any) -> None:
     plan = sweeps.make_plan({"cfg": [3, 7]}, steps=20, width=64, height=64)
     writer = ArchiveWriter.open(outputs, "live", plan, {"name": "live"}, reuse=False)

@@ -137,6 +137,10 @@ class App {
     style.setProperty("--zx", `${x * 100}%`);
     style.setProperty("--zy", `${y * 100}%`);
     classList.toggle("zoomed", k > 1);
+    const { pictures } = this;
+    const before = pictures.isCoarse;
+    pictures.shown = (this.shownSize || 0) * devicePixelRatio * k;
+    if (pictures.isCoarse !== before) this.later("frames");
   }
 
   // The store tells of changed cells (a list), or of a whole new description (null).

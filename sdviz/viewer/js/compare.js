@@ -117,11 +117,11 @@ class Compare {
     const missing = [];
     const addresses = this.cells.map((cell, side) => {
       const step = app.stepOf(cell);
-      const address = step === null ? "" : app.pictures.now(cell, step, step === 0);
+      const address = step === null ? "" : app.pictures.now(cell, step, true);
       const image = this.images[side];
       setText(this.words[side], step === null ? say(cell.s) : "");
       if (step === null) image.removeAttribute("src");
-      else if (!address) missing.push([cell, step]);
+      else if (!address) missing.push([cell, step, true]);
       else if (image.getAttribute("src") !== address) image.src = address;
       if (address) Object.assign(image.dataset, { step, cell: cell.i });
       return address;

@@ -72,11 +72,11 @@ class Inspector {
     const cell = app.currentCell();
     if (!cell) return;
     const step = shownStep(cell, app.state.own);
-    const address = step === null ? "" : app.pictures.now(cell, step, step === 0);
+    const address = step === null ? "" : app.pictures.now(cell, step, true);
     setText(this.word, step === null ? say(cell.s) : "");
     this.facts.latent(cell, step);
     if (step !== null && !address) {
-      app.pictures.load([[cell, step]]).then((arrived) => arrived && this.frames());
+      app.pictures.load([[cell, step, true]]).then((arrived) => arrived && this.frames());
       return;
     }
     if (step === null) image.removeAttribute("src");

@@ -1,8 +1,11 @@
 // Where the picture of a cell at a step is, and having it ready before it is asked for.
-// Step 0 is the final image; `large` asks for it lossless rather than as a thumbnail.
+// Step 0 is the final image; `large` asks for it lossless rather than as a thumbnail, and for a frame in
+// full size, where a server has small ones for sheets.
 
 const BATCH = 200; // pairs in one request of `urls.pack`
 const KEPT_BYTES = 160e6; // of encoded pictures kept ready
+const WARM_BYTES = 250e6; // of decoded ones
+const SMALL = 384; // pixels of the longer side of a server's small pictures
 
 class Pictures {
   constructor(store) {
@@ -28,12 +31,31 @@ class Pictures {
 
   // The address that can be shown at once, or "" when the answer must be waited for with `load`.
   now(cell, step, large = false) {
-    const held = this.ready.get(`${cell.i}/${step}`) || "";
+    const held = this.ready.get(this.keyOf(cell, step, large)) || "";
     const inside = this.embedded(cell, step, large);
     if (this.byScript) return held || (this.suffices(cell, step, large) ? inside : "");
     if (inside) return inside;
-    if (this.store.urls.pack && !large) return held;
-    return this.plain(cell, step, large);
+    const lossless = !step && (large || (this.scales && this.isCoarse));
+    if (this.store.urls.pack && !lossless) return held;
+    return this.plain(cell, step, large || lossless);
+  }
+
+  // Under which name a picture is kept: "3/12", and "3/12+" in full size where there are two sizes.
+  keyOf(cell, step, large) {
+    return `${cell.i}/${step}${this.isFull(step, large) ? "+" : ""}`;
+  }
+
+  isFull(step, large) {
+    return Boolean(step) && this.scales && (large || this.isCoarse);
+  }
+
+  // Whether the sheet shows pictures larger than the small ones are.
+  get isCoarse() {
+    return this.shown > 1.3 * SMALL;
+  }
+
+  get scales() {
+    return (this.store.urls.pack || "").includes("{size}");
   }
 
   // The page of a report in a folder holds thumbnails: enough for a sheet of small cells, and where
@@ -69,9 +91,8 @@ class Pictures {
 
   // Resolves when `now` will answer for all of `pairs`, or cannot; true when something has arrived.
   async load(pairs) {
-    const key = ([cell, step]) => `${cell.i}/${step}`;
     const missing = pairs.filter(
-      (pair) => pair[1] !== null && !this.now(...pair) && !this.absent.has(key(pair)),
+      (pair) => pair[1] !== null && !this.now(...pair) && !this.absent.has(this.keyOf(...pair)),
     );
     if (!missing.length) return false;
     if (this.byScript)
@@ -80,7 +101,7 @@ class Pictures {
       );
     else if (this.store.urls.pack) await this.loadPacks(missing);
     const still = missing.filter((pair) => !this.now(...pair));
-    for (const pair of still) this.absent.add(key(pair));
+    for (const pair of still) this.absent.add(this.keyOf(...pair));
     return this.byScript || still.length < missing.length;
   }
 
@@ -94,35 +115,41 @@ class Pictures {
   }
 
   async loadPacks(pairs) {
-    const wanted = pairs.filter(([cell, step]) => !this.asked.has(`${cell.i}/${step}`));
-    for (let start = 0; start < wanted.length; start += BATCH) {
-      const batch = wanted.slice(start, start + BATCH);
-      const under = this.loadPack(batch).catch(() => {});
-      for (const [cell, step] of batch) this.asked.set(`${cell.i}/${step}`, under);
+    const keys = pairs.map((pair) => this.keyOf(...pair));
+    const wanted = pairs.filter((_, at) => !this.asked.has(keys[at]));
+    for (const full of [false, true]) {
+      const alike = wanted.filter(([, step, large]) => this.isFull(step, large) === full);
+      for (let start = 0; start < alike.length; start += BATCH) {
+        const batch = alike.slice(start, start + BATCH);
+        const names = batch.map((pair) => this.keyOf(...pair));
+        const under = this.loadPack(batch, names, full).catch(() => {});
+        for (const name of names) this.asked.set(name, under);
+      }
     }
-    await Promise.all(pairs.map(([cell, step]) => this.asked.get(`${cell.i}/${step}`)));
+    await Promise.all(keys.map((key) => this.asked.get(key)));
   }
 
-  async loadPack(batch) {
+  async loadPack(batch, names, full) {
     try {
       const list = batch.map(([cell, step]) => `${cell.i}.${step}`).join(",");
-      const answer = await fetch(this.store.url("pack", { pairs: list }), {
+      const size = full ? "full" : "small";
+      const answer = await fetch(this.store.url("pack", { pairs: list, size }), {
         signal: AbortSignal.timeout(30000),
       });
       if (!answer.ok) throw new Error(String(answer.status));
-      this.unpack(await answer.arrayBuffer());
+      this.unpack(await answer.arrayBuffer(), full ? "+" : "");
     } finally {
-      for (const [cell, step] of batch) this.asked.delete(`${cell.i}/${step}`);
+      for (const name of names) this.asked.delete(name);
     }
   }
 
-  unpack(buffer) {
+  unpack(buffer, ending) {
     const view = new DataView(buffer);
     for (let offset = 0; offset + 12 <= buffer.byteLength;) {
       const [cell, step, length] = [0, 4, 8].map((at) => view.getUint32(offset + at, true));
       const bytes = new Uint8Array(buffer, offset + 12, length);
       const kind = bytes[0] === 0x89 ? "png" : "webp";
-      this.keep(`${cell}/${step}`, `data:image/${kind};base64,${base64(bytes)}`);
+      this.keep(`${cell}/${step}${ending}`, `data:image/${kind};base64,${base64(bytes)}`);
       offset += 12 + length;
     }
   }
@@ -137,7 +164,7 @@ class Pictures {
   }
 
   // Fetches pictures and has them decoded, so that showing them later takes no time. The newest
-  // 2,000 are held.
+  // 2,000 are held, or fewer large ones.
   async warm(pairs) {
     await this.load(pairs);
     const images = pairs
@@ -148,8 +175,10 @@ class Pictures {
         image.src = address;
         return image;
       });
-    this.warmed = [...images, ...(this.warmed || [])].slice(0, 2000);
     await Promise.all(images.map((image) => image.decode().catch(() => {})));
+    const pixels = Math.max(1, ...images.map((image) => image.naturalWidth * image.naturalHeight));
+    const most = Math.min(2000, Math.max(images.length, WARM_BYTES / (4 * pixels)));
+    this.warmed = [...images, ...(this.warmed || [])].slice(0, most);
   }
 }
 

@@ -3,10 +3,13 @@
 const AHEAD = [-1, 1, 2, -2, 3, 4, -3, 5, 6, 7, 8]; // around the current stop
 const AHEAD_PLAIN = [-1, 1, 2]; // where each picture is a request of its own
 const IDLE_MS = 60;
+const FIRST = 50; // pictures in the first request; later as many as come within the time
+const ASIDE_MS = 500; // that the slider's own pictures may have to wait for these, at most
 
 class Prefetch {
   constructor(app) {
     this.app = app;
+    this.batch = FIRST;
   }
 
   soon() {
@@ -21,8 +24,13 @@ class Prefetch {
     const { align, at } = app.state;
     const moved = () => app.state.at !== at || app.state.align !== align;
     const pairs = this.pairs(align, at);
-    for (let start = 0; start < pairs.length && !moved(); start += BATCH) {
-      await app.pictures.warm(pairs.slice(start, start + BATCH));
+    for (let start = 0; start < pairs.length && !moved();) {
+      const began = performance.now();
+      const part = pairs.slice(start, start + this.batch);
+      await app.pictures.warm(part);
+      start += part.length;
+      const faster = ASIDE_MS / (performance.now() - began);
+      this.batch = Math.round(clamp(part.length * faster, 4, BATCH));
     }
     this.running = false;
     if (moved()) this.soon();

@@ -54,7 +54,7 @@ class Sheet {
     }
     this.geometry = sheetGeometry({ view, unit, grid, flow, state, shape, labelled, names });
     app.shownSize = this.geometry.longest;
-    app.pictures.shown = app.shownSize * devicePixelRatio;
+    app.pictures.shown = app.shownSize * devicePixelRatio * state.zoom.k;
     this.applyGeometry();
     this.element.classList.toggle("bare", !state.captions);
     this.element.classList.toggle("labelled", labelled);

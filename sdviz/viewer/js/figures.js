@@ -1,5 +1,8 @@
 // What a study has drawn about its sweep: its figures, one below the other.
 
+// A file that is no picture has no place on the page.
+const withdraw = (event) => event.target.closest("figure").remove();
+
 class Figures {
   constructor(app) {
     this.app = app;
@@ -17,7 +20,7 @@ class Figures {
         h(
           "figure",
           {},
-          h("img", { src: new URL(src, store.base).href, alt: name }),
+          h("img", { src: new URL(src, store.base).href, alt: name, onerror: withdraw }),
           h("figcaption", {}, name),
         ),
       ),

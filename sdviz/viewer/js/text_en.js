@@ -149,7 +149,7 @@ const EN = {
   about_distance:
     "Root mean square difference of the frame's pixels to the cell's final image, 0 to 1: when does the picture stop changing?",
   about_reference:
-    "Root mean square difference of the frame's pixels to the same recipe computed in many steps, 0 to 1: which sampler gets closest, and per second? Dashed: the sampler draws noise at each step and converges to no one picture.",
+    "Root mean square difference of the frame's pixels to the same recipe computed in many steps, 0 to 1: which sampler gets closest, and per second? Frames are the preview decoder's, the last is the image itself: hence the drop. Dashed: the sampler draws noise at each step and converges to no one picture.",
   about_converging:
     "Root mean square difference of the final image's pixels to the same recipe computed in many steps, 0 to 1 (as Zheng et al. 2023, arXiv:2310.13268, measure samplers). Cells that differ in their steps only are joined. Dashed: the sampler draws noise at each step and converges to no one picture.",
   about_guidance:

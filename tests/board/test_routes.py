@@ -68,7 +68,7 @@ def test_figures_of_studies(ask: Ask, home: str, figures: Path) -> None:
 def test_describes_the_sweep_with_addresses_that_work(ask: Ask, home: str) -> None:
     described = json.loads(ask("GET", f"{home}/description.json")[2])
     assert [cell["s"] for cell in described["cells"]] == ["done", "done"]
-    fill = {"cell": 0, "step": 1, "pairs": "0.1,1.0", "cells": "0,1"}
+    fill = {"cell": 0, "step": 1, "pairs": "0.1,1.0", "size": "small", "cells": "0,1"}
     for kind, template in described["urls"].items():
         if kind != "live":
             assert ask("GET", f"{home}/{template.format(**fill)}")[0] == 200, kind
@@ -84,6 +84,23 @@ def test_packs_many_pictures_in_one_answer(ask: Ask, home: str) -> None:
     assert found == {(0, 1): (64, 16), (1, 3): (64, 16), (1, 0): (64, 16)}
     for bad in ("x", "1", "1.2.3", "-1.2", ",".join(["0.1"] * 300)):
         assert ask("GET", f"{home}/pack?f={bad}")[0] == 400, bad
+
+
+def test_packs_large_frames_small_for_sheets(ask: Ask, board: Server, outputs: Path) -> None:
+    plan = sweeps.make_plan({"cfg": [3, 7]}, width=1024, height=768)
+    path = sweeps.write(outputs, "large", plan).path
+    home = f"/sdviz/sweep/{register(board, path, 'large', 60)}"
+    sizes = {}
+    for size in ("small", "small", "full"):  # the second time as it was made the first
+        body = ask("GET", f"{home}/pack?size={size}&f=0.1,1.2,1.0")[2]
+        while body:
+            cell, step, length = struct.unpack("<3I", body[:12])
+            sizes[size, cell, step] = Image.open(io.BytesIO(body[12 : 12 + length])).size
+            body = body[12 + length :]
+    assert sizes == {
+        ("small", 0, 1): (384, 288), ("small", 1, 2): (384, 288), ("small", 1, 0): (384, 288),
+        ("full", 0, 1): (1024, 768), ("full", 1, 2): (1024, 768), ("full", 1, 0): (384, 288),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -354,6 +354,8 @@ def test_gc_clears_what_a_killed_sweep_left(
     (tmp_path / "a" / "images" / ".writing-abc").write_bytes(b"half")
     text = run(capsys, "gc", tmp_path)
     assert "2 frames of unfinished cells" in text and stray.exists()
+    told = json.loads(run(capsys, "gc", tmp_path, "--json"))
+    assert {"path": str(stray), "what": "picture of no cell", "bytes": 1} in told
     run(capsys, "gc", tmp_path, "--yes")
     assert not stray.exists()
     assert list(verify(tmp_path / "a")) == []

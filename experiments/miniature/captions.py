@@ -191,7 +191,8 @@ def told_caption(
     another object. What is said of a whole picture is then less sure to be in it than an object
     named alone, as in captions of real photographs, and a negative prompt can take it away.
     """
-    keep = rng.choice((1.0, 0.9, 0.7, 0.5, 0.25))
+    # An object named alone must be as common as a doubtful one, or doubt spreads to it.
+    keep = rng.choice((1.0, 0.9, 0.7, 0.5, 0.25) + (0.0, 0.0, 0.0) * (wrong > 0))
     told = facts(scene, rng, keep)
     style = rng.choices((sentence, tags, chinese), (0.54, 0.3, 0.16))[0]
     if wrong and (told["ground"] or told["sky"] or told["light"]) and rng.random() < wrong:

@@ -56,6 +56,13 @@ def load_as_float32(config: Path) -> None:
     config.write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
 
 
+def forget_place(config: Path) -> None:
+    """Leaves out where the weights were read from: a folder of the machine that made them."""
+    settings = json.loads(config.read_text("utf-8"))
+    if settings.pop("_name_or_path", None) is not None:
+        config.write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
+
+
 def leave_spacing_open(config: Path) -> None:
     """Each sampler then spaces its timesteps by its own default, as with Stable Diffusion 1's file.
 
@@ -113,6 +120,8 @@ def write_folder(
     name_as_published(aside / "text_encoder" / "model.safetensors")
     for path in aside.rglob("*.safetensors"):
         path.chmod(0o644)
+    for config in aside.rglob("config.json"):
+        forget_place(config)
     for part in ("text_encoder", "clip"):
         load_as_float32(aside / part / "config.json")
     folder.mkdir(parents=True, exist_ok=True)

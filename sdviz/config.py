@@ -61,7 +61,7 @@ class EngineConfig:
     # rows in one denoiser evaluation; 0 (auto): measured, as memory allows
     batch: int = _number(0, 1, 4096, auto=0)
     attention_slicing: bool = False  # attention in slices: less memory, slower
-    vae_tiling: bool = False  # pictures above the VAE's own size in tiles: less memory, faint seams
+    vae_tiling: bool = False  # pictures above the VAE's own size in tiles: less memory, seams
     channels_last: bool = False  # another layout of the weights, which some GPUs are faster with
     compile: bool = False  # torch.compile: minutes at first, then faster; needs a C++ compiler
 

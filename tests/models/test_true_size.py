@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import resource
 import time
@@ -9,44 +10,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel
 
 from sdviz import engine
 from sdviz.config import Config, EngineConfig, ModelSpec, PreviewConfig
 from sdviz.events import CellFailed, CellFinished, Event
-from sdviz.models import layouts
 from sdviz.plan import Cell, Plan, Recipe
-from tests import tiny
-
-
-def true_size(folder: Path, dtype: torch.dtype) -> Path:
-    """Weights of the published model's shapes, saved to `folder`."""
-    known = layouts.KINDS["sd1"]
-    words = tiny.tokenizer(folder / "tokenizer")
-    torch.set_default_dtype(dtype)
-    try:
-        pipeline = StableDiffusionPipeline(
-            unet=UNet2DConditionModel.from_config(dict(known["unet"])),
-            vae=AutoencoderKL.from_config(dict(known["vae"])),
-            text_encoder=CLIPTextModel(CLIPTextConfig(**known["text_encoder"])),
-            tokenizer=words,
-            scheduler=PNDMScheduler(**tiny.SCHEDULER),
-            safety_checker=None,
-            feature_extractor=None,
-            requires_safety_checker=False,
-        )
-    finally:
-        torch.set_default_dtype(torch.float32)
-    pipeline.save_pretrained(folder)
-    return folder
 
 
 @pytest.mark.slow
 @pytest.mark.skipif("SDVIZ_SLOW" not in os.environ, reason="two minutes and 3 GB; SDVIZ_SLOW=1")
 @pytest.mark.parametrize("dtype", ["bfloat16"])
 def test_two_cells_of_two_steps(dtype: str, tmp_path: Path) -> None:
-    folder = true_size(tmp_path / "sd15", getattr(torch, dtype))
+    study = importlib.import_module("experiments.engine-options.true_size")
+    folder = study.true_size(tmp_path / "sd15", getattr(torch, dtype))
     recipes = [
         Recipe(model="a", prompt="a cat", cfg=cfg, steps=2, width=256, height=256)
         for cfg in (4.0, 7.0)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from sdviz.archive import png, replay
+from sdviz.archive.database import Database
 from sdviz.archive.lock import is_held
-from sdviz.archive.paths import ArchivePaths
 from sdviz.archive.records import CellRecord, cell_record, read_scores
-from sdviz.archive.store import connect_reader, loads
+from sdviz.archive.store import loads
 from sdviz.archive.table import Table
 from sdviz.errors import ArchiveError
 from sdviz.events import Event, Pixels
@@ -26,61 +23,11 @@ _NEVER = 2**62  # above every cell's number
 _LARGEST_FRAME = 16 << 20  # bytes; a WebP frame of ours has some kilobytes
 
 
-class Archive:
+class Archive(Database):
     """One archive, open for reading; usable while its sweep is written, from any process.
 
     Everything raises ArchiveError where its part is missing or damaged; others stay readable.
     """
-
-    def __init__(self, path: str | Path) -> None:
-        given = Path(path)
-        self.path = given.parent if given.name == "sweep.db" else given
-        self.paths = ArchivePaths(self.path)
-        self._db = connect_reader(self.paths.database)
-        self.format: int = self.query("PRAGMA user_version")[0][0]
-
-    def close(self) -> None:
-        self._db.close()
-
-    def __del__(self) -> None:
-        if hasattr(self, "_db"):  # not there when it could not be opened
-            self._db.close()
-
-    def __enter__(self) -> Archive:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def query(self, sql: str, values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
-        """Rows of a question in SQL; the tables are described in docs/archive.md."""
-        with self._reading():
-            return self._db.execute(sql, values).fetchall()
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OverflowError) as error:
-            raise ArchiveError(
-                f"{self.paths.database} cannot be read: {error};"
-                f" python -m sdviz.archive verify {self.path} says what is damaged"
-            ) from error
-
-    def stream(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[sqlite3.Row]:
-        """The same, row by row, for more rows than memory should hold."""
-        with self._reading():
-            yield from self._db.execute(sql, values)
-
-    def about(self, key: str, default: Any = None) -> Any:
-        """A value of table `sweep`: name, created, seconds, config, machine, versions, ..."""
-        rows = self.query("SELECT value FROM sweep WHERE key=?", (key,))
-        return loads(rows[0][0], default) if rows else default
 
     def mapping(self, key: str) -> dict[str, Any]:
         """The same where it is an object; an empty one where it is anything else."""

@@ -7,20 +7,17 @@ python experiments/speed/run.py model=sd15 width=512 height=512 device=cuda
 from __future__ import annotations
 
 import json
-import logging
+import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from unittest import mock
 
-import diffusers
 import torch
-import visdom
 
-from sdviz import engine, models, samplers
-from sdviz.board import launch
+from experiments.speed.by_hand import clocked
+from sdviz import engine, models
 from sdviz.compose import prepare
 from sdviz.conduct import conduct
 from sdviz.config import ModelSpec, PreviewConfig
@@ -44,23 +41,23 @@ BATCHES = (8, 16, 24, 32, 48, 64)
 
 
 def main() -> None:
-    logging.getLogger("visdom").setLevel(logging.ERROR)
     request = compose([*SWEEP, *sys.argv[1:]])
     rows = sum(rows_in(cell) for cell in request.plan.cells)
-    server = launch.ensure(request.config.visdom)
     small = compose([*SWEEP, *sys.argv[1:], "steps=2", "name=speed-warm-up"])
     conduct(small)  # imports, kernels, caches: paid by nobody
 
-    seconds = {
-        "loop": clocked(lambda: loop(request, server.port)),
-        "sweep": clocked(lambda: conduct(request)),
-    }
     events: list[Event] = []
-    seconds["quiet"] = clocked(lambda: quiet(request, events))
+    spent = {
+        "loop": loop([*SWEEP, *sys.argv[1:]]),
+        "sweep": clocked(lambda: conduct(request)),
+        "quiet": clocked(lambda: quiet(request, events)),
+    }
+    seconds = {name: wall for name, (wall, _) in spent.items()}
+    processor = {name: busy for name, (_, busy) in spent.items()}
     seconds["engine"] = sum(e.timings.denoise_s for e in events if isinstance(e, CellFinished))
     batch, a_row = bare(request)
     seconds["bare"] = rows * a_row
-    report(request, seconds, rows=rows, batch=batch, events=events)
+    report(request, seconds, processor, rows=rows, batch=batch, events=events)
 
 
 def compose(overrides: list[str]) -> Request:
@@ -73,50 +70,12 @@ def last_wins(overrides: list[str]) -> list[str]:
     return list({text.partition("=")[0]: text for text in overrides}.values())
 
 
-def clocked(work: Callable[[], object]) -> float:
-    """Wall seconds of `work`, loading of the model included."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def loop(request: Request, port: int) -> None:
-    """What one writes by hand: diffusers' pipeline once a cell, every step decoded and shown."""
-    first = request.plan.cells[0].recipe
-    folder = models.inspect(spec(request, first)).folder
-    dtype = getattr(torch, request.config.dtype)
-    pipeline: Any = diffusers.StableDiffusionPipeline.from_pretrained(
-        folder, safety_checker=None, torch_dtype=dtype
-    ).to(request.config.device)
-    pipeline.set_progress_bar_config(disable=True)
-    original = pipeline.scheduler.config
-    page = visdom.Visdom(port=port, env="speed-loop", use_incoming_socket=False)
-
-    def show(pipe: Any, step: int, timestep: Any, given: dict[str, Any]) -> dict[str, Any]:
-        latents = given["latents"].to(pipe.vae.dtype) / pipe.vae.config.scaling_factor
-        with torch.no_grad():
-            image = pipe.vae.decode(latents, return_dict=False)[0]
-        picture = pipe.image_processor.postprocess(image.float(), output_type="np")[0]
-        pixels = (picture * 255).round().astype("uint8").transpose(2, 0, 1)
-        page.image(pixels, win=f"cell {cell.index}", opts={"title": f"step {step + 1}"})
-        return {}
-
-    for cell in request.plan.cells:
-        recipe = cell.recipe
-        sampler = samplers.resolve(recipe.sampler)
-        scheduler = getattr(diffusers, sampler.scheduler)
-        pipeline.scheduler = scheduler.from_config(original, **sampler.kwargs)
-        pipeline(
-            recipe.prompt,
-            negative_prompt=recipe.negative or None,
-            guidance_scale=recipe.cfg,
-            num_inference_steps=recipe.steps,
-            width=recipe.width,
-            height=recipe.height,
-            generator=torch.Generator("cpu").manual_seed(recipe.seed),
-            callback_on_step_end=show,
-        )
-    page.delete_env("speed-loop")
+def loop(overrides: list[str]) -> tuple[float, float]:
+    """What one writes by hand, as `clocked`; see by_hand.py."""
+    command = [sys.executable, "-m", "experiments.speed.by_hand", *last_wins(overrides)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    wall, processor = map(float, done.stdout.splitlines()[-1].split())
+    return wall, processor
 
 
 def spec(request: Request, recipe: Recipe) -> ModelSpec:
@@ -124,15 +83,24 @@ def spec(request: Request, recipe: Recipe) -> ModelSpec:
 
 
 def quiet(request: Request, events: list[Event]) -> None:
-    """The same cells, with no frame decoded and nothing told to anyone."""
+    """The same cells, with no frame decoded and nothing told to anyone; its clock is `tick`."""
     config = replace(request.config, preview=PreviewConfig(decoder="none"))
     keep = (CellFinished, Note)
-    engine.run(
-        request.plan.cells,
-        plan=request.plan,
-        config=config,
-        emit=lambda event: events.append(event) if isinstance(event, keep) else None,
-    )
+    with mock.patch("sdviz.engine.engine.now", tick):
+        engine.run(
+            request.plan.cells,
+            plan=request.plan,
+            config=config,
+            emit=lambda event: events.append(event) if isinstance(event, keep) else None,
+        )
+
+
+def tick(device: str) -> float:
+    """Seconds of a processor where that is what computes: other work on the machine does not count.
+
+    (c) is of a few per cent, less than the wall clock wavers by.
+    """
+    return time.process_time() if device == "cpu" else now(device)
 
 
 @torch.inference_mode()
@@ -146,16 +114,25 @@ def bare(request: Request) -> tuple[int, float]:
     for size in BATCHES:
         x, timesteps = torch.randn(size, *shape), torch.linspace(999, 1, size)
         for _ in range(4):
-            start = now(config.device)
+            start = tick(config.device)
             denoiser.predict(x, timesteps, [text] * size)
-            best = min(best, (size, (now(config.device) - start) / size), key=lambda it: it[1])
+            best = min(best, (size, (tick(config.device) - start) / size), key=lambda it: it[1])
     return best
 
 
 def report(
-    request: Request, seconds: dict[str, float], *, rows: int, batch: int, events: list[Event]
+    request: Request,
+    seconds: dict[str, float],
+    processor: dict[str, float],
+    *,
+    rows: int,
+    batch: int,
+    events: list[Event],
 ) -> None:
-    """Prints the table and puts it beside the sweep's archive."""
+    """Prints the table and puts it beside the sweep's archive.
+
+    On a machine that has other work to do, compare the processors' seconds.
+    """
     compared = {
         "a": ("loop", "sweep", "by hand / everything on", "at least 3.5, better 6"),
         "b": ("sweep", "quiet", "everything on / all sinks and previews off", "at most 1.15"),
@@ -170,13 +147,16 @@ def report(
     }
     cells = len(request.plan.cells)
     for key, name in names.items():
-        print(f"{name:66} {seconds[key]:8.2f} s {seconds[key] / cells:8.3f} s a cell")
+        busy = f"{processor[key]:8.2f} s of a processor" if key in processor else ""
+        print(f"{name:66} {seconds[key]:8.2f} s {busy}")
     ratios = {}
     for key, (above, below, name, aim) in compared.items():
         ratios[key] = seconds[above] / seconds[below]
-        print(f"({key}) {name:62} {ratios[key]:8.2f}   {aim}")
+        busy = f"{processor[above] / processor[below]:6.2f}" if below in processor else " " * 6
+        print(f"({key}) {name:62} {ratios[key]:8.2f} {busy}   {aim}")
     content = {
         "seconds": seconds,
+        "processor": processor,
         "ratios": ratios,
         "rows": rows,
         "cells": cells,

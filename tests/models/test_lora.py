@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from experiments.reference import Reference
 from sdviz import engine
 from sdviz.config import Config, EngineConfig, ModelSpec, PreviewConfig
 from sdviz.errors import ModelError
@@ -18,7 +19,6 @@ from sdviz.models import extras, inspect, lora
 from sdviz.plan import Cell, Plan, Recipe, make_plan
 from tests import families, tiny
 from tests.models import loras
-from tests.parity.reference import Reference
 
 SCALES = (0.0, 0.5, 1.0)
 

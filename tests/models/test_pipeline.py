@@ -12,6 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from experiments.reference import Reference
 from sdviz import engine, models
 from sdviz.config import Config, ModelSpec, PreviewConfig
 from sdviz.errors import ModelError
@@ -21,7 +22,6 @@ from sdviz.models.pipeline import Evaluation, WholePipeline
 from sdviz.plan import Cell, Plan, Recipe
 from sdviz.preview import to_pixels
 from tests import families
-from tests.parity.reference import Reference
 
 PIPELINES: dict[str, tuple[Callable[[Path], Path], Any, tuple[str, ...]]] = {
     "sd3": (families.sd3, diffusers.StableDiffusion3Pipeline, ("Euler", "Heun")),

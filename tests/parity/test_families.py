@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from experiments.reference import Reference
 from sdviz.plan import Cell, Recipe
 from tests import families, tiny
-from tests.parity.reference import Reference
 from tests.parity.test_parity import images
 
 SAMPLERS = ("DPM++ 2M Karras", "Euler a", "DDIM", "Heun", "UniPC", "PLMS")

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from experiments.reference import Reference
 from sdviz import engine, samplers
 from sdviz.config import Config, EngineConfig, ModelSpec, PreviewConfig
 from sdviz.events import CellFailed, CellFinished, Event
 from sdviz.models.places import MINIATURE
 from sdviz.plan import Cell, Plan, Recipe
-from tests.parity.reference import Reference
 
 PROMPTS = ("a cat, sitting", "red dog (3 cars)", "moon")
 SCALES = (7.5, 1.0, 3.0, 12.0)

@@ -37,12 +37,17 @@ def keep(device: str) -> None:
         libc.mallopt(_TRIM_THRESHOLD, _MOST)
 
 
-def free(device: str) -> None:
-    """Gives back what is no longer referenced, so that the next model finds room."""
-    gc.collect()
+def give_back() -> None:
+    """What `keep` has kept goes back to the system."""
     libc = _glibc()
     if libc is not None:
         libc.malloc_trim(0)
+
+
+def free(device: str) -> None:
+    """Gives back what is no longer referenced, so that the next model finds room."""
+    gc.collect()
+    give_back()
     if device.startswith("cuda"):
         torch.cuda.empty_cache()
     elif device.startswith("mps"):

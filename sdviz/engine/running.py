@@ -8,7 +8,7 @@ from typing import Any
 from sdviz import models, scores
 from sdviz.config import Config, ModelSpec
 from sdviz.engine.counter import Counter
-from sdviz.engine.devices import free, keep
+from sdviz.engine.devices import free, give_back, keep
 from sdviz.engine.engine import Engine
 from sdviz.engine.finishing import Finisher
 from sdviz.engine.solo import Solo
@@ -51,6 +51,7 @@ def run(
             if len(by_model) == 1:
                 raise
             sweep.fail(group, str(error))
+    give_back()  # a notebook or the live page stays, and so would the memory
 
 
 class _Sweep:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,13 +16,11 @@ from sdviz.serve import main, parse
 from tests.archive import sweeps
 
 
-def test_help_is_quick() -> None:
-    began = time.monotonic()
+def test_help_loads_little() -> None:
     command = [sys.executable, "-X", "importtime", "-m", "sdviz.serve", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "--stop" in done.stdout and "visdom.hosts" in done.stdout
     assert not {"torch", "visdom", "tornado", "numpy"} & set(done.stderr.replace("|", " ").split())
-    assert time.monotonic() - began < 3  # 0.2 s on an idle machine
 
 
 def test_serves_archives_in_the_foreground_until_ctrl_c(port: int, outputs: Path) -> None:

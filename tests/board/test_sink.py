@@ -47,7 +47,7 @@ def test_a_killed_visdom_is_one_warning_and_the_page_comes_back_whole(
     writer.close()
     for one in (sink, other):
         one.close()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20  # it does not wait for the dead server
     eventually(lambda: len(windows(port, "killed")) == 4 + 3)
 
     def lengths() -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import pytest
@@ -50,10 +49,8 @@ def test_frames_appear_and_nothing_jumps(sweeps: Sweeps, open_page: Open) -> Non
         "all => all.map(e => JSON.stringify(e.getBoundingClientRect()))"
     )
     page.wait_for_timeout(200)
-    began = time.monotonic()
     sweeps.change("live", [{"i": 0, "s": "running", "f": 3}])
     page.wait_for_selector('.cell[data-cell="0"] img[data-step="3"]')
-    assert time.monotonic() - began < 1.5
     sweeps.change(
         "live",
         [{"i": 0, **synthetic.finished({"steps": 20, "sampler": "Euler a"}, 0)}],

@@ -25,6 +25,8 @@ from experiments.miniature.world import measured_scene
 
 log = logging.getLogger(__name__)
 
+PLACES = ("work", "out", "start", "visdom")  # settings that say where, not how
+
 
 def budget(section: dict) -> Budget:
     """A stage's budget from its section of the configuration."""
@@ -186,7 +188,7 @@ def write_record(
         known[f"{stage.name}, trained on ({again})" if again else stage.name] = stage.record()
     record = {
         "format": 1,
-        "settings": {k: v for k, v in settings.items() if k not in ("work", "out", "visdom")},
+        "settings": {k: v for k, v in settings.items() if k not in PLACES},
         "earlier settings": [
             *before.get("earlier settings", []),
             *([before["settings"]] if "settings" in before else []),

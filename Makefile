@@ -23,9 +23,9 @@ $(VENV)/.installed: pyproject.toml .ci/constraints.txt .ci/build-constraints.txt
 sweep: install  ## The main job: three CFG scales side by side (SWEEP='sampler=heun,ddim steps=10' for another)
 	$(BIN)/python -m sdviz.sweep $(SWEEP)
 
-# A browser or a server on a busy machine may stumble; what passes the second time is told as "rerun".
+# A browser or a server on a busy machine may stumble; what passes when tried again is told as "rerun".
 test: install  ## The whole test suite
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --reruns 1
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --reruns 2
 
 check: install  ## Style and types
 	$(BIN)/ruff check .

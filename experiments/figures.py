@@ -26,8 +26,9 @@ def refresh(study: str) -> None:
     if not shown:
         return
     with tempfile.TemporaryDirectory() as outputs:
-        quiet = [f"outputs={outputs}", "visdom.enabled=false"]
-        subprocess.run([sys.executable, str(folder / "run.py"), *quiet], check=True)
+        # A decoder that is named: `auto` would take a cruder one on a machine that is busy.
+        given = [f"outputs={outputs}", "visdom.enabled=false", "preview.decoder=tiny"]
+        subprocess.run([sys.executable, str(folder / "run.py"), *given], check=True)
         for name in shown:
             (made,) = Path(outputs).glob(f"*/figures/{name}.png")
             figure = Image.open(made).convert("RGB")

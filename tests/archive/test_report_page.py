@@ -134,7 +134,8 @@ def test_a_large_report_reads_what_is_in_view_and_no_more(
     page.wait_for_function("""() => {
         const root = document.querySelector(".sdviz").shadowRoot;
         const images = [...root.querySelectorAll(".cell img")];
-        return images.length && images.every((image) => image.dataset.step === "1");
+        const last = root.querySelector('.cell[data-cell="999"] img');
+        return last && images.every((image) => image.dataset.step === "1");
     }""")
     at_the_end = steps(page)
     assert set(at_the_end.values()) == {1}
@@ -145,7 +146,7 @@ def test_a_large_report_reads_what_is_in_view_and_no_more(
         page.keyboard.press(")")  # larger than the thumbnails inside the page
     page.keyboard.press("End")
     whole = page.locator('.cell img[src^="data:image/png"]')
-    expect(whole.first).to_be_visible()
+    expect(whole.first).to_be_visible(timeout=30_000)
 
 
 STRANGER = """

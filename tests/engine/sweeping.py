@@ -10,7 +10,7 @@ import pytest
 
 from sdviz import engine, models
 from sdviz.config import Config, EngineConfig, ModelSpec, PreviewConfig
-from sdviz.events import CellFinished, Event, Frame, Pixels
+from sdviz.events import CellFailed, CellFinished, Event, Frame, Pixels
 from sdviz.plan import Cell, Plan, Recipe
 
 E = TypeVar("E")
@@ -36,16 +36,17 @@ def sweep(
     cells: Sequence[Cell],
     *,
     folder: Path | None = None,
+    spec: ModelSpec | None = None,
     batch: int = 16,
     dtype: str = "float32",
     preview: PreviewConfig | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[Event]:
-    """The events of a sweep; `folder` is the model's."""
+    """The events of a sweep; `folder` is the model's, or `spec` says more of it."""
     events: list[Event] = []
     config = Config(
         device="cpu",
-        models={"tested": ModelSpec(name="tested", id=str(folder or ""))},
+        models={"tested": spec or ModelSpec(name="tested", id=str(folder or ""))},
         engine=EngineConfig(batch=batch),
         preview=preview or PreviewConfig(decoder="none"),
     )
@@ -70,6 +71,12 @@ def use(monkeypatch: pytest.MonkeyPatch, make: Callable[[str], Any]) -> None:
 
 def of_type(events: Sequence[Event], kind: type[E]) -> list[E]:
     return [event for event in events if isinstance(event, kind)]
+
+
+def pictures(events: Sequence[Event]) -> dict[int, Pixels]:
+    """The image of each cell, none of which has failed."""
+    assert [event.reason for event in of_type(events, CellFailed)] == []
+    return images(events)
 
 
 def images(events: Sequence[Event]) -> dict[int, Pixels]:

@@ -11,13 +11,13 @@ import pytest
 from numpy.typing import NDArray
 
 from experiments.reference import Reference
-from sdviz import engine
-from sdviz.config import Config, EngineConfig, ModelSpec, PreviewConfig
+from sdviz.config import ModelSpec
 from sdviz.errors import ModelError
-from sdviz.events import CellFailed, CellFinished, Event, Note
+from sdviz.events import Event, Note
 from sdviz.models import extras, inspect, lora
-from sdviz.plan import Cell, Plan, Recipe, make_plan
+from sdviz.plan import Cell, Recipe, make_plan
 from tests import families, tiny
+from tests.engine import sweeping
 from tests.models import loras
 
 SCALES = (0.0, 0.5, 1.0)
@@ -34,16 +34,8 @@ def sweep(
     """The images of `recipes`, in their order, and all events."""
     cells = [Cell(i, (i,), made, str(i)) for i, made in enumerate(recipes)]
     spec = ModelSpec(name="tested", id=str(folder), trust_pickle=trust)
-    config = Config(
-        device="cpu",
-        models={"tested": spec},
-        engine=EngineConfig(batch=8),
-        preview=PreviewConfig(decoder="none"),
-    )
-    events: list[Event] = []
-    engine.run(cells, plan=Plan((), cells), config=config, emit=events.append)
-    assert [event.reason for event in events if isinstance(event, CellFailed)] == []
-    done = {event.cell: event.pixels for event in events if isinstance(event, CellFinished)}
+    events = sweeping.sweep(cells, spec=spec, batch=8)
+    done = sweeping.pictures(events)
     return [done[cell.index] for cell in cells], events
 
 

@@ -21,11 +21,11 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from sdviz import engine, models
-from sdviz.config import Config, EngineConfig, ModelSpec, PreviewConfig
-from sdviz.events import CellFailed, CellFinished, Event
-from sdviz.plan import Cell, Plan, Recipe
+from sdviz import models
+from sdviz.config import ModelSpec
+from sdviz.plan import Cell, Recipe
 from tests import families, tiny
+from tests.engine.sweeping import pictures, sweep
 from tests.models import hub, loras, single
 from tests.parity.test_families import most_different
 
@@ -84,16 +84,7 @@ def cells(**settings: Any) -> list[Cell]:
 
 
 def swept(spec: ModelSpec, asked: list[Cell]) -> Pictures:
-    config = Config(
-        device="cpu",
-        models={"tested": spec},
-        engine=EngineConfig(batch=4),
-        preview=PreviewConfig(decoder="none"),
-    )
-    told: list[Event] = []
-    engine.run(asked, plan=Plan((), asked), config=config, emit=told.append)
-    assert [event.reason for event in told if isinstance(event, CellFailed)] == []
-    return {event.cell: event.pixels for event in told if isinstance(event, CellFinished)}
+    return pictures(sweep(asked, spec=spec, batch=4))
 
 
 class Original:

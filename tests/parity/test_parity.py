@@ -9,11 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from experiments.reference import Reference
-from sdviz import engine, samplers
-from sdviz.config import Config, EngineConfig, ModelSpec, PreviewConfig
-from sdviz.events import CellFailed, CellFinished, Event
+from sdviz import samplers
 from sdviz.models.places import MINIATURE
-from sdviz.plan import Cell, Plan, Recipe
+from sdviz.plan import Cell, Recipe
+from tests.engine.sweeping import pictures, sweep
 
 PROMPTS = ("a cat, sitting", "red dog (3 cars)", "moon")
 SCALES = (7.5, 1.0, 3.0, 12.0)
@@ -41,16 +40,7 @@ def mixed_cells(size: int) -> list[Cell]:
 
 
 def images(cells: list[Cell], folder: Path, *, rows: int) -> dict[int, NDArray[np.uint8]]:
-    events: list[Event] = []
-    config = Config(
-        device="cpu",
-        models={"tested": ModelSpec(name="tested", id=str(folder))},
-        engine=EngineConfig(batch=rows),
-        preview=PreviewConfig(decoder="none"),
-    )
-    engine.run(cells, plan=Plan((), cells), config=config, emit=events.append)
-    assert not [event for event in events if isinstance(event, CellFailed)]
-    return {event.cell: event.pixels for event in events if isinstance(event, CellFinished)}
+    return pictures(sweep(cells, folder=folder, batch=rows))
 
 
 @pytest.fixture(scope="module")

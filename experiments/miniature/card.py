@@ -71,6 +71,10 @@ choose between them. `docs/miniature.md` tells what was tried. The mean of the H
 a little as the CFG scale rises; colourfulness, strongly saturated pixels and clipped values rise.
 The colours of held out pairs are right half of the time.
 
+Only Heun shows the order of its method: at 32 steps it is 0.43 of 255 from the converged image,
+Euler and DPM++ 2M 1.06, DDIM 1.03, UniPC 1.70. DPM++ 2M and UniPC round their timesteps,
+and end at 0.45.
+
 It knows nothing outside its world: other words are read as bytes and change the picture at random.
 One kind of object and one colour per picture. A sun at night is not in its world. It is a model for
 looking at samplers, guidance and prompts, not for making pictures. It was trained for an hour and a

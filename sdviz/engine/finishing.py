@@ -9,9 +9,9 @@ from PIL import Image, ImageFilter
 
 from sdviz.config import ModelSpec
 from sdviz.events import Pixels
+from sdviz.models import watermark
 from sdviz.models.extras import find_checker
 from sdviz.models.safety import SafetyChecker
-from sdviz.models.watermark import Watermark
 from sdviz.plan import Recipe
 
 _NOTES = {
@@ -19,6 +19,7 @@ _NOTES = {
     "blur": "flagged by the safety checker, and blurred",
     "black": "flagged by the safety checker, and blacked out",
 }
+_LEGIBLE = 36  # bits: chance has as many in one picture of two thousand
 _BLUR = 16  # of the longer side: what a picture was about can no longer be told
 
 
@@ -35,7 +36,6 @@ class Finisher:
         self._spec = spec
         self._device = device
         self._checker: SafetyChecker | None = None
-        self._watermark: Watermark | None = None
 
     def finish(self, recipe: Recipe, pixels: Pixels) -> Finished:
         """The picture to keep, and what to say of it. Raises ModelError."""
@@ -44,8 +44,9 @@ class Finisher:
             notes = (_NOTES[recipe.safety],)
             pixels = _hidden(pixels, recipe.safety)
         if recipe.watermark:
-            self._watermark = self._watermark or Watermark()
-            pixels = self._watermark.put(pixels)
+            pixels = watermark.put(pixels)
+            if (bits := watermark.legible(pixels)) < _LEGIBLE:
+                notes += (f"the watermark can hardly be read: {bits} of its 48 bits are there",)
         return Finished(pixels, notes)
 
     def _flags(self, pixels: Pixels) -> bool:

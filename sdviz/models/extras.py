@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import json
 from collections.abc import Callable, Mapping
@@ -104,28 +103,10 @@ def check_safety(name: str, spec: ModelSpec, info: ModelInfo) -> None:
         find_checker(spec)
 
 
-def check_watermark(wanted: bool, spec: ModelSpec, info: ModelInfo) -> None:
-    """ModelError unless the package is here, and its OpenCV can be used."""
-    if not wanted:
-        return
-    if importlib.util.find_spec("imwatermark") is None:
-        raise ModelError(
-            "watermark=true: needs the package invisible-watermark; pip install invisible-watermark"
-        )
-    try:
-        importlib.import_module("cv2")
-    except ImportError as error:  # opencv-python needs a screen's libraries
-        raise ModelError(
-            f"watermark=true: OpenCV cannot be used: {error}; on a machine without a screen, "
-            "pip uninstall opencv-python, then pip install opencv-python-headless"
-        ) from error
-
-
 FILES = ("lora", "vae")  # settings whose value names a file
 CHECKS: Mapping[str, Callable[[Any, ModelSpec, ModelInfo], None]] = {
     "lora": check_lora,
     "vae": check_vae,
     "sampler": check_sampler,
     "safety": check_safety,
-    "watermark": check_watermark,
 }

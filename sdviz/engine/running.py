@@ -122,6 +122,7 @@ class _Sweep:
                     raise
                 self.fail(group, str(error))
                 continue
+            options.fit_vae(self.config.engine, denoiser.vae)
             overflowed += self._denoise(denoiser, group, notes)
         return overflowed
 

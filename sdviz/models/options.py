@@ -17,11 +17,11 @@ def apply(config: EngineConfig, *, unet: Any, vae: Any) -> list[str]:
     missing = []
     if config.attention_slicing and not _slice(unet):
         missing.append(f"attention_slicing: {type(unet).__name__} has none")
-    if config.vae_tiling and not tile(vae) and not getattr(vae, "use_tiling", False):
+    if config.vae_tiling and not hasattr(vae, "enable_tiling"):
         missing.append(f"vae_tiling: {type(vae).__name__} has none")
-    for part in (unet, vae):
-        if config.channels_last and part is not None:
-            part.to(memory_format=torch.channels_last)
+    fit_vae(config, vae)
+    if config.channels_last:
+        unet.to(memory_format=torch.channels_last)
     if config.compile and unet._compiled_call_impl is None:
         unet.compile(dynamic=True)  # rows come and go: one program for every number of them
     return missing
@@ -38,6 +38,20 @@ def _slice(unet: Any) -> bool:
         if hasattr(attention, "sliceable_head_dim"):
             attention.set_attention_slice(max(1, attention.sliceable_head_dim // 2))
     return True
+
+
+def fit_vae(config: EngineConfig, vae: Any) -> None:
+    """A VAE as it is configured, whatever became of it before.
+
+    One that memory was too small for once works in tiles since; the next cells may well have room,
+    and one that a recipe has put in place of the model's own has not been seen by `apply`.
+    """
+    if config.vae_tiling:
+        tile(vae)
+    elif getattr(vae, "use_tiling", False):
+        vae.disable_tiling()
+    if config.channels_last and vae is not None:
+        vae.to(memory_format=torch.channels_last)
 
 
 def tile(vae: Any) -> bool:

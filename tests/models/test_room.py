@@ -16,6 +16,7 @@ from sdviz.config import Config, EngineConfig, ModelSpec, PreviewConfig
 from sdviz.errors import ConfigError
 from sdviz.events import CellFailed, CellFinished, Event, Note, Progress
 from sdviz.models import room
+from sdviz.models.keeping import Keeper
 from sdviz.plan import Cell, Plan, Recipe
 from tests.test_sweep import sdviz
 
@@ -97,9 +98,9 @@ def test_some_memory_is_free() -> None:
 class Scarce:
     """A VAE's decode that has memory for tiles alone, or not even for them."""
 
-    def __init__(self, vae: Any, *, tiles: bool) -> None:
+    def __init__(self, vae: Any, decode: Any, *, tiles: bool = True) -> None:
         self.vae = vae
-        self.decode = vae.decode
+        self.decode = decode
         self.tiles = tiles
 
     def __call__(self, latents: torch.Tensor, **more: Any) -> Any:
@@ -117,7 +118,7 @@ def test_memory_that_runs_out_in_the_vae(
 
     def scarce(spec: ModelSpec, **options: Any) -> Any:
         model = load(spec, **options)
-        monkeypatch.setattr(model.vae, "decode", Scarce(model.vae, tiles=tiles))
+        monkeypatch.setattr(model.vae, "decode", Scarce(model.vae, model.vae.decode, tiles=tiles))
         return model
 
     monkeypatch.setattr(models, "load", scarce)
@@ -146,3 +147,35 @@ def test_memory_that_runs_out_in_the_vae(
     else:
         assert done == {} and all("memory ran out" in event.reason for event in failed)
         assert sorted(event.cell for event in failed) == [0, 1]
+
+
+@pytest.mark.parametrize("kind", ["auto", "other"])
+def test_a_model_that_stays_in_memory_does_not_stay_in_tiles(kind: str, tiny_model: Path) -> None:
+    """On the live page: the pictures after the one that memory was too small for."""
+    keeper = Keeper()
+    spec = ModelSpec(name="t", id=str(tiny_model), kind=kind)
+    vae = keeper.load(spec).vae
+    whole = vae.decode
+
+    def sweep() -> CellFinished:
+        one = Recipe(model="t", prompt="a cat", cfg=4, steps=2, seed=1, width=64, height=64)
+        cells = [Cell(0, (), one, "0")]
+        config = Config(
+            device="cpu",
+            models={"t": spec},
+            engine=EngineConfig(batch=4),
+            preview=PreviewConfig(decoder="none"),
+        )
+        told: list[Event] = []
+        engine.run(cells, plan=Plan((), cells), config=config, emit=told.append, load=keeper.load)
+        (done,) = [event for event in told if isinstance(event, CellFinished)]
+        return done
+
+    def notes(*, scarce: bool) -> tuple[str, ...]:
+        vae.decode = Scarce(vae, whole) if scarce else whole
+        return sweep().notes
+
+    assert [bool(notes(scarce=scarce)) for scarce in (False, True, False, True)] == [
+        *(False, True, False, True)
+    ]
+    assert keeper.load(spec).vae is vae  # the model has not been loaded anew

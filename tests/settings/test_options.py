@@ -97,3 +97,23 @@ def test_options_reach_the_parts_of_the_model(tiny_model: Path) -> None:
     assert unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
     assert {type(one).__name__ for one in unet.attn_processors.values()} == {"SlicedAttnProcessor"}
     assert unet._compiled_call_impl is not None
+
+
+def test_another_vae_is_tiled_as_well(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    enable = AutoencoderKL.enable_tiling
+    monkeypatch.setattr(AutoencoderKL, "enable_tiling", lambda vae: (seen.append(vae), enable(vae)))
+    cells = [
+        Cell(i, (i,), recipe(vae=vae, steps=1), str(i))
+        for i, vae in enumerate(("", str(tiny_model / "vae")))
+    ]
+    config = Config(
+        device="cpu",
+        models={"t": ModelSpec(name="t", id=str(tiny_model))},
+        engine=EngineConfig(vae_tiling=True),
+        preview=PreviewConfig(decoder="none"),
+    )
+    told: list[Any] = []
+    engine.run(cells, plan=Plan((), cells), config=config, emit=told.append)
+    assert len([event for event in told if isinstance(event, CellFinished)]) == 2
+    assert len(set(map(id, seen))) == 2

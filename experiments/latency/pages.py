@@ -67,9 +67,15 @@ def write(outputs: Path, name: str, plan: Plan) -> Path:
 
 
 def grained(pixels: Pixels) -> Pixels:
-    """A gradient with grain, so that its WebP is about as large as a photograph's."""
-    grain = np.random.default_rng(0).integers(-8, 8, pixels.shape[:2], dtype=np.int16)
-    return np.asarray((pixels + grain[..., None]).clip(0, 255), dtype=np.uint8)
+    """A gradient with grain of 1 to 16 pixels, so that its WebP is about as large as a
+    photograph's, and so is that of its small form.
+    """
+    noise, total = np.random.default_rng(0), np.zeros(pixels.shape[:2], dtype=np.int16)
+    height, width = total.shape
+    for size in (1, 2, 4, 8, 16):
+        coarse = noise.integers(-6, 7, (height // size + 1, width // size + 1), dtype=np.int16)
+        total += coarse.repeat(size, 0).repeat(size, 1)[:height, :width]
+    return np.asarray((pixels + total[..., None]).clip(0, 255), dtype=np.uint8)
 
 
 def measure(outputs: Path, port: int) -> list[dict[str, Any]]:

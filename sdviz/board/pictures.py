@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import struct
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sdviz.archive import png
+from sdviz.archive import inset, png
 from sdviz.archive.reader import Archive
 from sdviz.errors import ArchiveError
 
-_THUMB_SIDE = 384  # pixels of the longer side; more is seen only in the inspector
-_NEARLY = 1.3  # times that side: scaling it down would save little
 _KEPT_BYTES = 64 << 20
 MOST_PAIRS = 256
 
 
 @dataclass(frozen=True, eq=False)
 class Original:
-    """A picture as the archive has it, or as it was scaled before; `key` is its content's."""
+    """A picture as the archive has it, its inset, or what was made of it before; `key` is its
+    content's.
+    """
 
     cell: int
     step: int  # 0: the final image
@@ -32,7 +31,9 @@ class Original:
 
 
 class Thumbs:
-    """Pictures made small once each, from any thread; the latest 64 MB are kept in memory."""
+    """Small pictures: those that large ones carry within, and for older archives ones that are made
+    once each, from any thread, of which the latest 64 MB are kept in memory.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -49,8 +50,9 @@ class Thumbs:
         """
         if step:
             data = archive.frame_bytes(index, step)
-            if not small or _is_small(data):
-                return Original(index, step, "", data, is_ready=True)
+            ready = data if not small or _is_small(data) else inset.of_webp(data)
+            if ready is not None:
+                return Original(index, step, "", ready, is_ready=True)
             key = hashlib.blake2b(data, digest_size=16).hexdigest()
             return self._known(index, step, key) or Original(index, step, key, data, False)
         record = archive.cell(index)
@@ -58,8 +60,12 @@ class Thumbs:
         known = self._known(index, 0, key)
         if known is not None:
             return known
+        path = archive.image_path(index)
         try:
-            return Original(index, 0, key, archive.image_path(index).read_bytes(), False)
+            ready = inset.of_png(path)
+            if ready is not None:
+                return Original(index, 0, key, ready, is_ready=True)
+            return Original(index, 0, key, path.read_bytes(), is_ready=False)
         except OSError as error:
             raise ArchiveError(f"the image of cell {index} cannot be read: {error}") from error
 
@@ -67,7 +73,7 @@ class Thumbs:
         """The picture as it is sent. Raises ArchiveError for bytes that are no picture."""
         if original.is_ready:
             return original.data
-        small = _scaled(original.data)
+        small = inset.shrunk(png.decode(original.data, "a picture"))
         with self._lock:
             self._kept[original.key] = small
             self._bytes += len(small)
@@ -83,22 +89,10 @@ class Thumbs:
             return Original(cell, step, key, self._kept[key], is_ready=True)
 
 
-def _is_small(data: bytes) -> bool:
-    """By the header of a lossy WebP, as frames are (RFC 9649, section 2.5), since Pillow takes ten
-    times as long to read it; anything else is sent as it is.
-    """
-    if data[:4] != b"RIFF" or data[12:16] != b"VP8 ":
-        return True
-    sides = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (26, 28))
-    return max(sides) <= _NEARLY * _THUMB_SIDE
-
-
-def _scaled(data: bytes) -> bytes:
-    image = png.decode(data, "a picture")
-    image.thumbnail((_THUMB_SIDE, _THUMB_SIDE), reducing_gap=2.0)
-    content = io.BytesIO()
-    image.save(content, "WEBP", quality=88, method=0)
-    return content.getvalue()
+def _is_small(frame: bytes) -> bool:
+    """Also what is no WebP of ours: it is sent as it is."""
+    size = inset.webp_size(frame)
+    return size is None or not inset.is_large(size)
 
 
 def originals(

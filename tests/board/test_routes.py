@@ -9,9 +9,11 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from sdviz.archive import inset
 from sdviz.archive.reader import Archive
 from sdviz.archive.writer import ArchiveWriter
 from sdviz.board.launch import Server, register
@@ -86,16 +88,24 @@ def test_packs_many_pictures_in_one_answer(ask: Ask, home: str) -> None:
         assert ask("GET", f"{home}/pack?f={bad}")[0] == 400, bad
 
 
-def test_packs_large_frames_small_for_sheets(ask: Ask, board: Server, outputs: Path) -> None:
+@pytest.mark.parametrize("age", ["new", "older"])
+def test_packs_large_frames_small_for_sheets(
+    ask: Ask, board: Server, outputs: Path, monkeypatch: pytest.MonkeyPatch, age: str
+) -> None:
     plan = sweeps.make_plan({"cfg": [3, 7]}, width=1024, height=768)
-    path = sweeps.write(outputs, "large", plan).path
-    home = f"/sdviz/sweep/{register(board, path, 'large', 60)}"
+    if age == "older":  # its pictures have no small form within
+        monkeypatch.setattr(inset, "is_large", lambda size: False)
+    path = sweeps.write(outputs, f"large-{age}", plan, reuse=False).path
+    home = f"/sdviz/sweep/{register(board, path, path.name, 60)}"
     sizes = {}
     for size in ("small", "small", "full"):  # the second time as it was made the first
         body = ask("GET", f"{home}/pack?size={size}&f=0.1,1.2,1.0")[2]
         while body:
             cell, step, length = struct.unpack("<3I", body[:12])
-            sizes[size, cell, step] = Image.open(io.BytesIO(body[12 : 12 + length])).size
+            image = Image.open(io.BytesIO(body[12 : 12 + length]))
+            sizes[size, cell, step] = image.size
+            shown = sweeps.picture(plan.cells[cell], step or plan.cells[cell].recipe.steps)
+            assert np.abs(shown.mean((0, 1)) - np.asarray(image).mean((0, 1))).max() < 2
             body = body[12 + length :]
     assert sizes == {
         ("small", 0, 1): (384, 288), ("small", 1, 2): (384, 288), ("small", 1, 0): (384, 288),

@@ -28,7 +28,10 @@ def cells_of(*settings: dict[str, Any]) -> list[Cell]:
         "width": 64,
         "height": 64,
     }
-    recipes = [Recipe(**{**plain, **changed}) for changed in settings]
+    return in_cells([Recipe(**{**plain, **changed}) for changed in settings])
+
+
+def in_cells(recipes: Sequence[Recipe]) -> list[Cell]:
     return [Cell(i, (i,), recipe, str(i)) for i, recipe in enumerate(recipes)]
 
 
@@ -39,23 +42,27 @@ def sweep(
     spec: ModelSpec | None = None,
     batch: int = 16,
     dtype: str = "float32",
-    preview: PreviewConfig | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    load: Callable[..., Any] | None = None,
+    **settings: Any,
 ) -> list[Event]:
-    """The events of a sweep; `folder` is the model's, or `spec` says more of it."""
+    """The events of a sweep; `folder` is the model's, or `spec` says more of it. Other settings are
+    those of Config.
+    """
     events: list[Event] = []
-    config = Config(
-        device="cpu",
-        models={"tested": spec or ModelSpec(name="tested", id=str(folder or ""))},
-        engine=EngineConfig(batch=batch),
-        preview=preview or PreviewConfig(decoder="none"),
-    )
+    plain = {
+        "models": {"tested": spec or ModelSpec(name="tested", id=str(folder or ""))},
+        "engine": EngineConfig(batch=batch),
+        "preview": PreviewConfig(decoder="none"),
+    }
+    config = Config(**{"device": "cpu", **plain, **settings})
     engine.run(
         cells,
         plan=Plan((), cells, dtype=dtype),
         config=config,
         emit=events.append,
         should_stop=should_stop,
+        load=load,
     )
     return events
 

@@ -13,15 +13,16 @@ import torch
 from numpy.typing import NDArray
 
 from experiments.reference import Reference
-from sdviz import engine, models
-from sdviz.config import Config, ModelSpec, PreviewConfig
+from sdviz import models
+from sdviz.config import ModelSpec, PreviewConfig
 from sdviz.errors import ModelError
 from sdviz.events import CellFinished, Event, Frame, Note
 from sdviz.models import extras
 from sdviz.models.pipeline import Evaluation, WholePipeline
-from sdviz.plan import Cell, Plan, Recipe
+from sdviz.plan import Cell, Recipe
 from sdviz.preview import to_pixels
 from tests import families
+from tests.engine import sweeping
 
 PIPELINES: dict[str, tuple[Callable[[Path], Path], Any, tuple[str, ...]]] = {
     "sd3": (families.sd3, diffusers.StableDiffusion3Pipeline, ("Euler", "Heun")),
@@ -50,22 +51,14 @@ def cells(samplers: tuple[str, ...], **settings: Any) -> list[Cell]:
         )
         for i, sampler in enumerate(samplers)
     ]
-    return [Cell(i, (i,), recipe, str(i)) for i, recipe in enumerate(recipes)]
+    return sweeping.in_cells(recipes)
 
 
 def sweep(
     folder: Path, made: list[Cell], should_stop: Callable[[], bool] = lambda: False
 ) -> list[Event]:
-    config = Config(
-        device="cpu",
-        models={"tested": ModelSpec(name="tested", id=str(folder))},
-        preview=PreviewConfig(decoder="auto"),
-    )
-    events: list[Event] = []
-    engine.run(
-        made, plan=Plan((), made), config=config, emit=events.append, should_stop=should_stop
-    )
-    return events
+    preview = PreviewConfig(decoder="auto")
+    return sweeping.sweep(made, folder=folder, preview=preview, should_stop=should_stop)
 
 
 def reference(folder: Path, pipeline: Any, recipe: Recipe) -> NDArray[np.uint8]:

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import torch
 
-from sdviz import engine, models
-from sdviz.config import Config, EngineConfig, ModelSpec, PreviewConfig
+from sdviz import models
+from sdviz.config import ModelSpec
 from sdviz.errors import ConfigError
-from sdviz.events import CellFailed, CellFinished, Event, Note, Progress
+from sdviz.events import CellFailed, CellFinished, Note, Progress
 from sdviz.models import room
 from sdviz.models.keeping import Keeper
-from sdviz.plan import Cell, Plan, Recipe
+from tests.engine.sweeping import cells_of, of_type, sweep
 from tests.test_sweep import sdviz
 
 ABSURD = 1 << 42  # bytes: four terabytes
@@ -122,27 +122,16 @@ def test_memory_that_runs_out_in_the_vae(
         return model
 
     monkeypatch.setattr(models, "load", scarce)
-    recipes = [
-        Recipe(model="t", prompt="a cat", cfg=4, steps=2, seed=seed, width=64, height=64)
-        for seed in (1, 2)
-    ]
-    cells = [Cell(i, (i,), one, str(i)) for i, one in enumerate(recipes)]
-    config = Config(
-        device="cpu",
-        models={"t": ModelSpec(name="t", id=str(tiny_model), kind=kind)},
-        engine=EngineConfig(batch=4),
-        preview=PreviewConfig(decoder="none"),
-    )
-    told: list[Event] = []
-    engine.run(cells, plan=Plan((), cells), config=config, emit=told.append)
-    done = {event.cell: event.notes for event in told if isinstance(event, CellFinished)}
-    failed = [event for event in told if isinstance(event, CellFailed)]
-    notes = [event.text for event in told if isinstance(event, Note) and event.kind == "memory"]
+    spec = ModelSpec(name="tested", id=str(tiny_model), kind=kind)
+    told = sweep(cells_of({"seed": 1}, {"seed": 2}), spec=spec, batch=4)
+    done = {event.cell: event.notes for event in of_type(told, CellFinished)}
+    failed = of_type(told, CellFailed)
+    notes = [note.text for note in of_type(told, Note) if note.kind == "memory"]
     assert len(notes) == 1 and "in tiles" in notes[0]
     if tiles:
         assert failed == [] and sorted(done) == [0, 1]
         assert all("decoded in tiles, because memory ran out" in own for own in done.values())
-        progress = [event for event in told if isinstance(event, Progress)][-1]
+        progress = of_type(told, Progress)[-1]
         assert progress.evaluations == progress.total
     else:
         assert done == {} and all("memory ran out" in event.reason for event in failed)
@@ -157,23 +146,11 @@ def test_a_model_that_stays_in_memory_does_not_stay_in_tiles(kind: str, tiny_mod
     vae = keeper.load(spec).vae
     whole = vae.decode
 
-    def sweep() -> CellFinished:
-        one = Recipe(model="t", prompt="a cat", cfg=4, steps=2, seed=1, width=64, height=64)
-        cells = [Cell(0, (), one, "0")]
-        config = Config(
-            device="cpu",
-            models={"t": spec},
-            engine=EngineConfig(batch=4),
-            preview=PreviewConfig(decoder="none"),
-        )
-        told: list[Event] = []
-        engine.run(cells, plan=Plan((), cells), config=config, emit=told.append, load=keeper.load)
-        (done,) = [event for event in told if isinstance(event, CellFinished)]
-        return done
-
     def notes(*, scarce: bool) -> tuple[str, ...]:
         vae.decode = Scarce(vae, whole) if scarce else whole
-        return sweep().notes
+        told = sweep(cells_of({"steps": 2}), spec=spec, batch=4, load=keeper.load)
+        (done,) = of_type(told, CellFinished)
+        return done.notes
 
     assert [bool(notes(scarce=scarce)) for scarce in (False, True, False, True)] == [
         *(False, True, False, True)

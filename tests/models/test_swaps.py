@@ -14,13 +14,13 @@ import torch
 from diffusers import AutoencoderKL
 from safetensors.torch import save_file
 
-from sdviz import engine, models
-from sdviz.config import Config, ModelSpec, PreviewConfig
+from sdviz import models
+from sdviz.config import ModelSpec
 from sdviz.errors import ModelError
-from sdviz.events import CellFinished, Event
 from sdviz.models import extras, loading
-from sdviz.plan import Cell, Plan, Recipe
+from sdviz.plan import Recipe
 from tests import families, tiny
+from tests.engine import sweeping
 from tests.models import loras, single
 
 
@@ -33,16 +33,9 @@ def other_vae(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sweep(recipes: list[Recipe], folders: dict[str, Path]) -> list[Any]:
-    cells = [Cell(i, (i,), recipe, str(i)) for i, recipe in enumerate(recipes)]
-    config = Config(
-        device="cpu",
-        models={name: ModelSpec(name=name, id=str(path)) for name, path in folders.items()},
-        preview=PreviewConfig(decoder="none"),
-    )
-    events: list[Event] = []
-    engine.run(cells, plan=Plan((), cells), config=config, emit=events.append)
-    done = {event.cell: event.pixels for event in events if isinstance(event, CellFinished)}
-    return [done[cell.index] for cell in cells]
+    specs = {name: ModelSpec(name=name, id=str(path)) for name, path in folders.items()}
+    done = sweeping.pictures(sweeping.sweep(sweeping.in_cells(recipes), models=specs))
+    return [done[i] for i in range(len(recipes))]
 
 
 def recipe(**settings: Any) -> Recipe:

@@ -12,13 +12,14 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from sdviz import engine, images, samplers
-from sdviz.config import Config, EngineConfig, InitImage, ModelSpec, PreviewConfig
-from sdviz.events import CellFailed, CellFinished, Event
-from sdviz.plan import Cell, Plan, Recipe
+from sdviz import images, samplers
+from sdviz.config import InitImage, PreviewConfig
+from sdviz.events import Event
+from sdviz.plan import Recipe
+from tests.engine.sweeping import in_cells, pictures, sweep
 
 Pixels = NDArray[np.uint8]
-SIZE = {"model": "t", "width": 64, "height": 64}
+SIZE = {"model": "tested", "width": 64, "height": 64}
 
 
 def recipe(**settings: Any) -> Recipe:
@@ -28,21 +29,12 @@ def recipe(**settings: Any) -> Recipe:
 def events(
     recipes: Sequence[Recipe], folder: Path, inits: Mapping[str, Path | InitImage] | None = None
 ) -> list[Event]:
-    told: list[Event] = []
-    cells = [Cell(i, (i,), one, str(i)) for i, one in enumerate(recipes)]
     found = {
         name: known(path) if isinstance(path, Path) else path
         for name, path in (inits or {}).items()
     }
-    config = Config(
-        device="cpu",
-        models={"t": ModelSpec(name="t", id=str(folder))},
-        engine=EngineConfig(batch=16),
-        preview=PreviewConfig(decoder="rgb"),
-        inits=found,
-    )
-    engine.run(cells, plan=Plan((), cells), config=config, emit=told.append)
-    return told
+    preview = PreviewConfig(decoder="rgb")
+    return sweep(in_cells(recipes), folder=folder, preview=preview, inits=found)
 
 
 def known(path: Path) -> InitImage:
@@ -53,9 +45,7 @@ def made(
     recipes: Sequence[Recipe], folder: Path, inits: Mapping[str, Path | InitImage] | None = None
 ) -> list[Pixels]:
     """The pictures, all computed side by side."""
-    told = events(recipes, folder, inits)
-    assert [e.reason for e in told if isinstance(e, CellFailed)] == []
-    done = {e.cell: e.pixels for e in told if isinstance(e, CellFinished)}
+    done = pictures(events(recipes, folder, inits))
     return [done[i] for i in range(len(recipes))]
 
 

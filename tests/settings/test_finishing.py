@@ -15,17 +15,18 @@ from diffusers.pipelines.stable_diffusion_xl.watermark import WATERMARK_BITS
 from PIL import Image
 from transformers import CLIPConfig, CLIPImageProcessor
 
-from sdviz import engine
 from sdviz.archive.reader import Archive
 from sdviz.archive.verify import verify
 from sdviz.compose import prepare
 from sdviz.conduct import conduct
-from sdviz.config import Config, EngineConfig, ModelSpec, PreviewConfig
+from sdviz.config import ModelSpec, PreviewConfig
 from sdviz.engine.finishing import Finisher
 from sdviz.errors import ConfigErrors, ModelError
 from sdviz.events import CellFailed, CellFinished, Event, Frame
 from sdviz.models import extras, inspect, watermark
-from sdviz.plan import Cell, Plan, Recipe
+from sdviz.plan import Recipe
+from tests.engine import sweeping
+from tests.engine.sweeping import in_cells
 from tests.settings.making import Pixels, apart, made, recipe
 
 SIDE = 32
@@ -75,16 +76,7 @@ def detail(pixels: Pixels) -> float:
 
 
 def sweep(recipes: Sequence[Recipe], spec: ModelSpec) -> list[Event]:
-    cells = [Cell(i, (i,), one, str(i)) for i, one in enumerate(recipes)]
-    config = Config(
-        device="cpu",
-        models={"t": spec},
-        engine=EngineConfig(batch=16),
-        preview=PreviewConfig(decoder="rgb"),
-    )
-    told: list[Event] = []
-    engine.run(cells, plan=Plan((), cells), config=config, emit=told.append)
-    return told
+    return sweeping.sweep(in_cells(recipes), spec=spec, preview=PreviewConfig(decoder="rgb"))
 
 
 @pytest.mark.parametrize("kind", ["auto", "other"])  # batched, and as a whole pipeline

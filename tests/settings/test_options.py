@@ -9,50 +9,34 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
-from sdviz import engine
 from sdviz.compose import prepare
-from sdviz.config import Config, EngineConfig, ModelSpec, PreviewConfig
+from sdviz.config import EngineConfig, ModelSpec
 from sdviz.errors import ConfigErrors
-from sdviz.events import CellFinished, Note
+from sdviz.events import Note
 from sdviz.models import options
 from sdviz.models.places import MINIATURE
-from sdviz.plan import Cell, Plan
 from tests import families
+from tests.engine.sweeping import in_cells, of_type, pictures, sweep
 from tests.settings.making import apart, made, recipe
 
 
 @pytest.mark.parametrize("option", ["attention_slicing", "channels_last"])
 def test_an_option_leaves_the_picture_as_it_is(option: str, tiny_model: Path) -> None:
     one = recipe(seed=3)
-    told: list[Any] = []
-    config = Config(
-        device="cpu",
-        models={"t": ModelSpec(name="t", id=str(tiny_model))},
-        engine=EngineConfig(batch=4, **{option: True}),
-        preview=PreviewConfig(decoder="none"),
-    )
-    cells = [Cell(0, (), one, "0")]
-    engine.run(cells, plan=Plan((), cells), config=config, emit=told.append)
-    (pixels,) = [event.pixels for event in told if isinstance(event, CellFinished)]
-    assert apart(pixels, made([one], tiny_model)[0]) <= 1
+    options = EngineConfig(batch=4, **{option: True})
+    told = sweep(in_cells([one]), folder=tiny_model, engine=options)
+    assert apart(pictures(told)[0], made([one], tiny_model)[0]) <= 1
 
 
 @pytest.mark.skipif(not MINIATURE.exists(), reason="the miniature is not there")
 def test_attention_of_a_single_head_is_left_whole() -> None:
     """As the miniature's: half a head at a time would be none."""
-    recipes = [recipe(model="miniature", steps=1)]
-    cells = [Cell(0, (), recipes[0], "0")]
-    told: list[Any] = []
-    for option in (True, False):
-        config = Config(
-            device="cpu",
-            models={"miniature": ModelSpec()},
-            engine=EngineConfig(batch=4, attention_slicing=option),
-            preview=PreviewConfig(decoder="none"),
-        )
-        engine.run(cells, plan=Plan((), cells), config=config, emit=told.append)
-    sliced, whole = [event.pixels for event in told if isinstance(event, CellFinished)]
-    assert apart(sliced, whole) <= 1
+    cells = in_cells([recipe(steps=1)])
+    sliced, whole = (
+        pictures(sweep(cells, spec=ModelSpec(), engine=EngineConfig(attention_slicing=option)))
+        for option in (True, False)
+    )
+    assert apart(sliced[0], whole[0]) <= 1
 
 
 def test_compiling_without_a_compiler_is_refused(
@@ -70,18 +54,12 @@ def test_compiling_without_a_compiler_is_refused(
 def test_a_whole_pipeline_takes_what_it_has(make: Any, tmp_path: Path) -> None:
     """Transformers have no attention slicing of this kind; that is told, and the rest is done."""
     folder = make(tmp_path / "model")
-    cells = [Cell(0, (), recipe(sampler="Euler", steps=1), "0")]
-    told: list[Any] = []
-    config = Config(
-        device="cpu",
-        models={"t": ModelSpec(name="t", id=str(folder))},
-        engine=EngineConfig(attention_slicing=True, vae_tiling=True, channels_last=True),
-        preview=PreviewConfig(decoder="none"),
-    )
-    engine.run(cells, plan=Plan((), cells), config=config, emit=told.append)
-    notes = [event.text for event in told if isinstance(event, Note) and event.kind == "options"]
+    cells = in_cells([recipe(sampler="Euler", steps=1)])
+    options = EngineConfig(attention_slicing=True, vae_tiling=True, channels_last=True)
+    told = sweep(cells, folder=folder, engine=options)
+    notes = [note.text for note in of_type(told, Note) if note.kind == "options"]
     assert len(notes) == 1 and notes[0].startswith("no engine.attention_slicing: ")
-    assert [event.cell for event in told if isinstance(event, CellFinished)] == [0]
+    assert list(pictures(told)) == [0]
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning")
@@ -103,17 +81,7 @@ def test_another_vae_is_tiled_as_well(tiny_model: Path, monkeypatch: pytest.Monk
     seen = []
     enable = AutoencoderKL.enable_tiling
     monkeypatch.setattr(AutoencoderKL, "enable_tiling", lambda vae: (seen.append(vae), enable(vae)))
-    cells = [
-        Cell(i, (i,), recipe(vae=vae, steps=1), str(i))
-        for i, vae in enumerate(("", str(tiny_model / "vae")))
-    ]
-    config = Config(
-        device="cpu",
-        models={"t": ModelSpec(name="t", id=str(tiny_model))},
-        engine=EngineConfig(vae_tiling=True),
-        preview=PreviewConfig(decoder="none"),
-    )
-    told: list[Any] = []
-    engine.run(cells, plan=Plan((), cells), config=config, emit=told.append)
-    assert len([event for event in told if isinstance(event, CellFinished)]) == 2
+    cells = in_cells([recipe(vae=vae, steps=1) for vae in ("", str(tiny_model / "vae"))])
+    told = sweep(cells, folder=tiny_model, engine=EngineConfig(vae_tiling=True))
+    assert len(pictures(told)) == 2
     assert len(set(map(id, seen))) == 2

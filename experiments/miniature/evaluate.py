@@ -11,13 +11,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import hydra
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
 
 from experiments.miniature import card, figures, measure
 from experiments.miniature.captions import full
+from experiments.miniature.command import command
 from experiments.miniature.data import read_json, write_json, write_sheet
 from experiments.miniature.export import size_of
 from experiments.miniature.folder import Folder, prompt_scenes
@@ -118,12 +117,5 @@ def evaluate(settings: dict) -> None:
         publish(folder, out)
 
 
-@hydra.main(version_base="1.3", config_path="conf", config_name="config")
-def main(config: DictConfig) -> None:
-    settings = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(settings, dict)
-    evaluate(settings)
-
-
 if __name__ == "__main__":
-    main()
+    command(evaluate)()

@@ -11,13 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import hydra
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
 
 from experiments.miniature import autoencoder, clip, data, export, tokens, unet, workers
 from experiments.miniature.captions import full
+from experiments.miniature.command import command
 from experiments.miniature.live import Live
 from experiments.miniature.paint import draw
 from experiments.miniature.training import Budget, Stage
@@ -201,12 +200,5 @@ def write_record(
     data.write_json(folder / "training.json", record)
 
 
-@hydra.main(version_base="1.3", config_path="conf", config_name="config")
-def main(config: DictConfig) -> None:
-    settings = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(settings, dict)
-    make(settings)
-
-
 if __name__ == "__main__":
-    main()
+    command(make)()

@@ -47,8 +47,11 @@ class ModelSpec:
     local_files_only: bool = True  # false: fetch from the hub what its cache has not got
     safety_checker: str = ""  # folder or hub id, for `safety`; "": the model's own, or CompVis's
     # of a single-file checkpoint: a model in diffusers' layout whose configurations and
-    # vocabularies it takes; "": those of Stable Diffusion 1, 2 or XL
+    # vocabularies it takes; "": as published, and as the shapes of its weights say
     config: str = ""
+    # folder or hub id of a model in diffusers' layout, for the parts that a single-file checkpoint
+    # has not: text encoders, VAE and tokenizers of Stable Diffusion 3 and Flux, CLIP's vocabulary
+    base: str = ""
     defaults: Mapping[str, Any] = field(  # settings that this model wants when the user gives none
         default_factory=dict, hash=False
     )

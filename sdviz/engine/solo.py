@@ -52,6 +52,8 @@ class Solo:
         self._shows = config.preview.decoder != "none"
         text = f"{model.name} is not batched: its cells run one after the other"
         emit(Note("solo", text, {"pipeline": model.name}))
+        for note in model.notes:
+            emit(Note("parts", f"{model.name}: {note}", {}))
 
     @property
     def is_idle(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import json
@@ -13,6 +14,7 @@ from typing import Any
 from sdviz.config import ModelSpec
 from sdviz.errors import ModelError
 from sdviz.models import identity, kinds, places, single_file, tokens
+from sdviz.models.families import of_pipeline
 
 BATCHED = ("sd1", "sd2", "sdxl", "kolors")  # the kinds whose cells ride together
 _BATCHED_PIPELINES = {
@@ -38,6 +40,8 @@ class ModelInfo:
     multiple: int  # width and height must be multiples of it
     max_tokens: int  # of the text encoder, begin and end marks included; 0: no fixed number
     checkpoint: Path | None = None  # the single file that has the weights
+    parts: Mapping[str, Path] = field(default_factory=dict, hash=False)  # that it has not
+    notes: tuple[str, ...] = ()  # what the user should know of it
     variant: str = ""  # of the weights' files
     vae: Mapping[str, Any] = field(default_factory=dict, hash=False)  # its configuration
     pipeline: str = ""  # name of diffusers' pipeline class
@@ -51,8 +55,9 @@ class ModelInfo:
         """
         if self.checkpoint is None:
             return identity.of_folder(self.folder, variant=self.variant)
-        both = identity.of_file(self.checkpoint) + identity.of_folder(self.folder)
-        return hashlib.sha256(both.encode()).hexdigest()
+        found = identity.of_file(self.checkpoint) + identity.of_folder(self.folder)
+        found += "".join(identity.of_component(part) for part in self.parts.values())
+        return hashlib.sha256(found.encode()).hexdigest()
 
     @property
     def is_batched(self) -> bool:
@@ -82,8 +87,14 @@ def inspect(spec: ModelSpec) -> ModelInfo:
     """Reads the small files of the model that `spec` names; ModelError where there is none."""
     place = places.find(spec)
     if place.is_file():
-        folder, kind = single_file.layout(place, spec)
-        return _info(spec, folder, kind=kind, checkpoint=place)
+        found = single_file.layout(place, spec)
+        info = _info(spec, found.folder, kind=found.kind, checkpoint=place)
+        if not info.is_batched and of_pipeline(info.pipeline) is None:
+            raise ModelError(
+                f"model={spec.name}: {place.name} would be run by {info.pipeline}, which takes "
+                "folders in diffusers' layout; model.config= names another layout"
+            )
+        return dataclasses.replace(info, parts=found.parts, notes=found.notes)
     if not (place / "model_index.json").is_file() and str(place) != spec.id and "/" in spec.id:
         _refuse_incomplete(spec, place, "model_index.json")
     return _info(spec, place, kind=spec.kind)

@@ -1,4 +1,5 @@
-"""The configurations of Stable Diffusion 1, 2 and XL, for checkpoints that are one file. No torch.
+"""Folders in diffusers' layout for checkpoints that are one file, and the configurations of Stable
+Diffusion 1, 2 and XL. No torch.
 
 The numbers are those that the models were published with (their model cards and configurations).
 The vocabulary of CLIP is not shipped: it is taken from the hub's cache.
@@ -11,11 +12,12 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sdviz.errors import ModelError
-from sdviz.models.identity import cache_folder
+from sdviz.models.identity import SMALL, cache_folder
 
 _BETAS = {
     "beta_start": 0.00085,
@@ -130,13 +132,36 @@ _VOCABULARIES = {
 }
 
 
-def folder(kind: str, prediction: str, *, model: str) -> Path:
-    """A folder in diffusers' layout, without weights, made once in the user's cache; ModelError."""
+@dataclass(frozen=True)
+class Layout:
+    """What a checkpoint of one file is, and where all of it is that its weights do not tell."""
+
+    folder: Path  # in diffusers' layout: configurations and vocabularies
+    kind: str  # as ModelInfo's
+    parts: Mapping[str, Path] = field(default_factory=dict)  # components of other models
+    notes: tuple[str, ...] = ()  # what the user should know of it
+
+
+def of_unet(kind: str, prediction: str, *, model: str, base: Path | None) -> Layout:
+    """Of a Stable Diffusion 1, 2 or XL; the vocabularies are those of `base`, if there. ModelError,
+    which names `model`.
+    """
     files = _files(kind, prediction)
     for name in ("tokenizer", "tokenizer_2") if kind == "sdxl" else ("tokenizer",):
-        files.update(_tokenizer(name, kind, model))
-    content = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
-    made = cache_folder() / "layouts" / f"{kind}-{content[:16]}"
+        pads = "!" if {kind, name} & _PADDED_WITH_NOTHING else "<|endoftext|>"
+        words = copied(name, base) or clip_words(name, pads=pads)
+        if not words:
+            raise no_vocabulary(model)
+        files.update(words)
+    return Layout(write(kind, files, model=model), kind)
+
+
+def write(kind: str, files: Mapping[str, bytes], *, model: str) -> Path:
+    """A folder in diffusers' layout, without weights, made once in the user's cache; ModelError."""
+    content = hashlib.sha256()
+    for name, text in sorted(files.items()):
+        content.update(f"{name} {len(text)} ".encode() + text)
+    made = cache_folder() / "layouts" / f"{kind}-{content.hexdigest()[:16]}"
     if made.is_dir():
         return made
     aside = made.with_name(f"{made.name}.{os.getpid()}")
@@ -144,7 +169,7 @@ def folder(kind: str, prediction: str, *, model: str) -> Path:
         for name, text in files.items():
             file = aside / name
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text, encoding="utf-8")
+            file.write_bytes(text)
         aside.rename(made)
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
@@ -157,8 +182,22 @@ def folder(kind: str, prediction: str, *, model: str) -> Path:
     return made
 
 
-def _files(kind: str, prediction: str) -> dict[str, str]:
-    """Text by name of a folder's configurations."""
+def dumped(config: Mapping[str, Any]) -> bytes:
+    """A configuration as a file of a layout has it."""
+    return json.dumps(dict(config), indent=1).encode()
+
+
+def copied(name: str, base: Path | None) -> dict[str, bytes]:
+    """The small files of component `name` of the model in `base`; {} if it is not there."""
+    here = base / name if base else None
+    if here is None or not here.is_dir():
+        return {}
+    return {f"{name}/{file.name}": file.read_bytes() for file in here.iterdir()
+            if file.suffix in SMALL}  # fmt: skip
+
+
+def _files(kind: str, prediction: str) -> dict[str, bytes]:
+    """Content by name of a folder's configurations."""
     made = {"model_index.json": {"_class_name": _PIPELINES.get(kind, "StableDiffusionPipeline")}}
     for component, config in KINDS[kind].items():
         if component == "scheduler":
@@ -167,32 +206,29 @@ def _files(kind: str, prediction: str) -> dict[str, str]:
             config = {**config, "sample_size": 64}  # the base model, of 512 pixels
         file = "scheduler_config.json" if component == "scheduler" else "config.json"
         made[f"{component}/{file}"] = dict(config)
-    return {name: json.dumps(config, indent=1) for name, config in made.items()}
+    return {name: dumped(config) for name, config in made.items()}
 
 
-def _tokenizer(name: str, kind: str, model: str) -> dict[str, str]:
-    pad = "!" if {kind, name} & _PADDED_WITH_NOTHING else "<|endoftext|>"
-    config = {"model_max_length": 77, "pad_token": pad, "tokenizer_class": "CLIPTokenizer"}
-    words = {
-        f"{name}/{file}": path.read_text(encoding="utf-8")
-        for file, path in _vocabulary(model).items()
-    }
-    return {**words, f"{name}/tokenizer_config.json": json.dumps(config)}
-
-
-def _vocabulary(model: str) -> dict[str, Path]:
-    """The two files of CLIP's vocabulary, out of the hub's cache."""
+def clip_words(name: str, *, pads: str) -> dict[str, bytes]:
+    """A tokenizer of CLIP's, which pads with the token `pads`; {} if its vocabulary is not here."""
     from huggingface_hub import try_to_load_from_cache
 
+    config = {"model_max_length": 77, "pad_token": pads, "tokenizer_class": "CLIPTokenizer"}
     for repo, under in _VOCABULARIES.items():
         found = {
             file: try_to_load_from_cache(repo, under + file)
             for file in ("vocab.json", "merges.txt")
         }
         if all(isinstance(path, str) for path in found.values()):
-            return {file: Path(str(path)) for file, path in found.items()}
-    raise ModelError(
+            words = {f"{name}/{file}": Path(str(path)).read_bytes() for file, path in found.items()}
+            return {**words, f"{name}/tokenizer_config.json": json.dumps(config).encode()}
+    return {}
+
+
+def no_vocabulary(model: str) -> ModelError:
+    """What to say where CLIP's vocabulary is not here."""
+    return ModelError(
         f"model={model}: a checkpoint of one file has no vocabulary in it; fetch CLIP's with: "
         "hf download openai/clip-vit-large-patch14 vocab.json merges.txt, or name a model in "
-        "diffusers' layout that has it: model.config=<folder>"
+        "diffusers' layout that has it: model.base=<folder or hub id>"
     )

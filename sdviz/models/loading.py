@@ -19,6 +19,7 @@ from sdviz.models import pipeline
 from sdviz.models.denoiser import Denoiser
 from sdviz.models.info import inspect
 from sdviz.models.kolors import Kolors
+from sdviz.models.parts import Parts
 from sdviz.models.pipeline import WholePipeline
 from sdviz.models.sdxl import StableDiffusionXL
 from sdviz.models.sources import Folder, SingleFile
@@ -43,7 +44,7 @@ def load(
     info = inspect(spec)
     family = _FAMILIES.get(info.kind, functools.partial(pipeline.load, info=info, spec=spec))
     where = info.checkpoint or info.folder
-    source = SingleFile if info.checkpoint else Folder
+    source = Folder if info.checkpoint is None else SingleFile if info.is_batched else Parts
     try:
         return family(source(info, spec, device, getattr(torch, dtype)))
     except MemoryError as error:

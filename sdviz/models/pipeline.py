@@ -22,6 +22,7 @@ from sdviz.errors import CellError
 from sdviz.models import schedulers
 from sdviz.models.ancestral import EulerAncestral
 from sdviz.models.info import ModelInfo
+from sdviz.models.parts import Parts
 from sdviz.models.sources import Folder
 from sdviz.plan import Recipe
 
@@ -49,6 +50,7 @@ class WholePipeline:
     def __init__(self, pipeline: Any, info: ModelInfo, *, device: str, dtype: torch.dtype) -> None:
         self.pipeline = pipeline
         self.name: str = info.pipeline
+        self.notes = info.notes
         self.device = device
         self.dtype = dtype
         self.vae = getattr(pipeline, "vae", None)
@@ -173,16 +175,24 @@ class WholePipeline:
 
 
 def load(source: Folder, info: ModelInfo, spec: ModelSpec) -> WholePipeline:
-    """The pipeline in a folder."""
+    """The pipeline in a folder, or of one file and what else it needs."""
+    made = getattr(diffusers, info.pipeline)
+    with warnings.catch_warnings():  # the name that older versions know, too
+        warnings.filterwarnings("ignore", message="`torch_dtype` is deprecated")
+        if isinstance(source, Parts):
+            pipeline = made(**source.everything())
+        else:
+            pipeline = _from_folder(made, source, spec)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.to(source.device)
+    return WholePipeline(pipeline, info, device=source.device, dtype=source.dtype)
+
+
+def _from_folder(made: Any, source: Folder, spec: ModelSpec) -> Any:
     options: dict[str, Any] = {"variant": spec.variant} if spec.variant else {}
     for name, kind in source.json("model_index.json").items():
         if kind == [None, None]:  # saved without it, as Stable Diffusion 3 often is without T5
             options[name] = None
-    with warnings.catch_warnings():  # the name that older versions know, too
-        warnings.filterwarnings("ignore", message="`torch_dtype` is deprecated")
-        pipeline = getattr(diffusers, info.pipeline).from_pretrained(
-            info.folder, torch_dtype=source.dtype, local_files_only=True, **options
-        )
-    pipeline.set_progress_bar_config(disable=True)
-    pipeline.to(source.device)
-    return WholePipeline(pipeline, info, device=source.device, dtype=source.dtype)
+    return made.from_pretrained(
+        source.path, torch_dtype=source.dtype, local_files_only=True, **options
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ MINIATURE = Path(__file__).parent.parent / "miniature"
 # What a model in diffusers' layout needs of its repository, and copies that it does not need.
 _WANTED = ("*.json", "*.txt", "*.model", "*/*{variant}.safetensors")
 _UNWANTED = ("*non_ema*", "safety_checker/*", "*.fp16.safetensors")
+Patterns = tuple[list[str], list[str]]
 
 
 def find(spec: ModelSpec) -> Path:
@@ -38,19 +40,22 @@ def anywhere(
     name: str = "",
     revision: str = "",
     variant: str = "",
+    parts: Collection[str] = (),
     local_files_only: bool = True,
 ) -> Path:
     """The file or folder that `place` names: a path, or a hub id (owner/name) in the local cache.
 
     `key` and `name` are for the message of the ModelError. The hub is asked only where
-    `local_files_only` is false; HF_ENDPOINT names another hub, as everywhere.
+    `local_files_only` is false, and then for the components `parts` or, where there are none of
+    them, for all; HF_ENDPOINT names another hub, as everywhere.
     """
     path = Path(place).expanduser()
     if path.exists():
         return path.resolve()
     if not _is_hub_id(place):
         return _missing(key, name or place, path)
-    return _in_hub(place, key, name or place, revision, variant, local_files_only)
+    patterns = _patterns(key, variant, parts)
+    return _in_hub(place, key, name or place, revision, patterns, local_files_only)
 
 
 def _missing(key: str, name: str, path: Path | None = None) -> Path:
@@ -64,12 +69,12 @@ def _is_hub_id(name: str) -> bool:
 
 
 def _in_hub(
-    repo: str, key: str, name: str, revision: str, variant: str, local_files_only: bool
+    repo: str, key: str, name: str, revision: str, patterns: Patterns, local_files_only: bool
 ) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    wanted, unwanted = _patterns(key, variant)
+    wanted, unwanted = patterns
     options: dict[str, Any] = {"allow_patterns": wanted, "ignore_patterns": unwanted}
     try:
         found = snapshot_download(
@@ -78,24 +83,41 @@ def _in_hub(
     except (LocalEntryNotFoundError, HFValidationError) as error:
         raise ModelError(
             f"{key}={name}: {repo} is neither here nor in the hub's cache; "
-            f"{fetching(repo, key=key, revision=revision, variant=variant)}"
+            f"{_command(repo, revision, patterns)}"
         ) from error
     except (HfHubHTTPError, OSError) as error:
         raise ModelError(f"{key}={name}: the hub did not give {repo}: {error}") from error
     return Path(found)
 
 
-def fetching(repo: str, *, key: str = "model", revision: str = "", variant: str = "") -> str:
-    """What to say about a hub id whose files are missing: the command that fetches them."""
-    wanted, unwanted = _patterns(key, variant)
+def fetching(
+    repo: str,
+    *,
+    key: str = "model",
+    revision: str = "",
+    variant: str = "",
+    parts: Collection[str] = (),
+) -> str:
+    """What to say about a hub id whose files are missing: the command that fetches them.
+
+    Of the components `parts` alone, where there are any.
+    """
+    return _command(repo, revision, _patterns(key, variant, parts))
+
+
+def _command(repo: str, revision: str, patterns: Patterns) -> str:
+    wanted, unwanted = patterns
     words = [f"hf download {repo}", *([f"--revision {revision}"] if revision else [])]
     words += [f'--include "{pattern}"' for pattern in wanted]
     words += [f'--exclude "{pattern}"' for pattern in unwanted]
     return f"fetch it with: {' '.join(words)} (HF_ENDPOINT=https://... before it for a mirror)"
 
 
-def _patterns(key: str, variant: str) -> tuple[list[str], list[str]]:
+def _patterns(key: str, variant: str, parts: Collection[str]) -> Patterns:
     """Of files in a repository, to fetch and not to fetch."""
+    if parts:
+        wanted = ["model_index.json", *(f"{part}/*" for part in parts)]
+        return wanted, [] if variant else ["*.fp16*"]
     if key != "model":
         return ["*.json", "*.safetensors"], []
     wanted = [pattern.format(variant=f".{variant}" if variant else "") for pattern in _WANTED]

@@ -18,7 +18,8 @@ from sdviz.models.info import ModelInfo
 
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 # What a single file holds of the model itself, and not of its training.
-_PARTS = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.", "conditioner.")
+_PARTS = ("model.diffusion_model.", "first_stage_model.", "vae.", "cond_stage_model.",
+          "conditioner.", "text_encoders.")  # fmt: skip
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -50,6 +51,7 @@ def check_picture(
 def weights(spec: ModelSpec, info: ModelInfo, dtype: str) -> int:
     """Bytes of all parts of the model in `dtype`; those of pickles as if they were float32."""
     files = [info.checkpoint] if info.checkpoint else identity.files_of(info.folder, spec.variant)
+    files += [file for part in info.parts.values() for file in identity.weights_of(part, "")]
     return sum(_of_file(path, _BYTES[dtype]) for path in files)
 
 

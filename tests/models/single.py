@@ -49,7 +49,7 @@ _OPEN_CLIP = {
 def checkpoint(folder: Path, *, text: str) -> Tensors:
     """All weights of a model in one; `text` is "clip", "open_clip", or "both" for SDXL."""
     tensors = {f"model.diffusion_model.{name}": t for name, t in _unet(folder / "unet").items()}
-    tensors |= {f"first_stage_model.{name}": t for name, t in _vae(folder / "vae").items()}
+    tensors |= {f"first_stage_model.{name}": t for name, t in vae(folder / "vae").items()}
     if text == "clip":
         prefix = "cond_stage_model.transformer."
         return tensors | _clip(folder / "text_encoder", prefix)
@@ -62,12 +62,12 @@ def checkpoint(folder: Path, *, text: str) -> Tensors:
     )
 
 
-def _weights(folder: Path) -> Tensors:
+def weights(folder: Path) -> Tensors:
     return load_file(next(folder.glob("*.safetensors")))
 
 
 def _unet(folder: Path, layers: int = 1) -> Tensors:
-    return {_unet_name(name, layers): tensor for name, tensor in _weights(folder).items()}
+    return {_unet_name(name, layers): tensor for name, tensor in weights(folder).items()}
 
 
 def _unet_name(name: str, layers: int) -> str:
@@ -94,9 +94,9 @@ def _inner(kind: str, rest: str) -> str:
     return rest if kind == "attentions" else f"{_RESNET[module]}.{kind_of_weight}"
 
 
-def _vae(folder: Path) -> Tensors:
+def vae(folder: Path) -> Tensors:
     tensors = {}
-    for name, tensor in _weights(folder).items():
+    for name, tensor in weights(folder).items():
         new = _vae_name(name)
         if ".attn_1." in new and new.endswith("weight") and "norm" not in new:
             tensor = tensor[:, :, None, None]  # a 1x1 convolution, there
@@ -118,21 +118,21 @@ def _vae_name(name: str) -> str:
     return name
 
 
-def _text(folder: Path) -> Tensors:
+def text_encoder(folder: Path) -> Tensors:
     """With the names of older transformers, which had everything under text_model."""
     return {
         name if name.startswith(("text_model.", "text_projection.")) else f"text_model.{name}": t
-        for name, t in _weights(folder).items()
+        for name, t in weights(folder).items()
     }
 
 
 def _clip(folder: Path, prefix: str) -> Tensors:
-    return {f"{prefix}{name}": tensor for name, tensor in _text(folder).items()}
+    return {f"{prefix}{name}": tensor for name, tensor in text_encoder(folder).items()}
 
 
 def _open_clip(folder: Path, prefix: str) -> Tensors:
     """OpenCLIP's names: query, key and value in one matrix, the projection transposed."""
-    ours = _text(folder)
+    ours = text_encoder(folder)
     renamed: Tensors = {
         f"{prefix}token_embedding.weight": ours.pop("text_model.embeddings.token_embedding.weight"),
         f"{prefix}positional_embedding": ours.pop(

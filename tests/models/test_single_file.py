@@ -100,7 +100,7 @@ def test_the_known_layouts_are_the_published_models(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.vocabulary(tmp_path / "hub", monkeypatch)
-    folder = layouts.folder(kind, "epsilon", model="tested")
+    folder = layouts.of_unet(kind, "epsilon", model="tested", base=None).folder
     for component, expected in PARAMETERS[kind].items():
         config = json.loads((folder / component / "config.json").read_text())
         with torch.device("meta"):
@@ -145,6 +145,16 @@ def test_the_kind_is_read_off_the_file(
     assert info.check_prompt("a " * 100)  # the vocabulary is there
 
 
+def test_the_vocabulary_may_be_another_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.use(tmp_path / "empty", monkeypatch)
+    file = _sketch(tmp_path / "any.safetensors", 768)
+    base = tiny.stable_diffusion(tmp_path / "base")
+    info = models.inspect(ModelSpec(name="tested", id=str(file), base=str(base)))
+    assert info.check_prompt("a " * 100) and not info.check_prompt("a cat")
+
+
 def test_what_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(file: Path, words: str, **spec: Any) -> None:
         with pytest.raises(ModelError, match=words):
@@ -165,7 +175,7 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
     refused(adapter, r"looks like a LoRA \(lora= takes it\)")
     other = tmp_path / "flux.safetensors"
     save_file({"double_blocks.0.img_attn.weight": torch.zeros(1)}, other)
-    refused(other, "looks like Flux.*folders in diffusers' layout")
+    refused(other, "looks like a part of a Flux.*folders in diffusers' layout")
     text = tmp_path / "notes.txt"
     text.write_text("hello")
     refused(text, "neither a .safetensors nor a .ckpt")

@@ -5,8 +5,10 @@ docs/archive.md says what every column means. A reader never writes, and trusts 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +91,8 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     process loses nothing, and a power cut loses at most the last commits, never the database.
     """
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
-    try:
+    # A full disk, say, is an OperationalError: nothing is wrong with the archive.
+    with _closed_on_failure(connection, path, let_pass=(sqlite3.OperationalError,)):
         made = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if made:
             check_today(connection, path)  # before anything is changed
@@ -97,15 +100,6 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous=NORMAL")
         if not made:
             _create(connection)
-    except sqlite3.OperationalError:  # a full disk, say: nothing is wrong with the archive
-        connection.close()
-        raise
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise ArchiveError(_unreadable(path, error)) from error
-    except ArchiveError:
-        connection.close()
-        raise
     return connection
 
 
@@ -133,16 +127,10 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     Raises ArchiveError where it is none, or of a newer format.
     """
     connection = open_database(path)
-    try:
+    with _closed_on_failure(connection, path):
         if format_of(connection, path) != FORMAT:
-            connection = _guarded(brought_up(connection, path))
+            return _guarded(brought_up(connection, path))
         check_today(connection, path)
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise ArchiveError(_unreadable(path, error)) from error
-    except ArchiveError:
-        connection.close()
-        raise
     return connection
 
 
@@ -167,13 +155,24 @@ def _reader(path: Path, flags: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         uri, uri=True, isolation_level=None, check_same_thread=False, timeout=10
     )
-    try:
+    with _closed_on_failure(connection, path, let_pass=(sqlite3.DatabaseError,)):
         _guarded(connection)
         connection.execute("SELECT count(*) FROM sqlite_master")  # opens the file
-    except sqlite3.DatabaseError:
-        connection.close()
-        raise
     return connection
+
+
+@contextlib.contextmanager
+def _closed_on_failure(
+    connection: sqlite3.Connection, path: Path, *, let_pass: tuple[type[sqlite3.Error], ...] = ()
+) -> Iterator[None]:
+    """What SQLite says of a damaged file becomes an ArchiveError, but for `let_pass`."""
+    try:
+        yield
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, let_pass):
+            raise ArchiveError(_unreadable(path, error)) from error
+        raise
 
 
 def _guarded(connection: sqlite3.Connection) -> sqlite3.Connection:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import deque
 from collections.abc import Iterable
+from itertools import islice, takewhile
 
-from sdviz.passes import passes
+from sdviz.passes import Pass, passes
 from sdviz.plan import Cell, Recipe
+from sdviz.samplers import resolve
 
 FIRST_ROWS = 8  # where the search for the best size begins
 _GAIN = 0.04  # a larger size must save this share of a row's time, or the search ends
-_TICKS = 3  # measured at each size; the fastest counts, so that a disturbance does not
+_LONG = 2.0  # seconds of a tick: such a model is bound by arithmetic, and more rows save nothing
+_TURNS = 5  # at each size; their median counts, so that a disturbance does not
 
 
 def rows_of(recipe: Recipe) -> int:
@@ -25,23 +29,31 @@ class RowBudget:
         """`rows` 0 means: measure."""
         self.rows = rows or FIRST_ROWS
         self.settled = bool(rows)
-        self._best = (0, float("inf"))  # rows, seconds a row
-        self._seconds: list[float] = []  # a row, at the present size
+        self._compared = (FIRST_ROWS, 2 * FIRST_ROWS)
+        self._seconds: dict[int, list[float]] = {}  # of a row, at both sizes compared
 
     def measured(self, rows: int, seconds: float) -> None:
         """A tick of `rows` rows took `seconds`; only ticks that nearly fill the budget teach."""
         if self.settled or rows < 0.75 * self.rows:
             return
-        self._seconds.append(seconds / rows)
-        if len(self._seconds) < _TICKS:
-            return
-        fastest = min(self._seconds)
-        self._seconds = []
-        if fastest > (1 - _GAIN) * self._best[1]:
-            self.rows, self.settled = self._best[0], True
-            return
-        self._best = (self.rows, fastest)
-        self.rows *= 2
+        self._seconds.setdefault(self.rows, []).append(seconds / rows)
+        small, large = self._compared
+        # By turns: a machine that other work slows down for a while is slower for both.
+        if seconds > _LONG:
+            self.rows, self.settled = small, True
+        elif self.rows == small:
+            self.rows = large
+        elif len(self._seconds[large]) < _TURNS:
+            self.rows = small
+        elif self._gain() > _GAIN:
+            self._compared, self._seconds = (large, 2 * large), {}
+        else:
+            self.rows, self.settled = small, True
+
+    def _gain(self) -> float:
+        """The share of a row's time that the larger size saves."""
+        small, large = (self._seconds[size] for size in self._compared)
+        return 1 - statistics.median(b / a for a, b in zip(small, large, strict=True))
 
     def halve(self) -> None:
         """Memory ran out: half the rows from now on, and no more trying."""
@@ -49,8 +61,9 @@ class RowBudget:
 
 
 class Batcher:
-    """First come, first served; only cells of one group ride together: of one image size, and
-    with `tiling` or without.
+    """First come, first served, but the longest first among the last.
+
+    Only cells of one group ride together: of one image size, and with `tiling` or without.
     """
 
     def __init__(self, cells: Iterable[Cell], budget: RowBudget) -> None:
@@ -90,16 +103,37 @@ class Batcher:
         same = [i for i, other in enumerate(self._waiting) if self._group(other) == group]
         self._waiting.insert(same[-1] + 1 if same else len(self._waiting), cell)
 
+    def _pass(self, cell: Cell) -> Pass:
+        """The one that `cell` is in, or waits for."""
+        return passes(cell.recipe)[self._passes.get(cell.index, 0)]
+
     def _group(self, cell: Cell) -> tuple[int, int, bool]:
-        part = passes(cell.recipe)[self._passes.get(cell.index, 0)]
+        part = self._pass(cell)
         return part.width, part.height, cell.recipe.tiling
+
+    def _evaluations(self, cell: Cell) -> int:
+        return resolve(cell.recipe.sampler).evaluations(self._pass(cell).count)
 
     def _admit(self) -> None:
         rows = sum(rows_of(cell.recipe) for cell in self._riding)
-        while self._waiting:
-            cell = self._waiting[0]
+        while self._waiting and (rows < self.budget.rows or not self._riding):
+            place = self._place_of_next()
+            cell = self._waiting[place]
             full = rows + rows_of(cell.recipe) > self.budget.rows
             if self._riding and (full or self._group(cell) != self._group(self._riding[0])):
                 return
-            self._riding.append(self._waiting.popleft())
+            del self._waiting[place]
+            self._riding.append(cell)
             rows += rows_of(cell.recipe)
+
+    def _place_of_next(self) -> int:
+        """Where the cell waits that comes next.
+
+        A long one that started last would end alone, in batches too small to be worth their cost.
+        """
+        group = self._group(self._waiting[0])
+        alike = takewhile(lambda cell: self._group(cell) == group, self._waiting)
+        last = list(islice(alike, self.budget.rows + 1))
+        if len(last) > self.budget.rows:  # about two batches of cells with guidance
+            return 0
+        return max(range(len(last)), key=lambda place: self._evaluations(last[place]))

@@ -29,6 +29,35 @@ def test_cells_ride_in_order_and_the_next_joins_when_one_leaves() -> None:
     assert numbers(batcher.next()) == [0, 2, 3]
 
 
+def ticks(sweep: list[Cell], rows: int, evaluations: Callable[[Cell], int]) -> list[list[int]]:
+    """The batches of a whole sweep."""
+    batcher = Batcher(sweep, RowBudget(rows))
+    left = {cell.index: evaluations(cell) for cell in sweep}
+    batches = []
+    while batcher:
+        batches.append(numbers(batch := batcher.next()))
+        for cell in batch:
+            left[cell.index] -= 1
+            if not left[cell.index]:
+                batcher.leave(cell)
+    return batches
+
+
+def test_the_longest_of_the_last_start_first_so_that_none_ends_alone() -> None:
+    sweep = [Cell(i, (i,), Recipe(cfg=7.0, steps=10 if i < 4 else 20), str(i)) for i in range(6)]
+    batches = ticks(sweep, 8, lambda cell: cell.recipe.steps)
+    assert [len(batch) for batch in batches] == [4] * 20
+    assert batches[0] == [4, 5, 0, 1]
+
+
+def test_a_long_sweep_keeps_its_order_until_the_last_cells() -> None:
+    sweep = [Cell(i, (i,), Recipe(cfg=7.0, steps=5 + i), str(i)) for i in range(40)]
+    batches = ticks(sweep, 8, lambda cell: cell.recipe.steps)
+    started = list(dict.fromkeys(number for batch in batches for number in batch))
+    assert started[:32] == list(range(32))
+    assert started[32:] == list(range(39, 31, -1))
+
+
 def test_without_guidance_twice_as_many_cells_ride() -> None:
     assert len(Batcher(cells(9, cfg=1.0), RowBudget(6)).next()) == 6
 
@@ -85,6 +114,15 @@ def test_the_search_stops_where_rows_get_no_cheaper(
 def test_a_disturbed_tick_does_not_mislead_the_search() -> None:
     disturbed = iter([1.0, 0.0, 0.0] * 100)
     assert settle(RowBudget(), lambda rows: 0.05 + 0.01 * rows + next(disturbed)) > FIRST_ROWS
+
+
+def test_a_model_whose_ticks_take_long_stays_at_few_rows() -> None:
+    assert settle(RowBudget(), lambda rows: 3.0 + 0.01 * rows) == FIRST_ROWS
+
+
+def test_a_machine_that_gets_slower_for_a_while_does_not_end_the_search() -> None:
+    slower = iter([*([1.0] * 4), *([1.5] * 1000)])
+    assert settle(RowBudget(), lambda rows: (0.05 + 0.005 * rows) * next(slower)) == 128
 
 
 def test_ticks_that_are_not_full_teach_nothing() -> None:

@@ -22,6 +22,7 @@ Decode = Callable[
 ]  # latents (n, c, h, w) -> images (n, 3, H, W), -1..1
 
 SHARE = 0.1  # of a sweep's time that `auto` lets previews take
+_HOPELESS = 4  # times too dear alone: together they are not that much cheaper
 _CHUNK = 8  # images decoded at once: a decoder's memory grows with every one of them
 
 
@@ -69,24 +70,26 @@ class Previewer:
         """Decodes with the decoder of that name from now on."""
         self.chosen, self._decode = name, _decoder(name, self._denoiser)
 
-    def choose(self, latent: torch.Tensor, *, seconds_a_step: float) -> dict[str, float]:
-        """Takes the best decoder that costs below a tenth of the time; seconds of each tried.
+    def choose(self, latents: torch.Tensor, *, seconds_a_step: float) -> dict[str, float]:
+        """Takes the best decoder that costs below a tenth of the time; seconds a frame of each
+        tried.
 
-        `latent` is (1, c, h, w); `seconds_a_step` is what a cell's step costs.
+        `latents` (n, c, h, w) are those of a tick; `seconds_a_step` is what a cell's step costs.
         """
         seconds: dict[str, float] = {}
         chosen = "rgb"
+        most = self._every * seconds_a_step * SHARE / (1 - SHARE)
         # The full VAE is dear to try: where there is a tiny one, it says whether that is any use.
         for name in ("vae",) if self._denoiser.tiny_vae is None else ("tiny", "vae"):
             self.take(name)
-            seconds[name] = _fastest(self._decode, latent)
-            if seconds[name] >= SHARE * (seconds[name] + self._every * seconds_a_step):
+            seconds[name] = _seconds_a_frame(self._decode, latents, most)
+            if seconds[name] >= most:
                 break
             chosen = name
         if chosen != self.chosen:
             self.take(chosen)
         if chosen not in seconds:
-            seconds[chosen] = _fastest(self._decode, latent)
+            seconds[chosen] = _seconds_a_frame(self._decode, latents, most)
         return seconds
 
     def frames(self, latents: torch.Tensor) -> list[NDArray[np.uint8]]:
@@ -175,13 +178,25 @@ def _samples(denoiser: Denoiser) -> tuple[torch.Tensor, torch.Tensor]:
     return latents.cpu(), in_chunks(denoiser.decode, latents).cpu()
 
 
-def _fastest(decode: Decode | None, latent: torch.Tensor) -> float:
-    """Seconds of the faster of two decodings: the first pays for warm-up."""
+def _seconds_a_frame(decode: Decode | None, latents: torch.Tensor, most: float) -> float:
+    """What a frame costs when those of a tick are decoded together.
+
+    A single frame that costs far more than `most` seconds says enough: more would waste time.
+    """
     assert decode is not None
+    alone = _fastest(decode, latents[:1])
+    few = latents[:_CHUNK]
+    if len(few) == 1 or alone > _HOPELESS * most:
+        return alone
+    return min(alone, _fastest(decode, few) / len(few))
+
+
+def _fastest(decode: Decode, latents: torch.Tensor) -> float:
+    """Seconds of the faster of two decodings: the first pays for warm-up."""
     seconds = []
     for _ in range(2):
         start = time.perf_counter()
-        to_pixels(decode(latent))  # to the CPU: the device is synchronised by it
+        to_pixels(in_chunks(decode, latents))  # to the CPU: the device is synchronised by it
         seconds.append(time.perf_counter() - start)
     return min(seconds)
 

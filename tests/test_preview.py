@@ -92,7 +92,7 @@ def test_auto_takes_the_best_that_costs_less_than_a_tenth(
 ) -> None:
     costs = {"vae": 0.1, "tiny": 0.01, "rgb": 0.0001}
     monkeypatch.setattr(preview, "_decoder", lambda name, denoiser: name)
-    monkeypatch.setattr(preview, "_fastest", lambda name, latent: costs[name])
+    monkeypatch.setattr(preview, "_seconds_a_frame", lambda name, *_: costs[name])
     previewer = preview.Previewer(denoiser, PreviewConfig(decoder="auto"))
     tried = previewer.choose(torch.zeros(1, 4, 8, 8), seconds_a_step=a_step)
     assert previewer.chosen == expected

@@ -129,7 +129,8 @@ class Frames:
     def _choose(self) -> None:
         due = self._held[-1]
         a_step = due.view.track.clock.last
-        tried = self._previewer.choose(due.latent, seconds_a_step=a_step)
+        alike = [other.latent for other in self._held if other.latent.shape == due.latent.shape]
+        tried = self._previewer.choose(torch.cat(alike), seconds_a_step=a_step)
         chosen = self._previewer.chosen
         share = tried[chosen] / (tried[chosen] + a_step * self._config.every)
         self._emit_event(

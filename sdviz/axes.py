@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
-from sdviz.errors import ConfigError
+from sdviz.errors import ConfigError, ConfigErrors, SdvizError
 
 Number = int | float
 
@@ -138,19 +138,27 @@ def parse_texts(text: str) -> list[str]:
 def parse_numbers(text: str, *, whole: bool) -> list[Number]:
     """The numbers that `text` stands for, in order; ints if `whole`.
 
-    Raises ConfigError when a part is no number, a range never ends, or there are too many values.
+    Raises ConfigError when there are too many, and ConfigErrors with each part that is no number or
+    a range that never ends, and with the values of the others.
     """
     convert: Callable[[Fraction], Number] = int if whole else float
     values: list[Fraction] = []
+    errors: list[SdvizError] = []
     parts = list(_flat(text))
     for position, part in enumerate(parts):
-        if part in _ELLIPSIS:
-            values.extend(_continued(text, values, parts[position + 1 :], whole))
-        else:
-            values.extend(_numbers(unquote(part), whole))
+        try:
+            if part in _ELLIPSIS:
+                values.extend(_continued(text, values, parts[position + 1 :], whole))
+            else:
+                values.extend(_numbers(unquote(part), whole))
+        except ConfigError as error:
+            errors.append(error)
         if len(values) > MOST_VALUES:
             raise ConfigError(f"`{text}`: more than {MOST_VALUES:,} values")
-    return [convert(value) for value in values]
+    numbers = [convert(value) for value in values]
+    if errors:
+        raise ConfigErrors(errors, numbers)
+    return numbers
 
 
 def _flat(text: str) -> Iterator[str]:
@@ -176,6 +184,8 @@ def _numbers(part: str, whole: bool) -> list[Fraction]:
     span = _RANGE.fullmatch(part)
     if span:
         return _span(part, span, whole)
+    if not part:
+        raise ConfigError("a number is missing; give one, or leave out the comma beside it")
     kind = "a whole number" if whole else "a number"
     raise ConfigError(f"`{part}` is not {kind}, nor a range such as 1-9, 1-9 (+2) or 1-9 [5]")
 

@@ -17,7 +17,7 @@ from sdviz.settings import DEFAULTS
 if TYPE_CHECKING:
     from sdviz.config import Config, ModelSpec
     from sdviz.models import ModelInfo
-    from sdviz.plan import Plan
+    from sdviz.plan import Plan, Recipe
 
 _SPARE = 64 << 20  # bytes that must be free to begin at all
 _MOST_WARNINGS = 5
@@ -147,15 +147,16 @@ def weights(config: Config, infos: Mapping[str, ModelInfo]) -> Iterator[SdvizErr
             yield error
 
 
-def pictures(plan: Plan, config: Config, infos: Mapping[str, ModelInfo]) -> Iterator[SdvizError]:
+def pictures(
+    recipes: Sequence[Recipe], config: Config, infos: Mapping[str, ModelInfo]
+) -> Iterator[SdvizError]:
     """Sizes that the device has no room for: of each model's pictures the largest."""
     from sdviz.models import room
     from sdviz.passes import passes
 
-    if config.engine.vae_tiling:
+    if config.engine.vae_tiling or config.dtype == "auto":  # what cannot be settled is told
         return
-    sizes = {(r.model, r.width, r.height, r.hires_scale): r for r in (c.recipe for c in plan.cells)}
-    ends = [(recipe.model, passes(recipe)[-1]) for recipe in sizes.values()]
+    ends = [(recipe.model, passes(recipe)[-1]) for recipe in recipes]
     for name, info in infos.items():
         own = [end for model, end in ends if model == name]
         if not own:

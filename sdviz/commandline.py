@@ -33,6 +33,7 @@ _MAY_TAKE_VALUE = ("--info", "-i")
 _MULTIRUN = ("-m", "--multirun")
 _COMPLETION = ("-sc", "--shell-completion")
 
+_KEYED = re.compile(r"~|\+{0,2}[\w./@:-]+=")  # `~key` takes a key out
 _OVERRIDE = re.compile(r"\+{0,2}(?P<key>[A-Za-z_][\w./@-]*)=(?P<value>.*)", re.DOTALL)
 
 
@@ -42,7 +43,8 @@ def to_hydra(arguments: Sequence[str]) -> list[str]:
 
     Settings become quoted strings; `order` records in which order they were typed, which is the
     order of the axes. Flags go to the end, as argparse wants all overrides in one place. Raises
-    ConfigErrors with everything that is wrong with the keys and the syntax.
+    ConfigErrors with everything that is wrong with the keys and the syntax, and with Hydra's
+    arguments for all that is not (`sound`).
     """
     if any(argument in _COMPLETION for argument in arguments):
         return list(arguments)
@@ -69,11 +71,11 @@ def to_hydra(arguments: Sequence[str]) -> list[str]:
                 out.append(argument)
         except ConfigError as error:
             errors.append(error)
-    if errors:
-        raise ConfigErrors(errors)
     settings = [name for name in typed if name in SETTINGS]
     if settings and not any(argument.startswith("order=") for argument in out):
         out.append(f"order=[{','.join(settings)}]")
+    if errors:
+        raise ConfigErrors(errors, [*out, *flags])
     return [*out, *flags]
 
 
@@ -127,6 +129,10 @@ def _check(argument: str, *, multirun: bool, foreign: bool) -> None:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
+    if not _KEYED.match(argument):
+        raise ConfigError(
+            f"`{argument}`: not key=value; a prompt is 'prompt=a castle', a setting cfg=7"
+        )
     try:
         (override,) = OverridesParser.create().parse_overrides([argument])
     except HydraException as error:
@@ -138,6 +144,8 @@ def _check(argument: str, *, multirun: bool, foreign: bool) -> None:
     key = override.key_or_group
     if override.is_add() or override.is_delete() or key.partition(".")[0] == "hydra":
         return
+    if override.is_sweep_override() and key == "zip":
+        raise ConfigError(f"`{argument}`: a list in brackets is needed, such as zip=[[cfg,steps]]")
     if override.is_sweep_override() and not multirun:
         raise ConfigError(
             f"`{argument}`: {key} cannot be an axis, only a setting can ({', '.join(SETTINGS)}); "
@@ -166,7 +174,9 @@ def _check_key(key: str) -> None:
     names = [*SETTINGS, *_RAW, *_OTHER, *_GROUPS, *keys_of(Config)]
     first, *rest = key.split(".")
     if first not in names:
-        raise ConfigError(f"{key}: unknown key; {nearest(first, dict.fromkeys(names))}")
+        near = nearest(first, dict.fromkeys(names))
+        hint = near if near.startswith("did") else "--help and --cfg job list all keys"
+        raise ConfigError(f"{key}: unknown key; {hint}")
     kind = ModelSpec if first == "model" else get_type_hints(Config).get(first)
     for depth, part in enumerate(rest, 1):
         if kind is ModelSpec and part == "defaults":

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdviz.commandline import to_hydra
-from sdviz.errors import BoardError, ConfigError
+from sdviz.errors import BoardError, ConfigError, ConfigErrors, SdvizError
 from sdviz.paths import conf_dir
 
 if TYPE_CHECKING:
@@ -25,8 +25,30 @@ def prepare(arguments: Sequence[str]) -> Request:
 
     Raises ConfigErrors with everything that is wrong with it.
     """
-    given, preset = compose(arguments)
+    given, preset = _compose(to_checked(arguments))
     return plan(given, preset=preset)
+
+
+def to_checked(arguments: Sequence[str]) -> list[str]:
+    """sdviz.commandline.to_hydra; but where it finds faults, those that only reading and planning
+    the rest can find are reported with them. Raises ConfigErrors.
+    """
+    try:
+        return to_hydra(arguments)
+    except ConfigErrors as slips:
+        raise ConfigErrors([*slips.errors, *_faults(slips.sound)]) from None
+
+
+def _faults(overrides: Sequence[str]) -> list[SdvizError]:
+    """What is wrong with a sweep of these overrides of Hydra's; with flags, that is not known."""
+    if any(override.startswith("-") for override in overrides):
+        return []
+    try:
+        given, preset = _compose(overrides)
+        plan(given, preset=preset)
+    except SdvizError as error:
+        return list(getattr(error, "errors", [error]))
+    return []
 
 
 def compose(arguments: Sequence[str]) -> tuple[dict[str, Any], str]:
@@ -34,15 +56,18 @@ def compose(arguments: Sequence[str]) -> tuple[dict[str, Any], str]:
 
     Raises ConfigError(s) where Hydra or sdviz does not understand them.
     """
+    return _compose(to_hydra(arguments))
+
+
+def _compose(overrides: Sequence[str]) -> tuple[dict[str, Any], str]:
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
 
-    overrides = to_hydra(arguments)
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            composed = hydra_compose("sweep", overrides, return_hydra_config=True)
+            composed = hydra_compose("sweep", list(overrides), return_hydra_config=True)
     except HydraException as error:
         raise ConfigError(str(error).splitlines()[0]) from None
     preset = str(composed.hydra.runtime.choices.get("experiment") or "")

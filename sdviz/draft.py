@@ -40,6 +40,8 @@ class Draft:
     zipped: list[list[str]] = field(default_factory=list)
     rule_texts: list[str] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)  # settings of which not all could be read
+    grid_is_known: bool = True  # nothing is wrong with `zip` and `exclude`, nor with what they pair
     infos: dict[str, ModelInfo] = field(default_factory=dict)  # by the model's name
 
     @contextlib.contextmanager
@@ -67,11 +69,13 @@ def read_draft(given: Mapping[str, Any], model_folders: Sequence[Path]) -> Draft
     config = read(Config, rest, draft.errors)
     draft.config = replace(config, models=_read_models(draft, model_folders))
     for name in _order(draft):
-        draft.values[name] = [None]
-        with draft.collecting():
-            draft.values[name] = _values(draft, name)
+        draft.values[name] = _sound_values(draft, name)
+    before = len(draft.errors)
     _read_zip(draft)
     _read_rules(draft)
+    whole = [group for group in draft.zipped if not draft.broken.intersection(group)]
+    draft.grid_is_known = len(draft.errors) == before and whole == draft.zipped
+    draft.zipped = whole
     return draft
 
 
@@ -136,6 +140,16 @@ def _order(draft: Draft) -> list[str]:
         if name not in SETTINGS
     )
     return [name for name in dict.fromkeys([*typed, *SETTINGS]) if name in SETTINGS]
+
+
+def _sound_values(draft: Draft, name: str) -> list[Any]:
+    """The values of setting `name`; where some are wrong, that is noted, and they are left out."""
+    try:
+        return _values(draft, name)
+    except ConfigError as error:
+        draft.broken.add(name)
+        draft.errors.extend(getattr(error, "errors", [error]))
+        return getattr(error, "sound", []) or [None]
 
 
 def _values(draft: Draft, name: str) -> list[Any]:

@@ -13,7 +13,8 @@ A message names the key, the value and the remedy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 
 class SdvizError(Exception):
@@ -29,10 +30,14 @@ class ConfigError(SdvizError):
 
 
 class ConfigErrors(ConfigError):
-    """Several errors of the configuration, so that one run reports all of them."""
+    """Several errors of the configuration, so that one run reports all of them.
 
-    def __init__(self, errors: Sequence[SdvizError]) -> None:
-        self.errors = list(errors)
+    `sound` has the values beside them that are in order, where it is values that are wrong.
+    """
+
+    def __init__(self, errors: Sequence[SdvizError], sound: Sequence[Any] = ()) -> None:
+        self.errors = list({str(error): error for error in errors}.values())
+        self.sound = list(sound)
         super().__init__("\n".join(str(error) for error in self.errors))
 
 
@@ -54,3 +59,23 @@ class BoardError(SdvizError):
 
 class CellError(SdvizError):
     """One cell cannot be computed; its sweep goes on."""
+
+
+def gathered(
+    parts: Sequence[Callable[[], list[Any]]], found: Sequence[SdvizError] = ()
+) -> list[Any]:
+    """What all of `parts` give, one behind the other. Raises ConfigErrors with what is wrong in any
+    of them, behind what was `found` before, and with what the others gave.
+    """
+    errors, sound = list(found), []
+    for part in parts:
+        try:
+            sound.extend(part())
+        except ConfigErrors as several:
+            errors.extend(several.errors)
+            sound.extend(several.sound)
+        except ConfigError as error:
+            errors.append(error)
+    if errors:
+        raise ConfigErrors(errors, sound)
+    return sound

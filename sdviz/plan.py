@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -209,6 +209,24 @@ def _filled(settings: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, An
     }
 
 
+def combinations(
+    axes: tuple[Axis, ...], fixed: Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Every setting of every combination of the axes' values, the last axis fastest; the rest as in
+    make_plan. Raises ConfigError where there are too many.
+    """
+    total = math.prod(len(axis.values) for axis in axes)
+    if total > MOST_CELLS:
+        sizes = " x ".join(f"{axis.name} {len(axis.values)}" for axis in axes)
+        raise ConfigError(f"{total:,} cells ({sizes}), more than {MOST_CELLS:,}; give fewer values")
+    keys = [key for axis in axes for key in axis.keys]
+    filled = {model: _filled(fixed, own) for model, own in defaults.items()}
+    for combination in itertools.product(*(axis.values for axis in axes)):
+        varied = dict(zip(keys, itertools.chain(*combination), strict=True))
+        model = str(varied.get("model", fixed.get("model")))
+        yield {**filled[model], **_filled(varied, defaults[model])}
+
+
 def make_plan(
     axes: tuple[Axis, ...],
     fixed: Mapping[str, Any],
@@ -226,20 +244,10 @@ def make_plan(
     model where the user gave None; it holds at least `width` and `height`. `contents` is as in
     cell_key; `search` is the text that a cell's `sr` replaces in its prompt and negative prompt.
     """
-    total = math.prod(len(axis.values) for axis in axes)
-    if total > MOST_CELLS:
-        sizes = " x ".join(f"{axis.name} {len(axis.values)}" for axis in axes)
-        raise ConfigError(f"{total:,} cells ({sizes}), more than {MOST_CELLS:,}; give fewer values")
-    keys = [key for axis in axes for key in axis.keys]
     cells: list[Cell] = []
     dropped = 0
     coords = itertools.product(*(range(len(axis.values)) for axis in axes))
-    combinations = itertools.product(*(axis.values for axis in axes))
-    filled = {model: _filled(fixed, own) for model, own in defaults.items()}
-    for place, combination in zip(coords, combinations, strict=True):
-        varied = dict(zip(keys, itertools.chain(*combination), strict=True))
-        model = str(varied.get("model", fixed.get("model")))
-        settings = {**filled[model], **_filled(varied, defaults[model])}
+    for place, settings in zip(coords, combinations(axes, fixed, defaults), strict=True):
         if excluded is not None and excluded(settings):
             dropped += 1
             continue

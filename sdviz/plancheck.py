@@ -1,22 +1,52 @@
-"""What only the cells of a plan can tell: steps that a sampler does not take, settings without
-effect.
-"""
+"""What only whole recipes can tell: steps that a sampler does not take, settings without effect."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from sdviz.errors import ConfigError, SdvizError
 from sdviz.passes import passes
-from sdviz.plan import Plan, Recipe
+from sdviz.plan import Plan, Recipe, combinations, make_axes
 from sdviz.samplers import resolve
+from sdviz.where import Rule, matches
+
+# What steps and sizes hang on. All other settings are left at one value: a plan has up to a million
+# cells, and these few combinations.
+_COUNTED = (
+    *("model", "sampler", "steps", "init", "strength", "width", "height"),
+    *("hires_scale", "hires_steps", "hires_strength"),
+)
 
 
-def steps(plan: Plan) -> Iterator[SdvizError]:
-    """Cells with more steps than their sampler can take, such as LCM's 50."""
-    asked = {
-        (recipe.sampler, part.steps): None for recipe in _distinct(plan) for part in passes(recipe)
+def counted(
+    values: Mapping[str, Sequence[Any]],
+    zipped: Sequence[Sequence[str]],
+    rules: Sequence[Rule],
+    defaults: Mapping[str, Mapping[str, Any]],
+) -> list[Recipe]:
+    """One recipe for each way of counting steps and pixels that the plan will have.
+
+    It is made before there is a plan, so that what it tells is told together with other faults;
+    `defaults` are by model, as for sdviz.plan.make_plan. Raises ConfigError where there are too
+    many combinations.
+    """
+    kept = {*_COUNTED, *(term.key for rule in rules for term in rule)}
+    kept.update(*(group for group in zipped if kept.intersection(group)))
+    fewer = {name: several if name in kept else several[:1] for name, several in values.items()}
+    axes = make_axes(fewer, [group for group in zipped if kept.intersection(group)])
+    fixed = {name: several[0] for name, several in fewer.items()}
+    found = {
+        tuple(settings[name] for name in _COUNTED): settings
+        for settings in combinations(axes, fixed, defaults)
+        if not matches(rules, settings)
     }
+    return [Recipe(**settings) for settings in found.values()]
+
+
+def steps(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:
+    """Recipes with more steps than their sampler can take, such as LCM's 50."""
+    asked = {(recipe.sampler, part.steps): None for recipe in recipes for part in passes(recipe)}
     for name, count in asked:
         most = resolve(name).max_steps
         if count > most:
@@ -32,12 +62,3 @@ def eta(plan: Plan) -> list[str]:
     several = len({cell.recipe.eta for cell in plan.cells}) > 1
     alike = "; cells that differ in it alone are the same picture" if several else ""
     return [f"eta: has no effect on {', '.join(without)}{alike}"]
-
-
-def _distinct(plan: Plan) -> list[Recipe]:
-    """One recipe for each way of counting steps: a plan has up to 100,000 cells."""
-    found = {}
-    for cell in plan.cells:
-        recipe = cell.recipe
-        found[recipe.sampler, recipe.steps, recipe.hires_scale, recipe.hires_steps] = recipe
-    return list(found.values())

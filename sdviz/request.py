@@ -80,6 +80,12 @@ def read_request(
         config = replace(config, inits=found)
     with draft.collecting():
         axes = make_axes(draft.values, draft.zipped)
+        if draft.grid_is_known:
+            recipes = plancheck.counted(
+                draft.values, draft.zipped, draft.rules, _defaults(draft, config)
+            )
+            draft.errors.extend(plancheck.steps(recipes))
+            draft.errors.extend(checks.pictures(recipes, config, draft.infos))
     rules = {"zip": draft.zipped, "exclude": draft.rule_texts}
     signed = signature(config, draft.values, rules)
     name = config.name or made_name([axis.name for axis in axes], signed, preset=preset)
@@ -94,9 +100,6 @@ def read_request(
     if config.fixed_noise and asked["noise_seed"] == [None]:
         draft.values["noise_seed"] = [seeds[0]]
     plan = reference.referenced(_plan(draft, config), config.reference)
-    draft.errors.extend(plancheck.steps(plan))
-    draft.errors.extend(checks.pictures(plan, config, draft.infos))
-    draft.raise_errors()
     record = _record(draft, config, asked, drawn, signed)
     warnings = [*checks.prompts(plan, draft.infos), *plancheck.eta(plan)]
     return Request(config, plan, record, warnings)
@@ -116,17 +119,10 @@ def _known_seeds(draft: Draft, config: Config, signed: str, recorded: Recorded) 
 def _plan(draft: Draft, config: Config) -> Plan:
     axes = make_axes(draft.values, draft.zipped)
     keys = {key for axis in axes for key in axis.keys}
-    defaults = {
-        name: {
-            **info.defaults,
-            **config.models[name].defaults,
-        }
-        for name, info in draft.infos.items()
-    }
     plan = make_plan(
         axes,
         {name: values[0] for name, values in draft.values.items() if name not in keys},
-        defaults=defaults,
+        defaults=_defaults(draft, config),
         identities={name: info.identity for name, info in draft.infos.items()},
         dtype=config.dtype,
         excluded=(lambda settings: matches(draft.rules, settings)) if draft.rules else None,
@@ -138,6 +134,21 @@ def _plan(draft: Draft, config: Config) -> Plan:
             f"exclude: drops all {plan.excluded} combinations; nothing is left to compute"
         )
     return plan
+
+
+def _defaults(draft: Draft, config: Config) -> dict[str, dict[str, Any]]:
+    """By model, what a setting is where the user gave none; a model that could not be read, or of
+    which not even the name could, has no wishes.
+    """
+    own = {
+        str(name): dict(config.models[name].defaults) if name in config.models else {}
+        for name in draft.values["model"]
+    }
+    infos = draft.infos
+    return {
+        name: {**(infos[name].defaults if name in infos else {}), **given}
+        for name, given in own.items()
+    }
 
 
 def _contents(draft: Draft, config: Config) -> dict[str, str]:

@@ -7,6 +7,7 @@ one here.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 
 from sdviz import axes
 from sdviz.config import nearest
-from sdviz.errors import ConfigError, ConfigErrors
+from sdviz.errors import ConfigError, ConfigErrors, SdvizError, gathered
 from sdviz.plan import Recipe
 
 
@@ -103,7 +104,7 @@ def values_of(name: str, given: Any) -> list[Any]:
 
     A string is read in the grammar of sdviz.axes; a list holds strings and numbers, each of them
     read likewise, except that the strings of a list of prompts stand for themselves. Raises
-    ConfigError.
+    ConfigError, or ConfigErrors with the values that are in order.
     """
     if given is None:
         return [None]
@@ -113,24 +114,24 @@ def values_of(name: str, given: Any) -> list[Any]:
             raise ConfigError(f"{name}=[]: give at least one value")
         if setting.kind == "text":
             return [None if item is None else str(item) for item in given]
-        return [value for item in given for value in values_of(name, item)]
+        return gathered([functools.partial(values_of, name, item) for item in given])
     if setting.kind == "flag" and isinstance(given, bool):
         return [given]
     if isinstance(given, bool | Mapping):
         raise ConfigError(f"{name}={given!r}: must be {_what(setting)}")
     try:
-        values = _read(setting, given)
+        values, errors = _read(setting, given), []
+    except ConfigErrors as several:
+        values, errors = several.sound, several.errors
     except ConfigError as error:
-        raise ConfigError(f"{name}={_short(given)}: {error}") from None
-    checked, errors = [], []
-    for value in values:
-        try:
-            checked.append(_checked(name, value))
-        except ConfigError as error:
-            errors.append(error)
-    if errors:
-        raise ConfigErrors(errors)
-    return checked
+        values, errors = [], [error]
+    typed = f"{name}={_short(given)}"
+    found: list[SdvizError] = [ConfigError(f"{typed}: {error}") for error in errors]
+    return gathered([functools.partial(_checked_one, name, value) for value in values], found)
+
+
+def _checked_one(name: str, value: Any) -> list[Any]:
+    return [_checked(name, value)]
 
 
 def one_value(name: str, text: str) -> Any:
@@ -155,7 +156,7 @@ def _read(setting: Setting, given: Any) -> list[Any]:
         return [None]
     parts = axes.split_list(given)
     if "null" in parts and setting.nullable:  # one among several: the sampler's own, and 0.5
-        return [value for part in parts for value in _read(setting, part)]
+        return gathered([functools.partial(_read, setting, part) for part in parts])
     if setting.kind in ("word", "flag"):
         return list(axes.parse_words(given))
     return list(axes.parse_numbers(given, whole=setting.kind == "int"))
@@ -177,7 +178,8 @@ def _checked(name: str, value: Any) -> Any:
     if setting.kind == "word":
         return _checked_word(name, setting, value)
     if not setting.least <= value <= setting.most:
-        raise ConfigError(f"{name}={value}: must be {_what(setting)}")
+        typed = f"{value:.10g}" if isinstance(value, float) else value
+        raise ConfigError(f"{name}={typed}: must be {_what(setting)}")
     return value
 
 

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sdviz.commandline import to_hydra
-from sdviz.compose import plain, plan
+from sdviz.compose import plain, plan, to_checked
 from sdviz.errors import SdvizError
 from sdviz.paths import conf_dir
 
@@ -33,7 +32,7 @@ def main() -> None:
             raise SystemExit(statuses[-1])
 
     try:
-        sys.argv[1:] = to_hydra(sys.argv[1:])
+        sys.argv[1:] = to_checked(sys.argv[1:])
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="sweep")(task)()
     except SdvizError as error:
         statuses.append(_refuse(error))

@@ -73,8 +73,8 @@ def test_numbers_are_exact(text: str, values: list[float]) -> None:
         ("abc", "not a number"),
         ("nan", "not a number"),
         ("inf", "not a number"),
-        ("", "not a number"),
-        ("7,,8", "not a number"),
+        ("", "a number is missing"),
+        ("7,,8", "a number is missing"),
         ("0.1-0.9", "0.1-0.9 (+0.1)"),  # one value only would be a surprise
         ("1-5 (-1)", "leads away"),
         ("1-5 (0)", "above 0"),

@@ -101,6 +101,9 @@ def test_completion_is_left_alone() -> None:
         (["preview=of"], "preview=of: no such preset; did you mean off?"),
         (["experiment=nothing_like_it"], "experiment=nothing_like_it: no such preset"),
         (["foo"], "`foo`: not key=value"),
+        (["a castle, sunset"], "a prompt is 'prompt=a castle'"),
+        (["zip=cfg,steps"], "such as zip=[[cfg,steps]]"),
+        (["qqqq=1"], "qqqq: unknown key; --help and --cfg job list all keys"),
         (["bar=(x"], "`bar=(x`: not key=value"),
         (["engine.batch=1,2"], "engine.batch cannot be an axis"),
         (["cfg=1", "cfg=2"], "cfg is given twice"),
@@ -116,6 +119,7 @@ def test_all_slips_are_reported_at_once() -> None:
     with pytest.raises(ConfigErrors) as caught:
         to_hydra(["cgf=7", "visdom.prt=1", "foo", "steps=3"])
     assert len(caught.value.errors) == 3
+    assert caught.value.sound == ["steps='3'", "order=[steps]"]
 
 
 @pytest.mark.parametrize(

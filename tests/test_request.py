@@ -166,7 +166,7 @@ def test_everything_that_is_wrong_is_reported_at_once(reading: Reading, tmp_path
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"cfg": "-1"}, "cfg=-1.0: must be a number from 0 to 1000"),
+        ({"cfg": "-1"}, "cfg=-1: must be a number from 0 to 1000"),
         ({"cfg": float("nan")}, "`nan` is not a number"),
         ({"cfg": True}, "cfg=True: must be a number"),
         ({"cfg": []}, "cfg=[]: give at least one value"),
@@ -195,6 +195,28 @@ def test_a_sampler_is_given_no_more_steps_than_it_takes(reading: Reading) -> Non
     paired = {"sampler": "lcm,euler", "steps": "4,60", "zip": ["sampler", "steps"]}
     assert len(reading(**paired).plan.cells) == 2
     assert len(reading(sampler="lcm,euler", steps=60, exclude="sampler=lcm").plan.cells) == 1
+
+
+def test_what_only_whole_recipes_tell_is_told_with_the_rest(reading: Reading) -> None:
+    """Of a setting with one bad value the others still count, and so do `zip` and `exclude`."""
+    messages = refused(
+        reading, cfg="abc,-1,7,xyz", sampler="lcm,heun,foo", steps="60,0", models=["/no/such"]
+    )
+    for part in ("`abc`", "`xyz`", "cfg=-1:", "'foo'", "steps=0", "/no/such", "LCM takes 50"):
+        assert sum(part in message for message in messages) == 1, (part, messages)
+    assert len(messages) == 7
+    paired = {"sampler": "lcm,euler", "steps": "4,60", "zip": ["sampler", "steps"]}
+    assert len(refused(reading, cfg="x", **paired)) == 1
+    assert len(refused(reading, cfg="x", sampler="lcm,euler", steps=60, exclude="sampler=lcm")) == 1
+
+
+def test_a_fault_leads_to_no_other(reading: Reading) -> None:
+    """A pair whose partner could not be read is not one too few."""
+    paired = {"sampler": "lcm,euler", "steps": "60,x", "zip": ["sampler", "steps"]}
+    (message,) = refused(reading, **paired)
+    assert "`x` is not a whole number" in message
+    (message,) = refused(reading, sampler="lcm,euler", steps=60, exclude="sampler>>lcm")
+    assert message.startswith("exclude:")
 
 
 def test_an_eta_without_effect_is_told(reading: Reading) -> None:

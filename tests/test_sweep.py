@@ -106,11 +106,12 @@ def test_everything_wrong_is_said_at_once_with_status_2(tmp_path: Path, tiny_mod
         port = taken.getsockname()[1]
         result = sdviz(
             "cfg=abc", "steps=0", "sampler=eulr", f"model={tiny_model}", "prompts=/no/file",
-            "width=65", "name=<b>", f"visdom.port={port}", cwd=tmp_path, torch=False,
+            "width=65", "name=<b>", f"visdom.port={port}", "cgf=7", "preview=of", "a castle",
+            cwd=tmp_path, torch=False,
         )  # fmt: skip
     assert result.returncode == 2 and result.stdout == ""
     lines = result.stderr.splitlines()
-    assert len(lines) == 7 and all(line.startswith("error: ") for line in lines)
+    assert len(lines) == 10 and all(line.startswith("error: ") for line in lines)
     assert f"visdom.port={port}: held by" in result.stderr
     assert not (tmp_path / "outputs").exists()
 

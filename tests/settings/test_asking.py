@@ -151,7 +151,7 @@ def test_all_that_is_wrong_is_told_at_once(reading: Reading, tmp_path: Path) -> 
         "variation_seed=4: of no use without variation_strength",
         "seed_resize=huge: must be a size such as 512x512",
         "emphasis=loud: ",
-        "guidance_rescale=2.0: must be a number from 0 to 1",
+        "guidance_rescale=2: must be a number from 0 to 1",
     ):
         assert part in told, f"{part!r} in {told}"
     assert not (tmp_path / "outputs").exists()

@@ -9,19 +9,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sdviz.archive.beginning import (
+    cannot_write,
+    lay_out_sweep,
+    reuse_cells,
+    take_folder,
+    write_config,
+)
 from sdviz.archive.checksums import write_checksums
 from sdviz.archive.grid import write_grid
 from sdviz.archive.journal import now
-from sdviz.archive.layout import lay_out
 from sdviz.archive.lock import ArchiveLock
-from sdviz.archive.machine import machine, versions
 from sdviz.archive.mailbox import Mailbox
 from sdviz.archive.paths import ArchivePaths, archive_paths
-from sdviz.archive.png import write_aside
 from sdviz.archive.recorder import Recorder
-from sdviz.archive.retire import retire
-from sdviz.archive.reuse import copy_finished
-from sdviz.archive.store import connect_writer, dumps, loads, settle
+from sdviz.archive.store import settle
 from sdviz.errors import ArchiveError
 from sdviz.events import Event, Note, SweepFinished
 from sdviz.plan import Cell, Plan
@@ -74,71 +76,30 @@ class ArchiveWriter:
         """
         paths = archive_paths(outputs, name)
         lock = ArchiveLock(paths.lock)
+        db = take_folder(paths, lock, reuse=reuse)
         try:
-            paths.root.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-            if not reuse and paths.database.exists():
-                retire(paths.root)
-                paths.root.mkdir()
-                lock.release()
-                lock.acquire()
-            paths.images.mkdir(exist_ok=True)
-            db = connect_writer(paths.database)
-            paths.checksums.unlink(missing_ok=True)
-            for left in paths.images.glob(".writing-*"):
-                left.unlink()
-        except (OSError, sqlite3.OperationalError) as error:
-            lock.release()
-            raise ArchiveError(_cannot_write(paths.root, error)) from error
-        except ArchiveError:
-            lock.release()
-            raise
-        try:
-            return cls._begin(paths, lock, db, plan, config, reuse=reuse, sources=sources)
+            writer = cls(paths, lock, db, plan)
+            writer._begin(plan, config, reuse=reuse, sources=sources)
         except BaseException as error:
             write_checksums(paths, database=settle(db))
             lock.release()
             if isinstance(error, (OSError, sqlite3.Error)):
-                raise ArchiveError(_cannot_write(paths.root, error)) from error
+                raise ArchiveError(cannot_write(paths.root, error)) from error
             raise
-
-    @classmethod
-    def _begin(
-        cls,
-        paths: ArchivePaths,
-        lock: ArchiveLock,
-        db: sqlite3.Connection,
-        plan: Plan,
-        config: Mapping[str, Any],
-        *,
-        reuse: bool,
-        sources: Sequence[Path] | None,
-    ) -> ArchiveWriter:
-        writer = cls(paths, lock, db, plan)
-        recorder = writer._recorder
-        recorder.begin()
-        try:
-            finished = lay_out(db, paths, plan, recorder.seq)
-            _describe_sweep(recorder, paths.root.name, plan, config)
-        except BaseException:
-            db.execute("ROLLBACK")
-            raise
-        recorder.commit()
-        recorder.forget()
-        if reuse and len(finished) < len(plan.everything):
-            copied = copy_finished(paths, recorder, plan, finished, sources)
-            finished |= {i for cells in copied.values() for i in cells}
-            writer.notes += [_reuse_note(source, cells) for source, cells in copied.items()]
-            recorder.begin()
-            for note in writer.notes:
-                recorder.record(note)
-            recorder.commit()
-            writer._stale_grid = bool(copied)
-        if finished:
-            writer.todo = [cell for cell in plan.everything if cell.index not in finished]
-        _write_config(paths, config)
         writer._thread.start()
         return writer
+
+    def _begin(
+        self, plan: Plan, config: Mapping[str, Any], *, reuse: bool, sources: Sequence[Path] | None
+    ) -> None:
+        finished = lay_out_sweep(self._recorder, self._paths, plan, config)
+        if reuse and len(finished) < len(plan.everything):
+            copied, self.notes = reuse_cells(self._recorder, self._paths, plan, finished, sources)
+            finished |= copied
+            self._stale_grid = bool(copied)
+        if finished:
+            self.todo = [cell for cell in plan.everything if cell.index not in finished]
+        write_config(self._paths, config)
 
     def handle(self, event: Event) -> None:
         """Queues an event; waits while too many pixels are queued."""
@@ -156,7 +117,7 @@ class ArchiveWriter:
             if not self._broken:
                 write_checksums(self._paths, database=whole)
         except OSError as error:
-            self._failure = ArchiveError(_cannot_write(self.path, error))
+            self._failure = ArchiveError(cannot_write(self.path, error))
         self._lock.release()
         self._raise()
 
@@ -171,7 +132,7 @@ class ArchiveWriter:
                 pass
             self._end()
         except (OSError, sqlite3.Error) as error:
-            self._failure = ArchiveError(_cannot_write(self.path, error))
+            self._failure = ArchiveError(cannot_write(self.path, error))
         except BaseException as error:
             # Whatever it is, the sweep must not go on without its archive.
             self._failure = ArchiveError(f"{self.path}: the archive failed: {error!r}")
@@ -212,40 +173,3 @@ class ArchiveWriter:
             self._recorder.put("status", "interrupted" if self.todo else "finished")
             self._recorder.put("ended", now())
             self._recorder.commit()
-
-
-def _describe_sweep(recorder: Recorder, name: str, plan: Plan, config: Mapping[str, Any]) -> None:
-    known = recorder.get("created")
-    recorder.put("name", name)
-    recorder.put("status", "running")
-    recorder.put("created", known or now())
-    recorder.put("config", config)
-    recorder.put("machine", machine())
-    recorder.put("versions", versions())
-    recorder.put("dtype", plan.dtype)
-    recorder.put("identities", dict(plan.identities))
-    recorder.put("contents", dict(plan.contents))
-    recorder.put("excluded", plan.excluded)
-    recorder.put("referred", list(plan.referred))
-    recorder.put("progress", [0, 0])
-    recorder.put("laid_out", recorder.seq)  # who read an earlier layout must read all anew
-
-
-def _write_config(paths: ArchivePaths, config: Mapping[str, Any]) -> None:
-    import yaml  # not before it is needed: reading archives goes without
-
-    plain = loads(dumps(config))  # tuples become lists, enums and paths text
-    text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
-    write_aside(paths.config, text.encode("utf-8", "replace"))
-
-
-def _reuse_note(source: str, cells: Sequence[int]) -> Note:
-    count = f"{len(cells)} cell" + ("s" if len(cells) != 1 else "")
-    return Note("reuse", f"{count} reused from {source}", {"source": source, "cells": len(cells)})
-
-
-def _cannot_write(root: Path, error: Exception) -> str:
-    remedy = "free some space, or give outputs= on another disk"
-    if isinstance(error, PermissionError):
-        remedy = "give outputs= a folder that you may write"
-    return f"{root} cannot be written: {error}; {remedy}"

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import itertools
 import json
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
-
-from sdviz.errors import ConfigError
-
-MOST_CELLS = 1_000_000  # a plan of more is a slip on the command line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +53,11 @@ class Recipe:
 
 
 # A setting at its default is left out of the key, so that a new setting does not change old keys.
-_DEFAULTS = {f.name: f.default for f in fields(Recipe)}
+DEFAULTS = {f.name: f.default for f in fields(Recipe)}
 _FILES = {"init", "lora", "vae"}  # settings whose value names a file: its content counts
 CHECKER = "safety checker of {}"  # its name among the contents; each model may have one of its own
 _UNKEYED = {"sr"}  # the prompt has it in it already
-_KEYED = sorted([*(name for name in _DEFAULTS if name not in _UNKEYED), "dtype"])
+_KEYED = sorted([*(name for name in DEFAULTS if name not in _UNKEYED), "dtype"])
 
 
 @functools.lru_cache(maxsize=65_536, typed=True)  # typed: 7 and 7.0 are equal and not the same text
@@ -89,7 +83,7 @@ def cell_key(
             fragments.append(_fragment(name, model_identity))
         elif name == "dtype":
             fragments.append(_fragment(name, dtype))
-        elif (value := values[name]) != _DEFAULTS[name]:
+        elif (value := values[name]) != DEFAULTS[name]:
             if contents and name in _FILES:
                 value = contents[value]
             elif contents and name == "safety":
@@ -164,99 +158,3 @@ def execution_order(cells: Sequence[Cell]) -> list[Cell]:
         sizes = groups.setdefault(recipe.model, {})
         sizes.setdefault((recipe.width, recipe.height), []).append(cell)
     return [cell for sizes in groups.values() for group in sizes.values() for cell in group]
-
-
-def make_axes(
-    values: Mapping[str, Sequence[Any]], zipped: Sequence[Sequence[str]] = ()
-) -> tuple[Axis, ...]:
-    """The axes of settings that have several values, in the mapping's order; a zip stands where its
-    first key does.
-
-    Raises ConfigError when zipped settings have different numbers of values, or a zip names a
-    setting twice.
-    """
-    group_of: dict[str, Sequence[str]] = {}
-    for group in zipped:
-        lengths = {key: len(values[key]) for key in group}
-        if len(set(lengths.values())) > 1:
-            counts = ", ".join(f"{key} has {length}" for key, length in lengths.items())
-            raise ConfigError(
-                f"zip=[{','.join(group)}]: the settings need equally many values; {counts}"
-            )
-        for key in group:
-            if key in group_of:
-                raise ConfigError(f"zip: {key} is named twice")
-            group_of[key] = group
-    axes: list[Axis] = []
-    done: set[str] = set()
-    for name, several in values.items():
-        if len(several) < 2 or name in done:
-            continue
-        keys = tuple(group_of.get(name, (name,)))
-        done.update(keys)
-        # a value given twice would be the same cell twice
-        together = tuple(dict.fromkeys(zip(*(values[key] for key in keys), strict=True)))
-        if len(together) > 1:
-            axes.append(Axis(keys, together))
-    return tuple(axes)
-
-
-def _filled(settings: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """`settings`, and for None the model's `own`, or the default."""
-    return {
-        name: own.get(name, _DEFAULTS[name]) if value is None else value
-        for name, value in settings.items()
-    }
-
-
-def combinations(
-    axes: tuple[Axis, ...], fixed: Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]]
-) -> Iterator[dict[str, Any]]:
-    """Every setting of every combination of the axes' values, the last axis fastest; the rest as in
-    make_plan. Raises ConfigError where there are too many.
-    """
-    total = math.prod(len(axis.values) for axis in axes)
-    if total > MOST_CELLS:
-        sizes = " x ".join(f"{axis.name} {len(axis.values)}" for axis in axes)
-        raise ConfigError(f"{total:,} cells ({sizes}), more than {MOST_CELLS:,}; give fewer values")
-    keys = [key for axis in axes for key in axis.keys]
-    filled = {model: _filled(fixed, own) for model, own in defaults.items()}
-    for combination in itertools.product(*(axis.values for axis in axes)):
-        varied = dict(zip(keys, itertools.chain(*combination), strict=True))
-        model = str(varied.get("model", fixed.get("model")))
-        yield {**filled[model], **_filled(varied, defaults[model])}
-
-
-def make_plan(
-    axes: tuple[Axis, ...],
-    fixed: Mapping[str, Any],
-    *,
-    defaults: Mapping[str, Mapping[str, Any]],
-    identities: Mapping[str, str],
-    dtype: str = "float32",
-    excluded: Callable[[Mapping[str, Any]], bool] | None = None,
-    contents: Mapping[str, str] | None = None,
-    search: str = "",
-) -> Plan:
-    """Every combination of the axes' values, with the fixed settings, that is not excluded.
-
-    `fixed` holds the settings that are no axis. `defaults[model]` says what a setting is for that
-    model where the user gave None; it holds at least `width` and `height`. `contents` is as in
-    cell_key; `search` is the text that a cell's `sr` replaces in its prompt and negative prompt.
-    """
-    cells: list[Cell] = []
-    dropped = 0
-    coords = itertools.product(*(range(len(axis.values)) for axis in axes))
-    for place, settings in zip(coords, combinations(axes, fixed, defaults), strict=True):
-        if excluded is not None and excluded(settings):
-            dropped += 1
-            continue
-        if search:
-            for name in ("prompt", "negative"):
-                settings[name] = settings[name].replace(search, settings["sr"])
-        recipe = Recipe(**settings)
-        key = cell_key(
-            recipe, model_identity=identities[recipe.model], dtype=dtype, contents=contents
-        )
-        cells.append(Cell(len(cells), place, recipe, key))
-    return Plan(axes, cells, dropped, dtype, dict(identities), dict(contents or {}))

@@ -7,7 +7,8 @@ from typing import Any
 
 from sdviz.errors import ConfigError, SdvizError
 from sdviz.passes import passes
-from sdviz.plan import Plan, Recipe, combinations, make_axes
+from sdviz.plan import Plan, Recipe
+from sdviz.planning import combinations, make_axes
 from sdviz.samplers import resolve
 from sdviz.where import Rule, matches
 
@@ -28,7 +29,7 @@ def counted(
     """One recipe for each way of counting steps and pixels that the plan will have.
 
     It is made before there is a plan, so that what it tells is told together with other faults;
-    `defaults` are by model, as for sdviz.plan.make_plan. Raises ConfigError where there are too
+    `defaults` are by model, as for sdviz.planning.make_plan. Raises ConfigError where there are too
     many combinations.
     """
     kept = {*_COUNTED, *(term.key for rule in rules for term in rule)}

@@ -20,7 +20,8 @@ from sdviz.errors import ConfigError
 from sdviz.models import device, extras
 from sdviz.naming import check_name, made_name, signature
 from sdviz.picture import with_picture
-from sdviz.plan import CHECKER, Axis, Plan, make_axes, make_plan
+from sdviz.plan import CHECKER, Axis, Plan
+from sdviz.planning import make_axes, make_plan
 from sdviz.settings import draw_seeds, several_seeds
 from sdviz.where import matches
 

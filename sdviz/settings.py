@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sdviz import axes
+from sdviz import axes, ranges
 from sdviz.config import nearest
 from sdviz.errors import ConfigError, ConfigErrors, SdvizError, gathered
 from sdviz.plan import Recipe
@@ -102,9 +102,9 @@ def values_of(name: str, given: Any) -> list[Any]:
     """The values of setting `name` that `given` (out of the configuration) stands for; [None] if
     nothing is given.
 
-    A string is read in the grammar of sdviz.axes; a list holds strings and numbers, each of them
-    read likewise, except that the strings of a list of prompts stand for themselves. Raises
-    ConfigError, or ConfigErrors with the values that are in order.
+    A string is read in the grammar of sdviz.axes and sdviz.ranges; a list holds strings and
+    numbers, each of them read likewise, except that the strings of a list of prompts stand for
+    themselves. Raises ConfigError, or ConfigErrors with the values that are in order.
     """
     if given is None:
         return [None]
@@ -159,7 +159,7 @@ def _read(setting: Setting, given: Any) -> list[Any]:
         return gathered([functools.partial(_read, setting, part) for part in parts])
     if setting.kind in ("word", "flag"):
         return list(axes.parse_words(given))
-    return list(axes.parse_numbers(given, whole=setting.kind == "int"))
+    return list(ranges.parse_numbers(given, whole=setting.kind == "int"))
 
 
 def _checked(name: str, value: Any) -> Any:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sdviz.axes import parse_numbers, parse_texts, parse_words, split_list
+from sdviz.axes import parse_texts, parse_words, split_list
 from sdviz.errors import ConfigError
+from sdviz.ranges import parse_numbers
 
 
 @pytest.mark.parametrize(

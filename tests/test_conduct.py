@@ -18,7 +18,8 @@ from sdviz.conduct import conduct
 from sdviz.config import Config, VisdomConfig
 from sdviz.errors import ArchiveError, ModelError
 from sdviz.events import CellFailed, CellFinished, CellStarted, Event, Note, Timings
-from sdviz.plan import Cell, make_axes, make_plan
+from sdviz.plan import Cell
+from sdviz.planning import make_axes, make_plan
 from sdviz.request import Request
 from sdviz.settings import DEFAULTS
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from sdviz.errors import ConfigError
-from sdviz.plan import Axis, Plan, Recipe, cell_key, make_axes, make_plan
+from sdviz.plan import Axis, Plan, Recipe, cell_key
+from sdviz.planning import make_axes, make_plan
 
 FIXED: dict[str, Any] = {
     "model": "m", "prompt": "a", "negative": None, "cfg": 7.0, "sampler": "Euler a", "steps": 20,

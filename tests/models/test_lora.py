@@ -15,7 +15,8 @@ from sdviz.config import ModelSpec
 from sdviz.errors import ModelError
 from sdviz.events import Event, Note
 from sdviz.models import extras, inspect, lora
-from sdviz.plan import Cell, Recipe, make_plan
+from sdviz.plan import Cell, Recipe
+from sdviz.planning import make_plan
 from tests import families, tiny
 from tests.engine import sweeping
 from tests.models import loras

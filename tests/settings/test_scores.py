@@ -27,7 +27,7 @@ from sdviz.config import Config, EngineConfig, ModelSpec, PreviewConfig
 from sdviz.errors import ModelError
 from sdviz.events import CellScored, SweepFinished, SweepStarted
 from sdviz.models import scoring
-from sdviz.plan import make_axes, make_plan
+from sdviz.planning import make_axes, make_plan
 from tests import tiny
 
 VISION = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,

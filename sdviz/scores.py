@@ -7,14 +7,15 @@ caption=blip           the picture in words
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sdviz.config import Config, ModelSpec, nearest
-from sdviz.errors import ConfigError, SdvizError
+from sdviz.errors import ConfigError, ModelError, SdvizError
 from sdviz.events import CellFinished, CellScored, Event
-from sdviz.models import places
+from sdviz.models import headers, identity, places
 
 if TYPE_CHECKING:
     from sdviz.models.scoring import Aesthetic, Captioner, Clip
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 NAMES = ("clip", "aesthetic")
 CLIP = "openai/clip-vit-large-patch14"  # that of Stable Diffusion 1, and of the aesthetic head
 BLIP = "Salesforce/blip-image-captioning-base"
+_KNOWN = {"clip": CLIP, "blip": BLIP}
 
 
 def is_asked(config: Config) -> bool:
@@ -35,15 +37,50 @@ def check(config: Config) -> Iterator[SdvizError]:
         if name not in NAMES:
             yield ConfigError(f"score={name}: {nearest(name, NAMES)}")
     try:
-        if config.score:
-            for spec in config.models.values():
-                clip_folder(config, spec)
-        if config.caption:
-            caption_folder(config)
         if "aesthetic" in config.score:
             head_file(config)
+        for spec in config.models.values() if config.score else ():
+            about = _config(clip_folder(config, spec), "score_clip", "clip")
+            if "aesthetic" in config.score:
+                _check_head(head_file(config), int(about.get("projection_dim", 512)))
     except SdvizError as error:
         yield error
+    try:
+        if config.caption:
+            _config(caption_folder(config), "caption", "blip")
+    except SdvizError as error:
+        yield error
+
+
+def _config(folder: Path, key: str, kind: str) -> dict[str, Any]:
+    """The config.json of a model of that kind, whose weights are there; ConfigError."""
+    remedy = f"{key}= names a folder or a hub id of a {kind.upper()}, such as {_KNOWN[kind]}"
+    try:
+        about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        found = about["model_type"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ConfigError(f"{key}: {folder} has no config.json of a model; {remedy}") from None
+    if found != kind:
+        raise ConfigError(f"{key}: {folder} is a model of type {found}; {remedy}")
+    if not identity.weights_of(folder, ""):
+        raise ConfigError(f"{key}: {folder} has no weights; fetch it anew, whole")
+    return dict(about)
+
+
+def _check_head(file: Path, width: int) -> None:
+    """ConfigError unless it is a linear layer on vectors of CLIP's `width`."""
+    told = f"score_aesthetic={file}: not a linear layer with weight and bias"
+    try:
+        shapes = headers.shapes(file, key="score_aesthetic", trust_pickle=True)  # runs none of it
+    except ModelError as error:
+        raise ConfigError(f"{told}: {error}") from None
+    if not {"weight", "bias"} <= shapes.keys():
+        raise ConfigError(f"{told}: it has {', '.join(list(shapes)[:3])}")
+    if shapes["weight"][-1:] != (width,):
+        raise ConfigError(
+            f"score_aesthetic={file}: takes {shapes['weight'][-1]} numbers and CLIP gives {width}; "
+            "score_clip= names the CLIP that it was trained on"
+        )
 
 
 def clip_folder(config: Config, spec: ModelSpec) -> Path:

@@ -135,6 +135,35 @@ def test_what_cannot_be_scored_is_refused_before_it_begins(
     assert told in "\n".join(map(str, scores.check(replace(config, **given))))
 
 
+def test_models_of_other_kinds_are_refused_before_it_begins(
+    tiny_model: Path, clip: Path, blip: Path, head: Path, tmp_path: Path
+) -> None:
+    config = Config(models={"t": ModelSpec(name="t", id=str(tiny_model))}, score_clip=str(clip))
+    bare, narrow = tmp_path / "bare", tmp_path / "narrow.pth"
+    bare.mkdir()
+    (bare / "config.json").write_bytes((blip / "config.json").read_bytes())
+    torch.save({"weight": torch.zeros(1, 3), "bias": torch.zeros(1)}, narrow)
+    (tmp_path / "text.pth").write_text("no tensors")
+
+    def told(**given: Any) -> list[str]:
+        return [str(error) for error in scores.check(replace(config, **given))]
+
+    both = ("clip", "aesthetic")
+    assert told(score=both, score_aesthetic=str(head), caption=str(blip)) == []
+    (empty,) = told(caption=str(tmp_path))
+    assert "caption: " in empty and "has no config.json of a model; caption= names" in empty
+    (other,) = told(caption=str(clip))
+    assert "is a model of type clip; caption= names a folder or a hub id of a BLIP" in other
+    (hollow,) = told(caption=str(bare))
+    assert "has no weights; fetch it anew" in hollow
+    (blind,) = told(score=("clip",), score_clip=str(blip))
+    assert "score_clip: " in blind and "is a model of type blip" in blind
+    (few,) = told(score=both, score_aesthetic=str(narrow))
+    assert "takes 3 numbers and CLIP gives 12" in few
+    (text,) = told(score=both, score_aesthetic=str(tmp_path / "text.pth"))
+    assert "not a linear layer with weight and bias" in text
+
+
 def test_a_sweep_archives_what_is_said_of_its_pictures(
     tiny_model: Path, clip: Path, blip: Path, head: Path, tmp_path: Path
 ) -> None:

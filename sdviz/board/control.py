@@ -19,7 +19,7 @@ from typing import Any
 import tornado.web
 
 from sdviz.board import panes
-from sdviz.board.routes import Handler
+from sdviz.board.handler import Handler
 from sdviz.board.windows import Windows
 
 ENVIRONMENT = "live"

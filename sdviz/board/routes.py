@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import json
 import os
 from html import escape
@@ -14,12 +13,17 @@ import tornado.web
 
 import sdviz
 from sdviz.archive.figures import NAME as FIGURE
-from sdviz.board.feed import Feed, to_json
-from sdviz.board.pictures import read_pairs
-from sdviz.errors import ArchiveError
+from sdviz.board.feed import to_json
+from sdviz.board.handler import Handler
+from sdviz.board.picture_handlers import (
+    FigureHandler,
+    FrameHandler,
+    ImageHandler,
+    PackHandler,
+    ThumbHandler,
+)
 
 _MOST_CURVES = 256
-_FOR_EVER = "max-age=31536000, immutable"
 
 
 def sdviz_routes(shared: dict[str, Any]) -> list[Any]:
@@ -43,49 +47,6 @@ def sdviz_routes(shared: dict[str, Any]) -> list[Any]:
         (rf"{sweep}/figure/({FIGURE})\.png", FigureHandler, shared),
         (r"/sdviz/.*", MissingHandler, shared),
     ]
-
-
-class Handler(tornado.web.RequestHandler):
-    """What the routes share: the archive of a name, JSON, errors in words, nothing for other
-    sites.
-    """
-
-    def initialize(self, app: Any, feed: Feed) -> None:
-        self.app = app
-        self.feed = feed
-
-    def set_default_headers(self) -> None:
-        self.set_header("Cache-Control", "no-store")
-        self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("Cross-Origin-Resource-Policy", "same-origin")
-
-    def archive_path(self, name: str) -> Path:
-        path: Path | None = self.app.registry.path(name)
-        if path is None:
-            raise tornado.web.HTTPError(404, f"no sweep {name} is known here")
-        return path
-
-    def answer(self, body: bytes | None, kind: str = "application/json") -> None:
-        if body is None:
-            raise tornado.web.HTTPError(404, "there is no such picture")
-        self.set_header("Content-Type", kind)
-        self.finish(body)
-
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        error = kwargs.get("exc_info", (None, None))[1]
-        if isinstance(error, ArchiveError):
-            self.set_status(404)
-        reason = error.log_message if isinstance(error, tornado.web.HTTPError) else str(error or "")
-        self.answer(json.dumps({"error": reason or self._reason}).encode())
-
-    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        if not isinstance(value, ArchiveError):
-            super().log_exception(typ, value, tb)
-
-    def require_token(self) -> None:
-        """Only a process that can read the state folder may pass; no web page can."""
-        if not hmac.compare_digest(self.request.headers.get("X-Sdviz-Token", ""), self.app.token):
-            raise tornado.web.HTTPError(403, "the token is missing or wrong")
 
 
 class MissingHandler(Handler):
@@ -193,53 +154,9 @@ class CellHandler(Handler):
         self.answer(to_json(await self.feed.cell(self.archive_path(name), int(index))))
 
 
-class PictureHandler(Handler):
-    def show(self, picture: bytes, kind: str) -> None:
-        """With the cell's key (or another version) in the address, a picture never changes."""
-        if self.get_query_argument("v", ""):
-            self.set_header("Cache-Control", _FOR_EVER)
-        else:
-            self.set_header("Cache-Control", "no-cache")
-        self.answer(picture, kind)
-
-
-class FrameHandler(PictureHandler):
-    async def get(self, name: str, index: str, step: str) -> None:
-        path = self.archive_path(name)
-        picture = await self.feed.frame(path, int(index), int(step))
-        self.show(picture, "image/webp")
-
-
-class ImageHandler(PictureHandler):
-    async def get(self, name: str, index: str) -> None:
-        picture = await self.feed.image(self.archive_path(name), int(index))
-        self.show(picture, "image/png")
-
-
-class ThumbHandler(PictureHandler):
-    async def get(self, name: str, index: str) -> None:
-        picture = await self.feed.thumb(self.archive_path(name), int(index))
-        self.show(picture, "image/webp")
-
-
-class FigureHandler(PictureHandler):
-    async def get(self, name: str, figure: str) -> None:
-        picture = await self.feed.figure(self.archive_path(name), figure)
-        self.show(picture, "image/png")
-
-
-class PackHandler(Handler):
-    async def get(self, name: str) -> None:
-        try:
-            pairs = read_pairs(self.get_query_argument("f", ""))
-        except ValueError:
-            raise tornado.web.HTTPError(400, "f= is no list of cell.step") from None
-        small = self.get_query_argument("size", "full") == "small"
-        packed = await self.feed.pack(self.archive_path(name), pairs, small=small)
-        self.answer(packed, "application/octet-stream")
-
-
 class CurvesHandler(Handler):
+    """`urls.curves` of docs/viewer-data.md."""
+
     async def get(self, name: str) -> None:
         try:
             cells = [int(i) for i in self.get_query_argument("cells", "").split(",") if i]

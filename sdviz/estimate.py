@@ -70,9 +70,10 @@ def _references(count: int) -> str:
 
 
 def _values(values: Sequence[tuple[Any, ...]]) -> str:
-    shown = [" + ".join(_value(part) for part in value) for value in values[:_SHOWN]]
-    more = [f"... ({len(values):,} in all)"] if len(values) > _SHOWN else []
-    return ", ".join([*shown, *more])
+    from sdviz.archive.labels import listed
+
+    shown = listed(" + ".join(_value(part) for part in value) for value in values[:_SHOWN])
+    return f"{shown}, ... ({len(values):,} in all)" if len(values) > _SHOWN else shown
 
 
 def _value(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -24,6 +24,13 @@ def value_label(value: Any) -> str:
 def position_label(axis: Axis, at: int) -> str:
     """The value at one position of an axis; zipped values side by side."""
     return " · ".join(value_label(value) for value in axis.values[at])
+
+
+def listed(labels: Iterable[str]) -> str:
+    """Several values in one line; in quotes where a comma is part of one, as in prompts."""
+    labels = list(labels)
+    quote = '"' if any("," in label for label in labels) else ""
+    return ", ".join(f"{quote}{label}{quote}" for label in labels)
 
 
 def named_label(axis: Axis, at: int) -> str:

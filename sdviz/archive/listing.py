@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sdviz.archive.labels import common_settings, position_label, telling, value_label
+from sdviz.archive.labels import common_settings, listed, position_label, telling, value_label
 from sdviz.archive.reader import Archive
 from sdviz.archive.records import CellRecord
 from sdviz.archive.table import show_value, text_table
@@ -90,7 +90,7 @@ def show_text(archive: Archive, *, most: int) -> str:
         "versions  " + ", ".join(f"{k} {v}" for k, v in archive.versions.items()),
     ]
     for axis in archive.dims:
-        values = ", ".join(position_label(axis, at) for at in range(len(axis.values)))
+        values = listed(position_label(axis, at) for at in range(len(axis.values)))
         lines.append(f"axis      {' + '.join(axis.keys)}: {show_value(values)}")
     fixed = common_settings([cell.recipe for cell in cells if cell.recipe], archive.dims)
     settings = (f"{key}={value_label(value)}" for key, value in telling(fixed).items())

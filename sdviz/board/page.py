@@ -27,9 +27,13 @@ _ICON = (
     "%3Cpath d='M0 0h2v2H0z' fill='%23444'/%3E%3Cpath d='M2 0h2v2H2z' fill='%23777'/%3E"
     "%3Cpath d='M0 2h2v2H0z' fill='%23aaa'/%3E%3Cpath d='M2 2h2v2H2z' fill='%23ddd'/%3E%3C/svg%3E"
 )
-# 0.2 shows captions twice; pictures are judged against a neutral grey, and enlarged without blocks.
+# 0.2 shows captions twice, and a title longer than its bar falls out of it; pictures are judged
+# against a neutral grey, and enlarged without blocks.
 _STYLE = (
     "p.caption{display:none}html,body,#app{background:#757575!important}"
+    ".window .bar .pull-right{max-width:calc(100% - 58px);overflow:hidden;white-space:nowrap;"
+    "text-overflow:ellipsis}.window .bar .pull-right:hover{position:absolute;right:0;z-index:9;"
+    "max-width:none;white-space:normal;background:#fff;padding:0 4px;text-align:right}"
     ".content-image{margin:0!important;image-rendering:auto!important}"
     ".window:has(.sdviz-live){background:#2b2b2b}.sdviz-live{display:block;overflow:auto}"
     ".window:has(.sdviz-live) :is(.content,.content-text){height:100%;margin:0;padding:0}"

@@ -8,11 +8,12 @@ not. Text windows are HTML, so whatever a person typed is escaped.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from sdviz.archive.labels import telling, value_label
+from sdviz.archive.labels import listed, telling, value_label
 
 Message = dict[str, Any]
 
@@ -29,6 +30,9 @@ _CELL_PX = 236
 _CAPTION_PX = 62  # the slider and the caption below a picture
 _FIGURE_PX = 610  # the widest figure: as wide as a plot
 _BAR_PX = 24  # a window's title
+_LONG_LABEL = 30  # characters
+_MOST_TICKS = 12
+_TICK_TEXT = 80  # characters that fit under a plot
 
 
 def head(description: Mapping[str, Any], max_windows: int, sheet_url: str) -> Message:
@@ -93,10 +97,15 @@ def cell(
 
 
 def cell_title(description: Mapping[str, Any], cell: Mapping[str, Any]) -> str:
-    """Like "Euler a | cfg=7": the place along every axis, for the filter of Visdom."""
+    """Like "Euler a | cfg=7": the place along every axis, for the filter of Visdom.
+
+    Long labels, prompts mostly, come last and are cut, so that the short ones are seen.
+    """
     places = zip(description["dims"], cell.get("c", ()), strict=False)
     labels = [_label(dim, at) for dim, at in places if len(dim["labels"]) > 1]
-    return _ascii(" | ".join(labels))[:80] or f"cell {cell['i']}"
+    labels.sort(key=lambda label: len(label) > _LONG_LABEL)
+    short = (f"{label[:_LONG_LABEL]}..." if len(label) > _LONG_LABEL else label for label in labels)
+    return _ascii(" | ".join(short))[:160] or f"cell {cell['i']}"
 
 
 def cell_size(description: Mapping[str, Any], cell: Mapping[str, Any]) -> tuple[int, int]:
@@ -142,6 +151,7 @@ def times(description: Mapping[str, Any]) -> Message:
         for (kind, title), colour in zip(SECONDS.items(), _COLOURS, strict=True)
     ]
     layout = _layout("Seconds of each cell", "cell", "s")
+    layout["xaxis"] |= _cell_ticks([cell["i"] for cell in done], names)
     layout |= {"barmode": "stack", "bargap": 0.2}
     return {"win": "times", "data": data, "layout": layout, "opts": _plot_opts("times")}
 
@@ -159,8 +169,26 @@ def speed(per_step: Mapping[str, Sequence[tuple[int, float]]]) -> Message:
         for sampler, points in per_step.items()
     ] or [{"type": "scatter", "x": [], "y": []}]  # Visdom takes no plot without a line
     layout = _layout("Seconds per step, a sampler's mean", "step", "s")
+    layout["xaxis"]["dtick"] = _apart(max((len(points) for points in per_step.values()), default=0))
     layout["yaxis"]["rangemode"] = "tozero"
     return {"win": "speed", "data": data, "layout": layout, "opts": _plot_opts("seconds per step")}
+
+
+def _cell_ticks(cells: Sequence[int], names: Sequence[str]) -> dict[str, Any]:
+    """Under each bar what its cell is called, where there is room; else numbers, none in between
+    (Plotly would write 0, 1, 1, 2, 2 under three bars).
+    """
+    if cells and len(cells) * max(map(len, names)) <= _TICK_TEXT:
+        return {"title": "", "tickmode": "array", "tickvals": list(cells), "ticktext": list(names)}
+    return {"tick0": 0, "dtick": _apart(len(cells))}
+
+
+def _apart(count: int) -> int:
+    """How far apart the ticks of `count` whole numbers are to stand: 1, 2, 5, 10, 20, 50, ..."""
+    step, factors = 1, itertools.cycle((2, 2.5, 2))
+    while count > step * _MOST_TICKS:
+        step = int(step * next(factors))
+    return step
 
 
 def _window(win: str, title: str, kind: str, content: Any, width: int, height: int) -> Message:
@@ -202,7 +230,9 @@ def _progress(description: Mapping[str, Any]) -> str:
         parts.append(f"{duration(told['seconds'])}{so_far}")
     if description["status"] == "running" and told.get("seconds_left") is not None:
         parts.append(f"{duration(told['seconds_left'])} left")
-    share = 100 * told.get("evaluations", 0) / (told.get("evaluations_total") or 1)
+    evaluations = told.get("evaluations", 0), told.get("evaluations_total", 0)
+    part, whole = evaluations if evaluations[1] else (done, total)
+    share = 100.0 if description["status"] == "finished" else 100 * part / (whole or 1)
     filled = f"display:block;height:100%;width:{min(share, 100):.1f}%;background:#3b6ea5"
     bar = (
         "<span style='display:inline-block;width:10em;height:.6em;background:#ddd'>"
@@ -224,7 +254,7 @@ def duration(seconds: float) -> str:
 
 def _axis(dim: Mapping[str, Any]) -> str:
     labels = [str(label) for label in dim["labels"]]
-    shown = ", ".join(labels[:8]) + (f", ... ({len(labels)})" if len(labels) > 8 else "")
+    shown = listed(labels[:8]) + (f", ... ({len(labels)})" if len(labels) > 8 else "")
     return f"{escape('+'.join(dim['keys']))}&nbsp;<b>{_text(shown)}</b>"
 
 

@@ -60,6 +60,17 @@ def test_shows_sheet_windows_and_plots(board: Server, outputs: Path, page: Any) 
     assert any("Euler a | cfg=15" in title for title in titles)
 
 
+def test_a_title_longer_than_its_window_stays_in_its_bar(
+    board: Server, outputs: Path, page: Any
+) -> None:
+    axes = {"prompt": ["a castle on a hill", "a ship at sea"], "guidance_rescale": [0.0, 0.7]}
+    page.goto(show(board, finished(outputs, "titles", {**axes, "cfg": [3.5, 7.25]})))
+    eventually(lambda: page.locator("img.content-image").count() == 8)
+    bar = page.locator(".window:has(img.content-image) .bar").first
+    box, title = bar.bounding_box(), bar.locator(".pull-right").bounding_box()
+    assert abs(title["y"] - box["y"]) < 4 and title["width"] > box["width"] / 2
+
+
 def test_one_slider_moves_every_cell(board: Server, outputs: Path, page: Any) -> None:
     path = finished(outputs, "slider", {"seed": [1, 2], "cfg": [3, 7, 15]})
     page.goto(show(board, path))

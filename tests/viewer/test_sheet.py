@@ -212,3 +212,38 @@ def test_size_and_fit(grid: str, open_page: Open) -> None:
     page.get_by_role("button", name="Fit").click()
     page.wait_for_timeout(100)
     assert page.locator(".cell").first.bounding_box() == before
+
+
+FIVE = {
+    "prompt": ["a white house by a lake, in the evening", "雪中两座蓝色的房子,夜晚,月亮"],
+    "cfg": [3, 7.5],
+    "sampler": ["Euler a", "DPM++ 2M SDE Karras"],
+    "guidance_rescale": [0, 0.7],
+    "steps": [4, 6],
+}
+_CUT = """(all) => all.filter((part) => {
+    const box = part.getBoundingClientRect();
+    const row = part.parentElement.getBoundingClientRect();
+    return part.scrollWidth > part.clientWidth + 1 || box.bottom > row.bottom + 1;
+}).map((part) => part.textContent)"""
+
+
+def test_headers_of_many_axes_are_not_cut_off(sweeps: Sweeps, open_page: Open) -> None:
+    """Every axis is named in full, and what tells a row from the next is read in every row."""
+    address = sweeps.add("five", synthetic.description(FIVE))
+    page = open_page(address)
+    names = page.locator(".corner span")
+    assert names.all_inner_texts() == [
+        "prompt ↓", "sampler ↓", "guidance_rescale ↓", "cfg →", "steps →",
+    ]  # fmt: skip
+    assert names.evaluate_all(_CUT) == []
+    narrow = open_page(address, width=390, height=800)
+    for opened in (page, narrow):
+        assert opened.locator(".side .label span:last-child").evaluate_all(_CUT) == []
+        assert opened.locator(".side .label").first.inner_text().endswith("\n0")
+
+
+def test_a_single_axis_is_named_in_its_headers(sweeps: Sweeps, open_page: Open) -> None:
+    """There is no corner to name it."""
+    page = open_page(sweeps.add("one axis", synthetic.description({"cfg": CFG})))
+    assert page.locator(".top .label").all_inner_texts() == ["cfg 1", "cfg 7", "cfg 20"]

@@ -10,7 +10,7 @@ function sheetGeometry({ view, unit, grid, flow, state, shape, labelled, names }
   const scale = unit / 13;
   const sided = !flow && hasLabels(grid.rows);
   const sideWidth = sided ? sideSize(grid.rows, names, view.width, unit) : 0;
-  const topHeight = flow || !hasLabels(grid.columns) ? 0 : topSize(grid.columns, unit);
+  const topHeight = flow || !hasLabels(grid.columns) ? 0 : topSize(grid, sided, unit);
   const caption =
     (state.captions ? Math.round(CAPTION * unit) : 0) +
     (labelled ? Math.round(CELL_LABEL * unit) : 0);
@@ -21,22 +21,26 @@ function sheetGeometry({ view, unit, grid, flow, state, shape, labelled, names }
   const [stepX, stepY] = [width + GAP, height + caption + GAP];
   const columns = flow ? Math.max(1, Math.floor(room.width / stepX)) : grid.columns.length;
   const rows = flow ? Math.ceil(flow.length / columns) : grid.rows.length;
-  return { sideWidth, topHeight, caption, longest, width, height, stepX, stepY, columns, rows };
+  const size = { width, height, longest, unit };
+  return { ...size, sideWidth, topHeight, caption, stepX, stepY, columns, rows };
 }
 
 const hasLabels = (list) => list.length > 1 || Boolean(list[0] && list[0].labels.length);
 
 // Wide enough for the rows' labels and, within reason, for the axes' names in the corner.
 function sideSize(rows, names, width, unit) {
-  const longestName = Math.max(names.rows.length, names.columns.length);
-  const axes = Math.min(longestName, 16, width / (5 * unit));
+  const named = [...names.rows, ...names.columns].map((name) => name.length + 2);
+  const axes = Math.min(Math.max(0, ...named), 19);
   const longest = Math.max(axes, ...rows.map((line) => line.labels.join(" · ").length));
   const most = Math.min(width * 0.26, 15 * unit);
   return Math.round(clamp(longest * unit * 0.56 + 20, 4.5 * unit, most));
 }
 
-function topSize(columns, unit) {
-  return Math.round(unit * (1.2 + 1.35 * Math.max(...columns.map((line) => line.labels.length))));
+// High enough for the columns' labels and, in the corner, for a line for each axis.
+function topSize({ rows, columns }, sided, unit) {
+  const across = columns[0].labels.length;
+  const inCorner = sided ? rows[0].labels.length + across : 0;
+  return Math.round(unit * Math.max(1.2 + 1.35 * across, 0.35 + 1.35 * inCorner));
 }
 
 // The longer side of a picture: the whole sheet in view if its pictures stay large enough, else as

@@ -7,8 +7,7 @@ class Sheet {
   constructor(app) {
     this.app = app;
     this.views = new Map(); // cell index -> CellView
-    this.axes = { columns: h("span", { class: "across" }), rows: h("span") };
-    this.corner = h("div", { class: "corner" }, this.axes.columns, this.axes.rows);
+    this.corner = h("div", { class: "corner" });
     this.heads = { top: new Heads("top"), side: new Heads("side") };
     this.heads.top.element.append(this.corner);
     this.field = h("div", { class: "field" });
@@ -47,11 +46,11 @@ class Sheet {
     const view = { width: this.element.clientWidth || 800, height: this.element.clientHeight };
     const { grid, flow, labelled } = this;
     const { shape } = store;
-    const names = flow ? { rows: "", columns: "" } : axisNames(store, state);
-    for (const [place, name] of Object.entries(names)) {
-      setText(this.axes[place], name);
-      this.axes[place].title = name;
-    }
+    const names = flow ? { rows: [], columns: [] } : axisNames(store, state);
+    const span = (kind, mark) => (name) => h("span", { class: kind, title: name }, name + mark);
+    const down = names.rows.map(span("down", " ↓"));
+    this.corner.replaceChildren(...down, ...names.columns.map(span("across", " →")));
+    this.names = names;
     this.geometry = sheetGeometry({ view, unit, grid, flow, state, shape, labelled, names });
     app.shownSize = this.geometry.longest;
     app.pictures.shown = app.shownSize * devicePixelRatio * state.zoom.k;
@@ -91,8 +90,17 @@ class Sheet {
       }
     }
     const fresh = this.exchange(wanted, all);
-    this.heads.side.show(this.grid.rows, sideWidth ? rowRange : [0, 0], geometry, all);
-    this.heads.top.show(this.grid.columns, topHeight ? columnRange : [0, 0], geometry, all);
+    const { side, top: above } = this.heads;
+    const { names } = this;
+    const cornered = topHeight && sideWidth; // else there is no corner to name the axes
+    side.show(this.grid.rows, sideWidth ? rowRange : [0, 0], geometry, all, cornered ? [] : names.rows);
+    above.show(
+      this.grid.columns,
+      topHeight ? columnRange : [0, 0],
+      geometry,
+      all,
+      cornered ? [] : names.columns,
+    );
     this.frames(fresh);
   }
 

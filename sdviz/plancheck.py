@@ -54,6 +54,18 @@ def steps(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:
             yield ConfigError(f"steps={count}: {name} takes {most} at most")
 
 
+def idle(plan: Plan) -> list[str]:
+    """Warnings where settings have no effect on some cells: without guidance, without a LoRA."""
+    unguided = [cell.recipe for cell in plan.cells if cell.recipe.cfg == 1]
+    bare = [cell.recipe for cell in plan.cells if not cell.recipe.lora]
+    found = {
+        "negative: has no effect at cfg=1": any(one.negative for one in unguided),
+        "guidance_rescale: has no effect at cfg=1": any(one.guidance_rescale for one in unguided),
+        "lora_scale: has no effect without lora=": any(one.lora_scale != 1 for one in bare),
+    }
+    return [warning for warning, is_so in found.items() if is_so]
+
+
 def eta(plan: Plan) -> list[str]:
     """A warning, naming them, where `eta` is given to samplers that have none."""
     asked = {cell.recipe.sampler: None for cell in plan.cells if cell.recipe.eta is not None}

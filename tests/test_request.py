@@ -228,6 +228,16 @@ def test_an_eta_without_effect_is_told(reading: Reading) -> None:
     assert reading(sampler="heun").warnings == []
 
 
+def test_settings_without_effect_are_told(reading: Reading) -> None:
+    assert reading(cfg=1, negative="a cat").warnings == ["negative: has no effect at cfg=1"]
+    assert reading(cfg="1,7", guidance_rescale=0.7).warnings == [
+        "guidance_rescale: has no effect at cfg=1"
+    ]
+    assert reading(cfg=7, negative="a cat", guidance_rescale=0.7).warnings == []
+    (warning,) = reading(lora_scale="0.5,1").warnings
+    assert warning == "lora_scale: has no effect without lora="
+
+
 def test_half_a_character_is_no_text(reading: Reading) -> None:
     messages = refused(reading, prompt="a \udcff cat", negative=["ok", "\ud83d"], cfg="abc")
     assert [message.partition("=")[0] for message in messages] == ["prompt", "negative", "cfg"]

@@ -39,7 +39,7 @@ def ssim(a: Pixels, b: Pixels) -> float:
     lies wholly inside the picture. ValueError for pictures smaller than the window, 11x11.
     """
     _difference(a, b)  # refuses unequal sizes
-    if min(a.shape[:2]) <= 2 * _RADIUS:
+    if not fits_window(a):
         raise ValueError(f"ssim needs pictures of at least 11x11 pixels, not {a.shape}")
     x, y = a @ _LUMA, b @ _LUMA
     mean_x, mean_y = _window(x), _window(y)
@@ -49,6 +49,11 @@ def ssim(a: Pixels, b: Pixels) -> float:
     luminance = (2 * mean_x * mean_y + _C1) / (mean_x**2 + mean_y**2 + _C1)
     structure = (2 * covariance + _C2) / (variance_x + variance_y + _C2)
     return float((luminance * structure).mean())
+
+
+def fits_window(pixels: Pixels) -> bool:
+    """Whether a picture is as large as the window of `ssim`, 11x11."""
+    return bool(min(pixels.shape[:2]) > 2 * _RADIUS)
 
 
 def clipped_share(pixels: Pixels) -> float:

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from sdviz.archive.distance import largest_difference, psnr, rms, ssim
+from sdviz.archive.distance import largest_difference, rms, ssim
 from sdviz.archive.grid import cell_picture, largest_size
 from sdviz.archive.labels import value_label
 from sdviz.archive.reader import Archive
 from sdviz.archive.records import CellRecord
 from sdviz.archive.sheet import Sheet
 from sdviz.errors import ArchiveError
+from sdviz.metrics import psnr
 
 
 @dataclass(frozen=True)

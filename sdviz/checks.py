@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdviz.errors import ConfigError, SdvizError
-from sdviz.settings import DEFAULTS
+from sdviz.plan import DEFAULTS
 
 if TYPE_CHECKING:
     from sdviz.config import Config, ModelSpec

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sdviz.errors import ConfigError
 from sdviz.models.extras import SMALLEST_MARKED
 from sdviz.passes import GRID, hires_size
-from sdviz.settings import DEFAULTS
+from sdviz.plan import DEFAULTS
 
 if TYPE_CHECKING:
     from sdviz.models import ModelInfo

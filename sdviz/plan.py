@@ -53,7 +53,7 @@ class Recipe:
 
 
 # A setting at its default is left out of the key, so that a new setting does not change old keys.
-DEFAULTS = {f.name: f.default for f in fields(Recipe)}
+DEFAULTS: Mapping[str, Any] = {f.name: f.default for f in fields(Recipe)}
 _FILES = {"init", "lora", "vae"}  # settings whose value names a file: its content counts
 CHECKER = "safety checker of {}"  # its name among the contents; each model may have one of its own
 _UNKEYED = {"sr"}  # the prompt has it in it already

@@ -11,13 +11,13 @@ import functools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from sdviz import axes, ranges
 from sdviz.config import nearest
 from sdviz.errors import ConfigError, ConfigErrors, SdvizError, gathered
-from sdviz.plan import Recipe
+from sdviz.plan import DEFAULTS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,6 @@ SETTINGS: Mapping[str, Setting] = {
     "watermark": Setting(kind="flag", help="Stable Diffusion XL's invisible watermark"),
 }
 
-DEFAULTS: Mapping[str, Any] = {f.name: f.default for f in fields(Recipe)}
 assert set(SETTINGS) == set(DEFAULTS), "every setting of a recipe is a root key"
 
 # Keys whose values reach us as typed, because Hydra's grammar would read something else into them.

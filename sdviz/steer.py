@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from sdviz.compose import plan
 from sdviz.errors import ConfigErrors, SdvizError
 from sdviz.paths import conf_dir
-from sdviz.settings import DEFAULTS, PLURALS, SETTINGS
+from sdviz.plan import DEFAULTS
+from sdviz.settings import PLURALS, SETTINGS
 
 if TYPE_CHECKING:
     from sdviz.request import Request

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from sdviz.archive.labels import DEFAULTS
+from sdviz.plan import DEFAULTS
 
 # A key has two characters or more, the first a word character; a value is a JSON string or has
 # no comma.

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from typing import Any
 
-from sdviz.plan import Axis, Recipe
+from sdviz.plan import DEFAULTS, Axis
 
 _ALWAYS = ("model", "prompt", "negative", "cfg", "sampler", "steps", "seed", "width", "height")
-DEFAULTS: Mapping[str, Any] = {f.name: f.default for f in fields(Recipe)}
 
 
 def value_label(value: Any) -> str:
-    """7 for 7.0, 7.5 for 7.5, text as it is, "none" for an empty one."""
+    """7 for 7.0, 7.5 for 7.5, text as it is; words for an empty one, and for None."""
     if isinstance(value, float):
         return format(value, ".10g")
     if value is None:

@@ -34,9 +34,7 @@ class Draft:
     given: Mapping[str, Any]
     config: Config = field(default_factory=Config)
     errors: list[SdvizError] = field(default_factory=list)
-    values: dict[str, list[Any]] = field(
-        default_factory=dict
-    )  # of every setting, in the order typed
+    values: dict[str, list[Any]] = field(default_factory=dict)  # by setting, in the order typed
     zipped: list[list[str]] = field(default_factory=list)
     rule_texts: list[str] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)

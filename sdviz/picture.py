@@ -38,16 +38,7 @@ def with_picture(given: Mapping[str, Any], model_folders: Sequence[Path]) -> dic
                 f" model={_DEFAULT_MODEL} stands in for it",
                 file=sys.stderr,
             )
-    for key in ("lora", "vae"):  # stable-diffusion-webui tells the name, and not where it is
-        name = str(recipe.get(key, ""))
-        if name and known.get(key) is None and not _may_be_here(name):
-            del recipe[key]
-            recipe.pop(f"{key}_scale", None)
-            print(
-                f"warning: from={picture}: made with {key}={name}, which is not here: left out"
-                f" unless you give {key}=",
-                file=sys.stderr,
-            )
+    _leave_out_absent(recipe, known, picture)
     recipe.pop("sr", None)  # the prompt has it in it already
     several = {one for plural, one in PLURALS.items() if known.get(plural) is not None}
     for name, value in recipe.items():
@@ -55,6 +46,22 @@ def with_picture(given: Mapping[str, Any], model_folders: Sequence[Path]) -> dic
             # In a list a prompt stands for itself, whatever commas and quotes are in it.
             known[name] = [value] if isinstance(value, str) and name in PLURALS.values() else value
     return known
+
+
+def _leave_out_absent(recipe: dict[str, Any], given: Mapping[str, Any], picture: Any) -> None:
+    """Takes a LoRA or a VAE that is not here out of the recipe, with a warning:
+    stable-diffusion-webui tells its name, and not where it is.
+    """
+    for key in ("lora", "vae"):
+        name = str(recipe.get(key, ""))
+        if name and given.get(key) is None and not _may_be_here(name):
+            del recipe[key]
+            recipe.pop(f"{key}_scale", None)
+            print(
+                f"warning: from={picture}: made with {key}={name}, which is not here: left out"
+                f" unless you give {key}=",
+                file=sys.stderr,
+            )
 
 
 def _may_be_here(name: str) -> bool:

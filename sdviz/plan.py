@@ -14,9 +14,7 @@ from typing import Any
 class Recipe:
     """Every setting that can change a cell's pixels, by its root key's name on the command line."""
 
-    model: str = (
-        "miniature"  # name of a ModelSpec: a file of conf/model/, a folder, a checkpoint, a hub id
-    )
+    model: str = "miniature"  # a file of conf/model/, a folder, a checkpoint or a hub id
     prompt: str = ""
     negative: str = ""
     cfg: float = 7.0  # CFG scale; 1 switches guidance off (one row instead of two)
@@ -25,9 +23,7 @@ class Recipe:
     seed: int = 42  # 0 .. 2**64 - 1; -1 has been replaced by a drawn seed before a Recipe is made
     width: int = 0  # pixels; 0 stands for the model's native size until the plan resolves it
     height: int = 0
-    eta: float | None = (
-        None  # DDIM's eta, the ancestral noise of others; None: the sampler's own default
-    )
+    eta: float | None = None  # DDIM's eta, the ancestral noise of others; None: the sampler's own
     guidance_rescale: float = 0.0  # share of the guided prediction that is brought back to the
     # contrast of the prompt's own (Lin et al. 2023, section 3.4)
     clip_skip: int = 1  # as A1111 counts: 1 takes CLIP's last layer, 2 the one before it

@@ -37,9 +37,7 @@ class Request:
 
     config: Config  # device and dtype settled, name made
     plan: Plan
-    record: dict[
-        str, Any
-    ]  # the configuration as the archive keeps it, in Hydra's syntax, to be run again
+    record: dict[str, Any]  # the configuration as the archive keeps it, to be run again by Hydra
     warnings: list[str]
 
 
@@ -58,6 +56,23 @@ def read_request(
     Raises ConfigErrors with everything that is wrong.
     """
     draft = read_draft(with_picture(given, model_folders), model_folders)
+    config, signed = _checked(draft, preset, also)
+    asked = dict(draft.values)
+    known = _known_seeds(draft, config, signed, recorded)
+    seeds, drawn = draw_seeds(asked["seed"], known, draw)
+    draft.values["seed"] = several_seeds(seeds, config.samples * config.rounds)
+    if config.fixed_noise and asked["noise_seed"] == [None]:
+        draft.values["noise_seed"] = [seeds[0]]
+    plan = reference.referenced(_plan(draft, config), config.reference)
+    record = _record(draft, config, asked, drawn, signed)
+    warnings = [*checks.prompts(plan, draft.infos), *plancheck.eta(plan), *plancheck.idle(plan)]
+    return Request(config, plan, record, warnings)
+
+
+def _checked(draft: Draft, preset: str, also: Callable[[Config], None]) -> tuple[Config, str]:
+    """The configuration with device, dtype, init images and name settled, and the signature of what
+    is asked for. Raises ConfigErrors with everything that is wrong with the draft.
+    """
     config = replace(draft.config, outputs=str(Path(draft.config.outputs).expanduser()))
     axes: tuple[Axis, ...] = ()
     with draft.collecting():
@@ -93,17 +108,7 @@ def read_request(
     with draft.collecting():
         config = replace(config, name=check_name(name))
     draft.raise_errors()
-
-    asked = dict(draft.values)
-    known = _known_seeds(draft, config, signed, recorded)
-    seeds, drawn = draw_seeds(asked["seed"], known, draw)
-    draft.values["seed"] = several_seeds(seeds, config.samples * config.rounds)
-    if config.fixed_noise and asked["noise_seed"] == [None]:
-        draft.values["noise_seed"] = [seeds[0]]
-    plan = reference.referenced(_plan(draft, config), config.reference)
-    record = _record(draft, config, asked, drawn, signed)
-    warnings = [*checks.prompts(plan, draft.infos), *plancheck.eta(plan), *plancheck.idle(plan)]
-    return Request(config, plan, record, warnings)
+    return config, signed
 
 
 def _known_seeds(draft: Draft, config: Config, signed: str, recorded: Recorded) -> list[int]:

@@ -17,6 +17,7 @@ from sdviz.events import CellFailed, Event, Note, SweepFinished, SweepStarted
 from sdviz.interrupt import Interruptible
 from sdviz.sinks import Sink
 from sdviz.sinks.fanout import Fanout
+from sdviz.sinks.log import EventLog
 from sdviz.sinks.progress import ProgressBar
 from sdviz.sinks.tally import Tally
 
@@ -61,7 +62,8 @@ def conduct(
             if todo:
                 of_them = _references(todo)
                 _say(f"{_cells(len(todo))}{of_them} to compute{page}")
-            views: list[Sink] = [tally, ProgressBar(len(todo)), *([board] if board else []), *more]
+            views: list[Sink] = [tally, ProgressBar(len(todo)), EventLog()]
+            views += [*([board] if board else []), *more]
             for text in request.warnings if todo else ():
                 archive.handle(Note("warning", text, {}))
             sinks = Fanout(archive, views)
@@ -70,6 +72,8 @@ def conduct(
                 status = _denoise(request, todo, sinks, interrupt, load)
     _say_failures(tally)
     seconds = time.perf_counter() - started
+    if status == "interrupted":
+        _say("interrupted; the same command goes on from here")
     _say(f"{_counts(tally)} in {seconds:.1f} s · archive {archive.path}{page}")
     if status == "interrupted":
         return interrupt.exit_status
@@ -131,10 +135,13 @@ def _open_board(request: Request, archive: Path) -> BoardSink | None:
     from sdviz.board.sink import BoardSink
 
     try:
-        return BoardSink.open(config.visdom, archive, config.name)
+        board = BoardSink.open(config.visdom, archive, config.name)
     except BoardError as error:
         print(f"warning: no page: {error}", file=sys.stderr)
         return None
+    if board.shortcoming:
+        print(f"warning: {board.shortcoming}", file=sys.stderr)
+    return board
 
 
 def _address(board: BoardSink) -> str:

@@ -181,5 +181,6 @@ def test_ctrl_c_ends_in_an_orderly_way(tiny_model: Path, folder: Path) -> None:
         process.wait()
     assert process.returncode == 130 and "Traceback" not in err
     assert "archive outputs/stopped" in out.splitlines()[-1]
+    assert "the same command goes on from here" in out.splitlines()[-2]
     with Archive(images.parent) as archive:
         assert archive.status == "interrupted" and 0 < archive.counts()["done"] < 5000

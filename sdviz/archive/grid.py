@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from sdviz.archive.reader import Archive
     from sdviz.archive.records import CellRecord
 
-_MOST_CELLS = (
-    4000  # drawn at a sweep's end by itself; a larger sheet takes longer than a user waits
-)
+_MOST_CELLS = 4000  # drawn at a sweep's end by itself; more take longer than a user waits
 _WRAP = 10  # cells of a single axis that still stand in one row
 _TYPES = {
     "cfg": "CFG Scale", "sampler": "Sampler", "steps": "Steps", "seed": "Seed", "prompt": "Prompt",
@@ -80,7 +78,7 @@ def missing_glyphs(missing: str) -> Note | None:
 
 
 def grid_sheet(archive: Archive, cells: list[CellRecord]) -> Sheet:
-    """Columns are the last axis, rows all others nested; a long single axis is wrapped."""
+    """Rows and columns as `spread` has them; a long single axis is wrapped."""
     dims = archive.dims
     fixed = common_settings([cell.recipe for cell in cells if cell.recipe], dims)
     settings = (f"{key}={value_label(value)}" for key, value in telling(fixed).items())
@@ -90,16 +88,40 @@ def grid_sheet(archive: Archive, cells: list[CellRecord]) -> Sheet:
     lengths = [len(axis.values) for axis in dims]
     if len(dims) == 1 and lengths[0] > _WRAP:
         return _wrapped(archive, by_place, title, size)
-    rows = list(itertools.product(*(range(n) for n in lengths[:-1])))
-    row_labels = [
-        "\n".join(named_label(a, at) for a, at in zip(dims, row, strict=False)) for row in rows
-    ]
-    columns = [named_label(dims[-1], at) for at in range(lengths[-1])] if dims else [""]
+    down, across = spread(lengths)
+    rows, columns = (
+        list(itertools.product(*(range(lengths[axis]) for axis in axes))) for axes in (down, across)
+    )
+
+    def labels(axes: Sequence[int], lines: list[tuple[int, ...]]) -> list[str]:
+        named = (zip(axes, line, strict=True) for line in lines)
+        return ["\n".join(named_label(dims[axis], at) for axis, at in line) for line in named]
 
     def picture(r: int, c: int) -> Image.Image | str:
-        return cell_picture(archive, by_place.get((*rows[r], c) if dims else ()))
+        at = dict(zip((*down, *across), (*rows[r], *columns[c]), strict=True))
+        return cell_picture(archive, by_place.get(tuple(at[axis] for axis in range(len(dims)))))
 
-    return Sheet(rows=row_labels, columns=columns, picture=picture, size=size, title=title)
+    return Sheet(
+        rows=labels(down, rows),
+        columns=labels(across, columns),
+        picture=picture,
+        size=size,
+        title=title,
+    )
+
+
+def spread(lengths: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The axes that go down and those that go across, by number: the last across, the one before it
+    down, and each further one where there are fewer, as on the page; so no sheet is a long strip.
+    """
+    counts = [1, 1]
+    sides: tuple[list[int], list[int]] = ([], [])
+    for axis in reversed(range(len(lengths))):
+        first_two = len(lengths) - axis <= 2
+        side = axis == len(lengths) - 1 if first_two else counts[1] < counts[0]
+        sides[side].append(axis)
+        counts[side] *= lengths[axis]
+    return tuple(sorted(sides[0])), tuple(sorted(sides[1]))
 
 
 def _wrapped(

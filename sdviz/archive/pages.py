@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from sdviz.archive.grid import cell_picture, largest_size
+from sdviz.archive.grid import cell_picture, largest_size, spread
 from sdviz.archive.labels import common_settings, named_label, telling, value_label
 from sdviz.archive.reader import Archive
 from sdviz.archive.records import CellRecord
@@ -33,9 +33,13 @@ def arrange(
 ) -> Arrangement:
     """An arrangement from names of axes, joined by commas; "" is none.
 
-    What is not named: the last axis left lies across if nothing does, and the rest down. Raises
-    ConfigError for a name that is no axis, or one that is named twice.
+    Where nothing is named they lie as in grid.png; else, of what is not named, the last axis left
+    lies across if nothing does, and the rest down. Raises ConfigError for a name that is no axis,
+    or one that is named twice.
     """
+    if rows is None and columns is None and pages is None:
+        both = spread([len(axis.values) for axis in dims])
+        return Arrangement(rows=both[0], columns=both[1])
     given = {"rows": rows, "columns": columns, "pages": pages}
     chosen = {place: _numbers(dims, place, text) for place, text in given.items()}
     named = [at for ats in chosen.values() for at in ats or ()]

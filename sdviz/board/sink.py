@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sdviz.board.foreign import ForeignPage
 from sdviz.board.launch import Server, ensure, register, server_on
-from sdviz.board.ports import ask
+from sdviz.board.ports import ask, free_port
 from sdviz.board.registry import page_name
 from sdviz.config import VisdomConfig
 from sdviz.errors import BoardError
@@ -51,6 +51,18 @@ class BoardSink:
     def login(self) -> tuple[str, str] | None:
         """Name and password, where the page asks for them."""
         return self.server.login
+
+    @property
+    def shortcoming(self) -> str:
+        """Why the page is not the whole one; "" where it is."""
+        port = self.server.port
+        if self.server.is_ours:
+            return ""
+        return (
+            f"visdom.port={port}: this Visdom was started by another program or another user, so "
+            f"its page gets small pictures, and few; visdom.port={free_port(port)} has the whole "
+            "page"
+        )
 
     def handle(self, event: Event) -> None:
         if self._foreign is not None:

@@ -4,6 +4,8 @@ terminal.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -25,6 +27,7 @@ class ProgressBar:
         self._done = 0
         self._failed = 0
         self._bar: tqdm[Any] | None = None
+        self._beside = contextlib.ExitStack()
 
     def handle(self, event: Event) -> None:
         if not self._shown:
@@ -46,13 +49,16 @@ class ProgressBar:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+        self._beside.close()
 
     def _open(self, total: int) -> tqdm[Any]:
         if self._bar is None:
             from tqdm import tqdm
+            from tqdm.contrib.logging import logging_redirect_tqdm
 
+            self._beside.enter_context(logging_redirect_tqdm())  # warnings above the bar
             self._bar = tqdm(
-                total=total, unit="eval", file=self._stream, dynamic_ncols=True, smoothing=0.1
+                total=total, unit="eval", file=self._stream, smoothing=0.1, **_size(self._stream)
             )
             self._count()
         return self._bar
@@ -68,3 +74,14 @@ class ProgressBar:
             print(text, file=self._stream)
         else:
             self._bar.write(text, file=self._stream)
+
+
+def _size(stream: TextIO) -> dict[str, Any]:
+    """The terminal's size for tqdm, which shows nothing at all on one of no lines or columns, as
+    containers and recorded sessions have.
+    """
+    try:
+        columns, lines = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        columns = lines = 0
+    return {"dynamic_ncols": True} if columns and lines else {"ncols": 80, "nrows": 24}

@@ -10,6 +10,7 @@ from PIL import Image
 
 from sdviz.archive import fonts
 from sdviz.archive.grid import grid_sheet
+from sdviz.archive.pages import arrange
 from sdviz.archive.reader import Archive
 from sdviz.archive.sheet import Sheet, draw, scale_of
 from tests.archive.sweeps import make_plan, picture, write
@@ -53,6 +54,21 @@ def test_the_grid_says_its_axes_in_webuis_words(tmp_path: Path) -> None:
     )  # fmt: skip
     assert (found["X Values"], found["Y Values"]) == ("Euler a, Heun", "7, 15, 20")
     assert (found["Z Type"], found["Z Values"]) == ("Seed", "1, 2")
+
+
+def test_many_axes_are_spread_over_rows_and_columns(tmp_path: Path) -> None:
+    """A sheet of 24 rows and 2 columns is a strip that nobody can look at."""
+    axes = {"prompt": ["a", "b", "c"], "cfg": [3.0, 7.0], "sampler": ["Euler a", "Heun"]}
+    plan = make_plan({**axes, "eta": [0.0, 1.0], "steps": [2, 3]}, width=40, height=32)
+    archive = Archive(write(tmp_path, "a", plan).path)
+    sheet = grid_sheet(archive, archive.cells)
+    assert (len(sheet.rows), len(sheet.columns)) == (12, 4)
+    assert sheet.rows[1] == "a\nEuler a\neta=1" and sheet.columns[2] == "cfg=7\nsteps=2"
+    with Image.open(tmp_path / "a" / "grid.png") as image:
+        drawn = np.asarray(image)
+    (_, left), (_, right) = (places(drawn, picture(plan.cells[i], 2))[0] for i in (0, 8))
+    assert left < right
+    assert arrange(archive.dims, rows=None, columns=None, pages=None).columns == (1, 4)
 
 
 @pytest.mark.skipif(

@@ -68,6 +68,7 @@ def test_shows_few_and_small_pictures(tmp_path: Path) -> None:
         sink = BoardSink.open(VisdomConfig(port=port), tmp_path, "foreign <b>")
         assert not sink.server.is_ours
         assert sink.url == f"http://127.0.0.1:{port}/env/foreign-b"
+        assert f"visdom.port={port}: this Visdom was started by another" in sink.shortcoming
         for event in sweeps.events(plan, plan.cells[:14], "foreign <b>"):
             sink.handle(event)
         sink.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from sdviz.events import (
 )
 from sdviz.sinks.fanout import Fanout
 from sdviz.sinks.memory import MemorySink
+from sdviz.sinks.log import EventLog
 from sdviz.sinks.progress import ProgressBar
 from sdviz.sinks.tally import Tally
 
@@ -105,6 +107,46 @@ def test_the_bar_counts_evaluations_and_cells_at_a_terminal() -> None:
     bar.close()
     shown = stream.getvalue()
     assert "up to 8 rows" in shown and "80/80" in shown and "cells 1/2, 1 failed" in shown
+
+
+def test_a_terminal_without_a_size_has_a_bar_too() -> None:
+    """Containers and recorded sessions say that they have no lines and no columns."""
+    terminal, end = os.openpty()
+    with os.fdopen(end, "w") as stream, os.fdopen(terminal, "rb", buffering=0) as shown:
+        bar = ProgressBar(2, stream)
+        bar.handle(Progress(10, 80))
+        bar.handle(Progress(80, 80))
+        bar.close()
+        stream.flush()
+        assert b"80/80" in shown.read(4096)
+
+
+def test_the_log_tells_what_happens_to_each_cell(caplog: pytest.LogCaptureFixture) -> None:
+    log = EventLog()
+    with caplog.at_level(logging.DEBUG):
+        for event in (CellStarted(0), FINISHED, CellFailed(1, "why"), Note("batch", "8 rows")):
+            log.handle(event)
+    begun, done, failed, note = (record.message for record in caplog.records)
+    assert begun == "cell 0 begins" and done.startswith("cell 0 done, seconds: encode 0.000")
+    assert (failed, note) == ("cell 1 failed: why", "batch: 8 rows")
+
+
+def test_a_warning_does_not_break_the_bar(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is written above it: nothing of the bar is left on its line."""
+    stream = Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    handler = logging.StreamHandler(stream)
+    logging.getLogger().addHandler(handler)
+    try:
+        bar = ProgressBar(2, stream)
+        bar.handle(Progress(10, 80))
+        logging.getLogger("sdviz").warning("Visdom is gone")
+        bar.close()
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert "\rVisdom is gone\n" in stream.getvalue()
 
 
 def test_the_bar_is_silent_elsewhere() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sdviz.config import ModelSpec
 from sdviz.errors import ModelError
-from sdviz.models import headers, identity, lora, places, vae
+from sdviz.models import headers, identity, kohya, lora, original, places, vae
 from sdviz.models.info import ModelInfo
 from sdviz.plan import Recipe
 
@@ -33,17 +33,40 @@ def check_lora(name: str, spec: ModelSpec, info: ModelInfo) -> None:
         return
     if importlib.util.find_spec("peft") is None:
         raise ModelError(f"lora={name}: needs the package peft; pip install peft")
-    shapes = headers.shapes(lora.find(name), key="lora", trust_pickle=spec.trust_pickle)
+    shapes: Mapping[str, tuple[int, ...]] = headers.shapes(
+        lora.find(name), key="lora", trust_pickle=spec.trust_pickle
+    )
     part = "unet" if (info.folder / "unet").is_dir() else "transformer"
     folder = info.folder / part
-    config: dict[str, Any] = {}
-    if part == "unet":
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    known = {}
-    if info.checkpoint is None and folder.is_dir():
-        files = identity.weights_of(folder, spec.variant)
-        known = headers.of_folder(folder, files, key="model")
+    file = folder / "config.json"
+    config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    known = _denoiser(spec, info, folder)
+    if part == "transformer":
+        shapes = _of_transformer(name, shapes, int(config.get("num_layers", 0)), spec.name)
+        config = {}
     lora.check(name, shapes, model=spec.name, unet=config, weights=known, part=part)
+
+
+def _denoiser(spec: ModelSpec, info: ModelInfo, folder: Path) -> Mapping[str, tuple[int, ...]]:
+    """Shapes of the weights of what denoises, by diffusers' names; {} if they cannot be told."""
+    if info.checkpoint is None:
+        files = identity.weights_of(folder, spec.variant) if folder.is_dir() else []
+        return headers.of_folder(folder, files, key="model")
+    if info.is_batched:
+        return {}  # CompVis's names, which diffusers maps as it loads them
+    shapes = headers.shapes(info.checkpoint, key="model", trust_pickle=spec.trust_pickle)
+    return {name: rows.shape(shapes) for name, rows in original.denoiser(shapes).items()}
+
+
+def _of_transformer(
+    name: str, shapes: Mapping[str, tuple[int, ...]], blocks: int, model: str
+) -> Mapping[str, tuple[int, ...]]:
+    """The LoRA's `shapes`, those of kohya's files by diffusers' names; ModelError."""
+    if not kohya.is_kohyas(shapes):
+        return shapes
+    if other := kohya.unknown(shapes, blocks):
+        raise ModelError(f"lora={name}: has {other}, and {model} has not; it does not fit")
+    return {new: rows.shape(shapes) for new, rows in kohya.converted(shapes, blocks).items()}
 
 
 def check_vae(name: str, spec: ModelSpec, info: ModelInfo) -> None:

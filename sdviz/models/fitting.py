@@ -13,8 +13,9 @@ from safetensors.torch import load_file
 
 from sdviz.config import ModelSpec
 from sdviz.errors import ModelError
-from sdviz.models import headers, lora, pickles, vae
+from sdviz.models import headers, kohya, lora, pickles, vae
 from sdviz.models.extras import worn
+from sdviz.models.parts import take
 from sdviz.models.sources import ready
 from sdviz.plan import Recipe
 
@@ -65,7 +66,21 @@ class Loras:
         else:
             weights = load_file(path)
         unet = getattr(self._pipeline, "unet", None)
+        if unet is None and kohya.is_kohyas(weights):
+            return _of_kohyas(weights, int(self._pipeline.transformer.config.num_layers))
         return lora.renamed(weights, dict(unet.config) if unet is not None else {})
+
+
+def _of_kohyas(weights: dict[str, torch.Tensor], blocks: int) -> dict[str, torch.Tensor]:
+    """For a transformer of `blocks` blocks, by diffusers' names, alpha / rank multiplied in."""
+    shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
+    alphas = {name: float(weight) for name, weight in weights.items() if name.endswith(".alpha")}
+    made = {}
+    for new, rows in kohya.converted(shapes, blocks).items():
+        weight = take(weights[rows.name], rows)
+        scale = kohya.factor(rows.name, weight.shape[0], alphas) if "lora_A" in new else 1.0
+        made[new] = weight * scale
+    return made
 
 
 def _precision(module: torch.nn.Module) -> torch.dtype:

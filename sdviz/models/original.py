@@ -181,6 +181,15 @@ def places(module: str, rows: int, last: int) -> dict[str, Ranges]:
     return {under + new: (one,) for new, one in zip(modules, ranges, strict=False)}
 
 
+def with_dots(name: str) -> str:
+    """The module whose name `name` is with underscores for its dots; "" if there is none."""
+    for blocks, (_, table) in _BLOCKS.items():
+        if found := re.fullmatch(rf"{blocks}_(\d+)_(\w+)", name):
+            own = next((module for module in table if module.replace(".", "_") == found[2]), "")
+            return f"{blocks}.{found[1]}.{own}" if own else ""
+    return next((module for module in _MODULES if module.replace(".", "_") == name), "")
+
+
 def strange(found: Mapping[str, Rows], shapes: Iterable[str]) -> str:
     """A tensor that the models do not have, such as the factors of scaled numbers; "" if none.
 

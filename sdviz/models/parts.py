@@ -55,7 +55,7 @@ class Parts(SingleFile):
         """By diffusers' or transformers' names, those of the VAE by CompVis's."""
         if name == "transformer":
             rows = original.denoiser({key: tuple(w.shape) for key, w in self._weights.items()})
-            return {new: _plain(_take(self._weights[row.name], row), dtype)
+            return {new: _plain(take(self._weights[row.name], row), dtype)
                     for new, row in rows.items()}  # fmt: skip
         found = self._family.inside(name, self._weights)
         weights = {key: _plain(weight, dtype) for key, weight in found.items()
@@ -70,7 +70,8 @@ class Parts(SingleFile):
         return weights
 
 
-def _take(tensor: torch.Tensor, rows: original.Rows) -> torch.Tensor:
+def take(tensor: torch.Tensor, rows: original.Rows) -> torch.Tensor:
+    """`rows` of the file's tensor."""
     if len(rows.ranges) < 2:  # a view of the file, mapped into memory
         return tensor[slice(*rows.ranges[0])] if rows.ranges else tensor
     return torch.cat([tensor[begin:end] for begin, end in rows.ranges])

@@ -7,129 +7,33 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import diffusers
-import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from sdviz import models
 from sdviz.config import ModelSpec
 from sdviz.errors import ModelError
 from sdviz.events import Note
-from sdviz.plan import Cell, Recipe
 from tests import families
 from tests.engine.sweeping import of_type, pictures, sweep
 from tests.models import hub, original
+from tests.models.flows import t5
+from tests.models.forms import FORMS, WHOLE, cells, of_diffusers, saved
 from tests.parity.test_families import most_different
 
-Pictures = dict[int, NDArray[np.uint8]]
-WHOLE = "model.diffusion_model."  # what denoises, in a file that has more
-
-
-@dataclass(frozen=True)
-class Form:
-    """A file as people have it."""
-
-    family: str
-    has: str  # beside what denoises
-    prefix: str
-    base: bool = True  # is there a model.base?
-    t5: bool = True
-
-
-FORMS = {
-    "sd3_medium": Form("sd3", "vae", WHOLE),
-    "sd3_medium_incl_clips": Form("sd3", "vae l g", WHOLE, base=False, t5=False),
-    "sd3_medium_incl_clips_t5xxl": Form("sd3", "vae l g t5", WHOLE),
-    "sd3.5_medium": Form("sd35", "vae", WHOLE),
-    "sd3.5_medium_incl_clips_t5xxl": Form("sd35", "vae l g t5", WHOLE),
-    "flux1-schnell": Form("schnell", "", ""),
-    "flux1-dev": Form("dev", "", ""),
-    "flux1-dev_diffusion_model": Form("dev", "", WHOLE),
-    "flux1-dev_all_in_one": Form("dev", "vae l t5", WHOLE),
-}
-MAKE: dict[str, Callable[[Path], Path]] = {
-    "sd3": original.sd3,
-    "sd35": lambda folder: original.sd3(folder, newer=True),
-    "schnell": original.flux,
-    "dev": lambda folder: original.flux(folder, guided=True),
-}
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """A family's folder, made once."""
-    root = tmp_path_factory.mktemp("assembly")
-
-    def folder(name: str) -> Path:
-        there = root / name
-        return there if there.exists() else MAKE[name](there)
-
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    hub.vocabulary(tmp_path / "hub", monkeypatch)
-
-
-def kind(family: str) -> str:
-    return "sd3" if family.startswith("sd") else "flux"
-
-
-def saved(form: Form, folder: Path, file: Path) -> Path:
-    tensors = original.checkpoint(
-        kind(form.family), folder, has=form.has.split(), prefix=form.prefix
-    )
-    save_file(tensors, file)
-    return file
-
-
-def cells() -> list[Cell]:
-    recipes = [
-        Recipe(model="tested", prompt=prompt, cfg=4.0, sampler="Euler", steps=2, seed=seed,
-               width=64, height=64)
-        for seed, prompt in enumerate(("a cat, sitting", "red dogs"))
-    ]  # fmt: skip
-    return [Cell(i, (i,), one, str(i)) for i, one in enumerate(recipes)]
-
-
-def of_diffusers(form: Form, folder: Path) -> Pictures:
-    """By its own pipeline, over the folder."""
-    pipeline = getattr(
-        diffusers, "StableDiffusion3Pipeline" if kind(form.family) == "sd3" else "FluxPipeline"
-    )
-    without = {} if form.t5 else {"text_encoder_3": None, "tokenizer_3": None}
-    pipe = pipeline.from_pretrained(folder, **without)
-    pipe.set_progress_bar_config(disable=True)
-    made = {}
-    for cell in cells():
-        recipe = cell.recipe
-        result = pipe(
-            recipe.prompt,
-            guidance_scale=recipe.cfg,
-            num_inference_steps=recipe.steps,
-            width=recipe.width,
-            height=recipe.height,
-            generator=torch.Generator("cpu").manual_seed(recipe.seed),
-        )
-        made[cell.index] = np.asarray(result.images[0])
-    return made
+pytestmark = pytest.mark.usefixtures("own_hub")
 
 
 @pytest.mark.parametrize("name", FORMS)
 def test_a_file_is_the_model_that_it_was_made_of(
-    name: str, folders: Callable[[str], Path], tmp_path: Path
+    name: str, flows: Callable[[str], Path], tmp_path: Path
 ) -> None:
     form = FORMS[name]
-    folder = folders(form.family)
+    folder = flows(form.family)
     file = saved(form, folder, tmp_path / f"{name}.safetensors")
     spec = ModelSpec(name="tested", id=str(file), base=str(folder) if form.base else "")
     events = sweep(cells(), spec=spec)
@@ -139,9 +43,9 @@ def test_a_file_is_the_model_that_it_was_made_of(
     assert any("without T5" in note.text for note in of_type(events, Note)) is not form.t5
 
 
-def test_a_file_moves_and_keeps_its_cells(folders: Callable[[str], Path], tmp_path: Path) -> None:
+def test_a_file_moves_and_keeps_its_cells(flows: Callable[[str], Path], tmp_path: Path) -> None:
     """And other parts beside it make other cells."""
-    folder = folders("schnell")
+    folder = flows("schnell")
     file = saved(FORMS["flux1-schnell"], folder, tmp_path / "a.safetensors")
     base = Path(shutil.copytree(folder, tmp_path / "base"))
     known = models.inspect(ModelSpec(name="a", id=str(file), base=str(base))).identity
@@ -150,14 +54,14 @@ def test_a_file_moves_and_keeps_its_cells(folders: Callable[[str], Path], tmp_pa
     spec = ModelSpec(name="b", id=str(moved), base=str(there))
     assert models.inspect(spec).identity == known
     text = there / "text_encoder_2"
-    shutil.copytree(folders("dev") / "vae", there / "vae", dirs_exist_ok=True)
-    original.t5(9).save_pretrained(text)
+    shutil.copytree(flows("dev") / "vae", there / "vae", dirs_exist_ok=True)
+    t5(9).save_pretrained(text)
     assert models.inspect(spec).identity != known
 
 
-def test_the_base_may_be_in_the_hubs_cache(folders: Callable[[str], Path], tmp_path: Path) -> None:
+def test_the_base_may_be_in_the_hubs_cache(flows: Callable[[str], Path], tmp_path: Path) -> None:
     """And be there in part, without what denoises."""
-    folder = folders("sd35")
+    folder = flows("sd35")
     base = Path(shutil.copytree(folder, tmp_path / "base"))
     shutil.rmtree(base / "transformer")
     shutil.rmtree(base / "vae")
@@ -168,9 +72,9 @@ def test_the_base_may_be_in_the_hubs_cache(folders: Callable[[str], Path], tmp_p
     assert most_different(pictures(sweep(cells(), spec=spec)), of_diffusers(form, folder)) <= 1
 
 
-def test_numbers_of_one_byte_are_read(folders: Callable[[str], Path], tmp_path: Path) -> None:
+def test_numbers_of_one_byte_are_read(flows: Callable[[str], Path], tmp_path: Path) -> None:
     """As in files that are called fp8: the same model, rounded."""
-    form, folder = FORMS["flux1-dev_all_in_one"], folders("dev")
+    form, folder = FORMS["flux1-dev_all_in_one"], flows("dev")
     tensors = original.checkpoint("flux", folder, has=form.has.split(), prefix=form.prefix)
     small = {name: tensor.to(torch.float8_e4m3fn) for name, tensor in tensors.items()}
     save_file(small, tmp_path / "fp8.safetensors")
@@ -183,7 +87,7 @@ def test_numbers_of_one_byte_are_read(folders: Callable[[str], Path], tmp_path: 
 
 
 def test_a_configuration_that_is_named_counts_for_more_than_the_shapes(
-    folders: Callable[[str], Path], tmp_path: Path
+    flows: Callable[[str], Path], tmp_path: Path
 ) -> None:
     """Here of heads that shapes do not tell; its folder has the other parts, too."""
     folder = families.flux(tmp_path / "odd")  # heads of 16, a VAE of another number of groups
@@ -204,9 +108,9 @@ def refusal(file: Path, **spec: Any) -> str:
 
 
 def test_missing_parts_are_named_with_what_gives_them(
-    folders: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    flows: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sd3 = saved(FORMS["sd3_medium"], folders("sd3"), tmp_path / "sd3.safetensors")
+    sd3 = saved(FORMS["sd3_medium"], flows("sd3"), tmp_path / "sd3.safetensors")
     told = refusal(sd3)
     assert "sd3.safetensors is a Stable Diffusion 3 and lacks text_encoder, text_encoder_2" in told
     assert "text_encoder_3" not in told  # it can do without
@@ -215,26 +119,26 @@ def test_missing_parts_are_named_with_what_gives_them(
         "hf download stabilityai/stable-diffusion-3-medium-diffusers "
         '--include "model_index.json" --include "text_encoder/*" --include "text_encoder_2/*"'
     ) in told
-    flux = saved(FORMS["flux1-dev"], folders("dev"), tmp_path / "flux.safetensors")
+    flux = saved(FORMS["flux1-dev"], flows("dev"), tmp_path / "flux.safetensors")
     lacks = "lacks vae, text_encoder, text_encoder_2, tokenizer_2"
     assert f"is a Flux and {lacks}; model.base=" in refusal(flux)
     told = refusal(flux, base="some/flux")
     assert "model.base=some/flux: some/flux is neither here nor in the hub's cache" in told
     assert 'hf download some/flux --include "model_index.json" --include "vae/*"' in told
-    poor = Path(shutil.copytree(folders("dev"), tmp_path / "poor"))
+    poor = Path(shutil.copytree(flows("dev"), tmp_path / "poor"))
     shutil.rmtree(poor / "text_encoder_2")
     told = refusal(flux, base=str(poor))
     assert f"lacks text_encoder_2, and so does model.base={poor}" in told
     hub.use(tmp_path / "empty", monkeypatch)
-    clips = saved(FORMS["sd3_medium_incl_clips"], folders("sd3"), tmp_path / "clips.safetensors")
+    clips = saved(FORMS["sd3_medium_incl_clips"], flows("sd3"), tmp_path / "clips.safetensors")
     assert "hf download openai/clip-vit-large-patch14 vocab.json" in refusal(clips)
 
 
-def test_parts_that_do_not_fit_are_refused(folders: Callable[[str], Path], tmp_path: Path) -> None:
-    flux = saved(FORMS["flux1-dev"], folders("dev"), tmp_path / "flux.safetensors")
-    told = refusal(flux, base=str(folders("sd3")))
+def test_parts_that_do_not_fit_are_refused(flows: Callable[[str], Path], tmp_path: Path) -> None:
+    flux = saved(FORMS["flux1-dev"], flows("dev"), tmp_path / "flux.safetensors")
+    told = refusal(flux, base=str(flows("sd3")))
     assert "holds a StableDiffusion3Pipeline, and tested is a Flux" in told
-    other = Path(shutil.copytree(folders("dev"), tmp_path / "other"))
+    other = Path(shutil.copytree(flows("dev"), tmp_path / "other"))
     config = other / "text_encoder_2" / "config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), "d_model": 24}))
     told = refusal(flux, base=str(other))
@@ -243,17 +147,17 @@ def test_parts_that_do_not_fit_are_refused(folders: Callable[[str], Path], tmp_p
 
 
 def test_other_models_by_such_names_are_refused(
-    folders: Callable[[str], Path], tmp_path: Path
+    flows: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    base = str(folders("dev"))
+    base = str(flows("dev"))
     file = tmp_path / "file.safetensors"
-    tensors = original.checkpoint("flux", folders("dev"), has=[], prefix="")
+    tensors = original.checkpoint("flux", flows("dev"), has=[], prefix="")
     scale = {"double_blocks.0.img_attn.qkv.scale_weight": torch.ones(1)}
     save_file(tensors | scale, file)
     told = refusal(file, base=base)
     assert "qkv.scale_weight, which its model has not: files of scaled or packed numbers" in told
-    t5 = {"text_encoders.t5xxl.transformer.shared.scale_weight": torch.ones(1)}
-    save_file(original.checkpoint("flux", folders("dev"), has=[], prefix=WHOLE) | t5, file)
+    scaled = {"text_encoders.t5xxl.transformer.shared.scale_weight": torch.ones(1)}
+    save_file(original.checkpoint("flux", flows("dev"), has=[], prefix=WHOLE) | scaled, file)
     assert "t5xxl.transformer.shared.scale_weight, which" in refusal(file, base=base)
     wide = {"img_in.weight": tensors["img_in.weight"].repeat(1, 2)}
     save_file(tensors | wide, file)

@@ -20,7 +20,7 @@ from sdviz.config import ModelSpec
 from sdviz.errors import ModelError
 from sdviz.models import kinds
 from tests import families
-from tests.models import loras
+from tests.models import forms, loras
 from tests.test_sweep import sdviz
 
 
@@ -66,6 +66,12 @@ def no_vae(model: Path, folder: Path) -> Path:
     return folder / "vae"
 
 
+def flux_alone(folder: Path) -> Path:
+    """A Flux in one file, without text encoders and VAE."""
+    made = forms.MAKE["schnell"](folder / "flux")
+    return forms.saved(forms.FORMS["flux1-schnell"], made, folder / "flux.safetensors")
+
+
 # What is typed (model and folder given), and what is told.
 FAULTS: dict[str, tuple[Callable[[Path, Path], list[str]], str]] = {
     "a checkpoint that is none": (
@@ -75,6 +81,14 @@ FAULTS: dict[str, tuple[Callable[[Path, Path], list[str]], str]] = {
     "a folder without its configuration": (
         lambda m, t: [f"model={without_unet(m, t)}"],
         "is not a model in diffusers' layout",
+    ),
+    "a checkpoint without its text encoders": (
+        lambda m, t: [f"model={flux_alone(t)}"],
+        "lacks vae, text_encoder, tokenizer, text_encoder_2, tokenizer_2; model.base=",
+    ),
+    "a base of another family": (
+        lambda m, t: [f"model={flux_alone(t)}", f"model.base={m}"],
+        "holds a StableDiffusionPipeline, and",
     ),
     "a pickle without consent": (
         lambda m, t: [f"model={file(t / 'a.ckpt', b'PK')}"],

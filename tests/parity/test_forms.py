@@ -3,8 +3,8 @@ compared with diffusers' own pipeline over the same weights.
 
 Folders of Stable Diffusion 1 are in test_parity with every sampler, those of 2, XL and Kolors in
 test_families with mixed batches, of 3 and Flux in tests/models/test_pipeline with their frames.
-Single files there are of Stable Diffusion 1, 2 and XL: Kolors was published in none, and those of
-Stable Diffusion 3 and Flux are refused (tests/models/test_single_file).
+Single files here are of Stable Diffusion 1, 2 and XL: Kolors was published in none, and those of
+Stable Diffusion 3 and Flux, which come in several forms, are in tests/models/test_assembly.
 """
 
 from __future__ import annotations

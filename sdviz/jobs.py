@@ -37,6 +37,7 @@ class Steering(Interruptible):
         return super().exit_status if self.signal else 0
 
     def stop(self, when: str) -> None:
+        """Ends the sweep "now", or "after" the cells that are being denoised."""
         self.asked = when
         if when == "after" and self._awaited is None:
             self._awaited = set(self._riding)
@@ -66,6 +67,7 @@ class Job:
     status: str = ""
 
     def told(self) -> dict[str, Any]:
+        """The run as the page lists it."""
         cells = len(self.request.plan.everything)
         return {
             "job": self.number,

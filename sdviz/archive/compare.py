@@ -45,6 +45,7 @@ class Pair:
     seconds: tuple[float, float]  # total_s of a and of b
 
     def as_json(self) -> dict[str, Any]:
+        """The pair as `compare --json` prints it; an infinite PSNR is null."""
         measures = {"rms": self.rms, "largest": self.largest, "psnr": self.psnr, "ssim": self.ssim}
         finite = {k: v if math.isfinite(v) else None for k, v in measures.items()}
         a_s, b_s = self.seconds
@@ -169,6 +170,7 @@ def difference(a: Image.Image, b: Image.Image) -> Image.Image:
 
 
 def save_sheet(image: Image.Image, path: Path) -> None:
+    """Writes the picture by the ending of `path`. Raises ArchiveError."""
     try:
         image.save(path)
     except (OSError, ValueError) as error:

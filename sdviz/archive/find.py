@@ -22,6 +22,7 @@ class Found:
     cell: CellRecord
 
     def as_json(self) -> dict[str, Any]:
+        """The cell as `find --json` prints it."""
         return {
             "path": str(self.path),
             "name": self.name,

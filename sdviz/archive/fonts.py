@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import ImageDraw, ImageFont
 
-# (file, index of the face in it): where Linux, macOS and Windows keep fonts with Chinese glyphs.
+# Where Linux, macOS and Windows keep fonts: one with Latin glyphs, then those with Chinese.
 _KNOWN = (
     "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
     "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",
@@ -51,6 +51,7 @@ class Typeface:
         self.missing = "".join(sorted(need))
 
     def width(self, text: str) -> float:
+        """Pixels that one line takes."""
         return sum(font.getlength(part) for font, part in self._runs(text))
 
     def draw(self, on: ImageDraw.ImageDraw, x: float, y: float, text: str, fill: str) -> None:

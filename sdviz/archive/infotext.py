@@ -40,6 +40,7 @@ def quote(value: object) -> str:
 
 
 def unquote(text: str) -> str:
+    """A value of the last line as it was before `quote`; as it stands where it is no JSON."""
     if len(text) > 1 and text[0] == '"' and text[-1] == '"':
         try:
             return str(json.loads(text))
@@ -140,13 +141,22 @@ def cell_pairs(
     if recipe.get("lora") and recipe.get("lora_scale", 1.0) and recipe["lora"] in contents:
         pairs["Lora hashes"] = f"{_lora_name(recipe['lora'])}: {contents[recipe['lora']][:12]}"
     pairs["Eta"] = None if recipe.get("eta") is None else number(recipe["eta"])
+    return {**pairs, **_own_pairs(recipe), **extra}
+
+
+def _own_pairs(recipe: Mapping[str, Any]) -> dict[str, object]:
+    """The settings that stable-diffusion-webui has no word for, where they are not at their
+    default.
+    """
+    own = {}
     for key in _OWN:
         value = recipe.get(key)
-        if key == "hires_strength" and not (hires and recipe.get("init")):
+        both = recipe.get("init") and recipe.get("hires_scale", 1) > 1
+        if key == "hires_strength" and not both:
             continue  # "Denoising strength" has it
         if value not in (None, "", DEFAULTS.get(key)):
-            pairs[f"sdviz {key}".replace("_", " ")] = value
-    return {**pairs, **extra}
+            own[f"sdviz {key}".replace("_", " ")] = value
+    return own
 
 
 def _lora_name(lora: str) -> str:

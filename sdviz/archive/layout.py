@@ -43,6 +43,8 @@ def lay_out(db: sqlite3.Connection, paths: ArchivePaths, plan: Plan, seq: int) -
 
 
 def insert_cells(db: sqlite3.Connection, cells: Sequence[Cell], seq: int) -> None:
+    """Adds a row for each cell, which waits to be computed."""
+
     def rows() -> Iterator[tuple[Any, ...]]:
         for cell in cells:
             recipe = dumps(settings_of(cell.recipe))

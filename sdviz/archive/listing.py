@@ -53,6 +53,7 @@ def _size(folder: Path) -> int:
 
 
 def summary_table(found: list[dict[str, Any]]) -> str:
+    """What `list` prints of `summaries`."""
     rows = [
         [
             one["path"],
@@ -68,6 +69,7 @@ def summary_table(found: list[dict[str, Any]]) -> str:
 
 
 def human_bytes(count: int) -> str:
+    """`429 kB`, `1.2 MB`: in powers of 1,000."""
     size = float(count)
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:

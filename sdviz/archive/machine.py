@@ -29,6 +29,7 @@ def machine() -> dict[str, Any]:
 
 @functools.cache
 def versions() -> dict[str, str]:
+    """Package -> version, of those that have a say in pictures and times; without absent ones."""
     found = {"python": platform.python_version(), "sdviz": sdviz.__version__}
     for package in _PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):

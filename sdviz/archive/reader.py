@@ -114,6 +114,7 @@ class Archive(Database):
         return [cell_record(row, live=live) for row in rows]
 
     def cell(self, i: int) -> CellRecord:
+        """The record of cell `i`, a reference included."""
         rows = self.query("SELECT * FROM cell WHERE i=?", (i,))
         if not rows:
             raise ArchiveError(f"{self.path} has no cell {i}")

@@ -93,6 +93,7 @@ class Recorder(Journal):
         super().commit()
 
     def record(self, event: Event) -> None:
+        """Writes what the event tells. Raises OSError and sqlite3.Error where that fails."""
         match event:
             case Frame():
                 self._frame(event)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from sdviz.archive.sampler_names import known_sampler
@@ -68,12 +68,8 @@ def cell_record(row: sqlite3.Row, *, live: bool) -> CellRecord:
             i, (), str(row["key"]), {}, DAMAGED, reason=f"its row is damaged: {error}"
         )
     if record.status == "running" and not live:
-        return CellRecord(**{**_shallow(record), "status": "waiting"})
+        return replace(record, status="waiting")
     return record
-
-
-def _shallow(record: CellRecord) -> dict[str, Any]:
-    return {f.name: getattr(record, f.name) for f in fields(record)}
 
 
 def _strict(row: sqlite3.Row) -> CellRecord:

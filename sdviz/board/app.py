@@ -26,8 +26,8 @@ from sdviz.board.routes import sdviz_routes
 from sdviz.board.state import BoardState
 from sdviz.board.visdom_server import Application, SaveHandler, tornado_settings
 from sdviz.board.windows import Windows
+from sdviz.config import VisdomConfig
 
-_MAX_WINDOWS = 60
 _RESTORED = 20  # pages made anew at a start
 _MAX_FRAMES = 100_000  # 0.3 keeps four frames of a history unless told otherwise
 
@@ -91,7 +91,7 @@ class BoardApplication(Application):  # type: ignore[misc]
             Windows(self, name),
             path,
             f"{self.board.base_url}/sdviz/sweep/{name}/",
-            _MAX_WINDOWS if max_windows is None else max_windows,
+            VisdomConfig.max_windows if max_windows is None else max_windows,
         )
         self._followers[name] = asyncio.get_running_loop().create_task(follower.run())
 

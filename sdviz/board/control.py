@@ -132,6 +132,8 @@ class Control:
 
 
 class TellHandler(Handler):
+    """The live process's state, whenever it changes."""
+
     def post(self) -> None:
         self.require_token()
         self.app.control.tell(json.loads(self.request.body))
@@ -155,6 +157,8 @@ class CommandsHandler(Handler):
 
 
 class AnswerHandler(Handler):
+    """What the live process says to a command: {"id": the command's, "answer": {}}."""
+
     def post(self) -> None:
         self.require_token()
         told = json.loads(self.request.body)
@@ -163,6 +167,8 @@ class AnswerHandler(Handler):
 
 
 class StateHandler(Handler):
+    """The pages' long poll for the state."""
+
     async def get(self) -> None:
         try:
             since = int(self.get_query_argument("since", "-1"))

@@ -12,6 +12,7 @@ from typing import Any
 
 from sdviz.archive import png
 from sdviz.archive.embed import png_texts, timings_json
+from sdviz.archive.encoding import Encoded
 from sdviz.archive.journal import Journal, now
 from sdviz.archive.paths import ArchivePaths, readable_name
 from sdviz.archive.schedules import Schedules
@@ -92,11 +93,14 @@ class Recorder(Journal):
             self._progress = None
         super().commit()
 
-    def record(self, event: Event) -> None:
-        """Writes what the event tells. Raises OSError and sqlite3.Error where that fails."""
+    def record(self, event: Event, encoded: Encoded | None = None) -> None:
+        """Writes what the event tells; `encoded` is the picture of a frame that has one.
+
+        Raises OSError and sqlite3.Error where that fails.
+        """
         match event:
             case Frame():
-                self._frame(event)
+                self._frame(event, encoded)
             case Progress():
                 self._progress = event
             case CellStarted():
@@ -139,10 +143,10 @@ class Recorder(Journal):
         )
         self.event("cell_started", i, None)
 
-    def _frame(self, event: Frame) -> None:
+    def _frame(self, event: Frame, encoded: Encoded | None) -> None:
+        webp, encode_s = encoded() if encoded else (None, 0.0)
         started = time.perf_counter()
         state = self._running.setdefault(event.cell, _Running())
-        webp = None if event.pixels is None else png.encode_webp(event.pixels)
         measures = [None] * 5 if event.stats is None else astuple(event.stats)
         self.n += 1
         self.db.execute(
@@ -158,7 +162,7 @@ class Recorder(Journal):
             state.frames += 1
             state.last_step = event.step
         self._touched.add(event.cell)
-        state.save_s += time.perf_counter() - started
+        state.save_s += encode_s + time.perf_counter() - started
 
     def _finished(self, event: CellFinished) -> None:
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The archive as a sink: events go to a thread of its own, which encodes, writes and commits."""
+"""The archive as a sink: events go to a thread of its own, which writes and commits them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sdviz.archive.beginning import (
     write_config,
 )
 from sdviz.archive.checksums import write_checksums
+from sdviz.archive.encoding import Encoded, Encoders
 from sdviz.archive.grid import write_grid
 from sdviz.archive.journal import now
 from sdviz.archive.lock import ArchiveLock
@@ -25,12 +27,22 @@ from sdviz.archive.paths import ArchivePaths, archive_paths
 from sdviz.archive.recorder import Recorder
 from sdviz.archive.store import settle
 from sdviz.errors import ArchiveError
-from sdviz.events import Event, Note, SweepFinished
+from sdviz.events import Event, Frame, Note, SweepFinished
 from sdviz.plan import Cell, Plan
 
 _QUEUE_BYTES = 32 << 20  # pixels that may wait; ten frames of 1024x1024, or 2,600 of 64x64
 _LATENCY = 0.08  # seconds that an event may wait for its commit, so that the page is fresh
-_CLOSE = object()
+
+
+@dataclass(frozen=True)
+class _Item:
+    """What waits for the archive's thread."""
+
+    event: Event | None  # None closes the archive
+    picture: Encoded | None = None  # of a frame
+
+
+_CLOSE = _Item(None)
 
 
 class ArchiveWriter:
@@ -48,7 +60,8 @@ class ArchiveWriter:
         self.todo: Sequence[Cell] = plan.everything
         self._paths, self._lock, self._db = paths, lock, db
         self._recorder = Recorder(paths, db, plan, paths.root.name)
-        self._mailbox: Mailbox[object] = Mailbox(_QUEUE_BYTES)
+        self._mailbox: Mailbox[_Item] = Mailbox(_QUEUE_BYTES)
+        self._encoders = Encoders()
         self._failure: ArchiveError | None = None
         self._broken = False
         self._finished = False
@@ -105,13 +118,17 @@ class ArchiveWriter:
         """Queues an event; waits while too many pixels are queued."""
         self._raise()
         pixels = getattr(event, "pixels", None)
-        self._mailbox.put(event, 0 if pixels is None else pixels.nbytes)
+        picture = None
+        if isinstance(event, Frame) and event.pixels is not None:
+            picture = self._encoders.frame(event.pixels)
+        self._mailbox.put(_Item(event, picture), 0 if pixels is None else pixels.nbytes)
 
     def close(self) -> None:
         """Writes what is queued, and leaves plain files without a log beside the database."""
         if self._thread.is_alive():
             self._mailbox.put(_CLOSE)
             self._thread.join()
+        self._encoders.close()
         whole = settle(self._db)
         try:
             if not self._broken:
@@ -149,8 +166,8 @@ class ArchiveWriter:
             return False
         deadline = time.monotonic() + _LATENCY
         self._recorder.begin()
-        while item is not None and item is not _CLOSE:
-            self._recorder.record(item)  # type: ignore[arg-type]
+        while item is not None and item.event is not None:
+            self._recorder.record(item.event, item.picture)
             item = self._mailbox.get(until=deadline)
         self._recorder.commit()
         if self._recorder.ended is not None and not self._finished:

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sdviz.archive import encoding
 from sdviz.archive.reader import Archive
 from sdviz.archive.writer import ArchiveWriter
 from sdviz.errors import ArchiveError
@@ -45,6 +46,21 @@ def test_a_finished_sweep_has_every_picture_frame_and_time(tmp_path: Path) -> No
     assert sorted(p.name for p in (tmp_path / "a").iterdir()) == [
         ".lock", "checksums", "config.yaml", "grid.png", "images", "sweep.db",
     ]  # fmt: skip
+
+
+def test_frames_that_many_threads_encode_are_those_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = {}
+    for threads in (0, 3):
+        monkeypatch.setattr(encoding, "spare_threads", lambda threads=threads: threads)
+        write(tmp_path, f"by-{threads}", PLAN)
+        archive = Archive(tmp_path / f"by-{threads}")
+        frames[threads] = [
+            archive.frame_bytes(cell.index, step) for cell in PLAN.cells for step in (1, 2, 3)
+        ]
+    assert frames[3] == frames[0]
+    assert len(set(frames[0])) > len(PLAN.cells)
 
 
 def test_the_same_sweep_again_computes_nothing(tmp_path: Path) -> None:

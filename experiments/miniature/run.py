@@ -3,11 +3,12 @@
 python -m experiments.miniature.run
 python -m experiments.miniature.run work=outputs/try unet.budget.minutes=5
 python -m experiments.miniature.run start=sdviz/miniature unet.budget.rate=0.0005
+python -m experiments.miniature.run start=sdviz/miniature only=[tiny]
 """
 
 import logging
 import random
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from experiments.miniature.world import measured_scene
 log = logging.getLogger(__name__)
 
 PLACES = ("work", "out", "start", "visdom")  # settings that say where, not how
+PREVIEWS = {"tiny"}  # stages that no measure of the card depends on
 
 
 def budget(section: dict) -> Budget:
@@ -40,6 +42,11 @@ class Making:
     work: Path
     live: Live
     start: Path | None  # a folder whose models train on; its CLIP and its latents stay
+
+    def stays(self, stage: str) -> bool:
+        """Whether the stage's model ships as it is in `start`."""
+        only = self.settings["only"]
+        return self.start is not None and bool(only) and stage not in only
 
     def pictures(self) -> np.ndarray:
         if workers.rank() == 0:
@@ -84,8 +91,10 @@ class Making:
             vae.register_to_config(scaling_factor=round(1 / spread, 5))
         return latents
 
-    def make_decoder(self, vae: autoencoder.AutoencoderKL, latents: np.ndarray) -> Stage:
+    def make_decoder(self, vae: autoencoder.AutoencoderKL, latents: np.ndarray) -> Stage | None:
         s = self.settings["decoder"]
+        if self.stays("decoder"):
+            return None
         fresh = np.stack([draw(scene) for scene in data.fresh_scenes(64, "autoencoder")])
         return autoencoder.refine_decoder(
             vae, self.pictures(), latents, fresh, budget(s), self.work, self.live
@@ -93,13 +102,15 @@ class Making:
 
     def make_tiny(
         self, latents: np.ndarray, scale: float
-    ) -> tuple[autoencoder.AutoencoderTiny, Stage]:
+    ) -> tuple[autoencoder.AutoencoderTiny, Stage | None]:
         s = self.settings["tiny"]
-        tiny = (
-            autoencoder.AutoencoderTiny.from_pretrained(self.start / "vae_tiny")
-            if self.start
-            else autoencoder.tiny_autoencoder(s["width"])
-        )
+        tiny = autoencoder.tiny_autoencoder(s["width"], s["blocks"])
+        if self.start:
+            before = autoencoder.AutoencoderTiny.from_pretrained(self.start / "vae_tiny")
+            if self.stays("tiny"):
+                return before.eval(), None
+            if shapes(before) == shapes(tiny):
+                tiny = before
         stage = autoencoder.train_tiny(
             tiny, self.pictures(), latents, scale, budget(s), self.work, self.live
         )
@@ -107,13 +118,15 @@ class Making:
 
     def make_unet(
         self, words: unet.Words, vae: autoencoder.AutoencoderKL, latents: np.ndarray
-    ) -> Stage:
+    ) -> tuple[unet.UNet2DConditionModel, Stage | None]:
         s = self.settings["unet"]
         model = (
             unet.UNet2DConditionModel.from_pretrained(self.start / "unet")
             if self.start
             else unet.unet_model(s["widths"], s["heads"], self.settings["clip"]["width"])
         )
+        if self.stays("unet"):
+            return model.eval(), None
         scale = vae.config.scaling_factor
         rng = random.Random("samples")
         prompts = [full(measured_scene(rng)) for _ in range(32)]
@@ -125,7 +138,7 @@ class Making:
             data.write_sheet(self.work / "samples.png", images, 8)
             return images
 
-        return unet.train_unet(
+        stage = unet.train_unet(
             model,
             words,
             latents,
@@ -137,6 +150,12 @@ class Making:
             self.live,
             sample,
         )
+        return stage.best, stage
+
+
+def shapes(model: torch.nn.Module) -> dict[str, torch.Size]:
+    """Of all weights: two models of one layout have the same."""
+    return {name: weight.shape for name, weight in model.state_dict().items()}
 
 
 def make(settings: dict) -> None:
@@ -147,22 +166,24 @@ def make(settings: dict) -> None:
     workers.seed(settings["seed"])
     live = Live(**settings["visdom"])
     start = Path(settings["start"]) if settings["start"] else None
+    if settings["only"] and not start:
+        raise SystemExit("only= names stages to train on: start= must name the folder")
     making = Making(settings, Path(settings["work"]), live, start)
     making.pictures()
     vae, vae_stage = making.make_autoencoder()
     clip_model, tokenizer, clip_stage = making.make_clip()
     latents = making.latents(vae)
     words = unet.Words(clip.text_encoder(clip_model), tokenizer)
-    unet_stage = making.make_unet(words, vae, latents)
+    denoiser, unet_stage = making.make_unet(words, vae, latents)
     decoder_stage = making.make_decoder(vae, latents)
     tiny, tiny_stage = making.make_tiny(latents, vae.config.scaling_factor)
     if workers.rank():
         return
     folder = Path(settings["out"])
-    size = export.write_folder(folder, tokenizer, clip_model, vae, tiny, unet_stage.best)
+    size = export.write_folder(folder, tokenizer, clip_model, vae, tiny, denoiser)
     log.info("%s: %.2f MB", folder, size / 1e6)
     stages = (vae_stage, clip_stage, unet_stage, decoder_stage, tiny_stage)
-    parts = {"text": words.encoder, "unet": unet_stage.best, "vae": vae, "tiny": tiny}
+    parts = {"text": words.encoder, "unet": denoiser, "vae": vae, "tiny": tiny}
     parts["clip"] = clip_model
     sizes = {name: autoencoder.parameters(part) for name, part in parts.items()}
     before = data.read_json(start / "training.json", {}) if start else {}
@@ -176,7 +197,7 @@ def write_record(
     settings: dict,
     scale: float,
     sizes: dict[str, int],
-    stages: Iterable[Stage],
+    stages: Sequence[Stage],
 ) -> None:
     """How the folder was made, beside it, after what `before` was made by; where it was made is
     nobody's business.
@@ -197,6 +218,8 @@ def write_record(
         "stages": known,
         "notes": before.get("notes", []),
     }
+    if {stage.name for stage in stages} <= PREVIEWS and "measures" in before:
+        record |= {"measures": before["measures"], "bytes": export.size_of(folder)}
     data.write_json(folder / "training.json", record)
 
 

@@ -17,6 +17,7 @@ class Keeper:
         self._denoiser: Any = None
 
     def load(self, spec: ModelSpec, *, device: str = "cpu", dtype: str = "float32") -> Any:
+        """As sdviz.models.load: at once where it is the model that was loaded last."""
         wanted = (repr(spec), device, dtype)
         if self._denoiser is None or self._known != wanted:
             self.forget()

@@ -74,6 +74,7 @@ class Aesthetic:
             )
 
     def score(self, pixels: Pixels) -> float:
+        """How the picture pleases, about 1..10."""
         vector = self._clip.picture(pixels).float().cpu()
         return float(self._weight @ vector + self._bias)
 

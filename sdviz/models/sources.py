@@ -50,6 +50,7 @@ class Folder:
         return cls.from_pretrained(self.path, subfolder=name, local_files_only=True)
 
     def tiny_vae(self) -> Any | None:
+        """The small decoder for previews that the model brings along; None where it has none."""
         if not (self.path / "vae_tiny").is_dir():
             return None
         module = AutoencoderTiny.from_pretrained(

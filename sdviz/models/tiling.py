@@ -23,6 +23,7 @@ class Tiling:
         self._is_on = any(layer.padding_mode == "circular" for layer in self._convolutions)
 
     def switch(self, *, on: bool) -> None:
+        """Lets the convolutions wrap around, or not; free where they do so already."""
         if on == self._is_on:
             return
         for layer in self._convolutions:

@@ -16,10 +16,15 @@ from sdviz.errors import SdvizError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from PIL import Image
 
     from sdviz.archive.reader import Archive
 
 MIDDLE_GREY = "#777777"  # behind pictures, so that their colours can be judged
+_CHINESE = (
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei"),
+    *("PingFang SC", "Hiragino Sans GB", "Microsoft YaHei", "SimHei"),
+)
 
 
 def sweep(*overrides: str) -> Archive:
@@ -58,9 +63,19 @@ def keep(figure: Figure, archive: Archive, name: str) -> Path:
 
 def plot(width: float = 7.0, height: float = 3.6) -> Figure:
     """An empty figure in the house style; no display is needed."""
+    import matplotlib
     from matplotlib.figure import Figure
 
+    matplotlib.rcParams["font.family"] = ["DejaVu Sans", *chinese_fonts()]
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def chinese_fonts() -> list[str]:
+    """The installed ones of those that have Chinese; without any, figures leave such texts out."""
+    from matplotlib.font_manager import fontManager
+
+    known = {font.name for font in fontManager.ttflist}
+    return [name for name in _CHINESE if name in known]
 
 
 def sheet(
@@ -69,16 +84,21 @@ def sheet(
     labels: Sequence[str],
     names: Sequence[str] = (),
 ) -> Figure:
-    """Final images as a figure: `rows` of cell indices, a label above each column, `names` beside
-    the rows.
-    """
+    """Final images as a figure: `rows` of cell indices; `grid` says what the rest is."""
+    return grid([[archive.image(cell) for cell in row] for row in rows], labels, names)
+
+
+def grid(
+    rows: Sequence[Sequence[Image.Image]], labels: Sequence[str], names: Sequence[str] = ()
+) -> Figure:
+    """Rows of images as a figure, a label above each column, `names` beside the rows."""
     figure = plot(1.3 * max(len(row) for row in rows) + 0.2, 1.4 * len(rows) + 0.3)
     axes = figure.subplots(len(rows), max(len(row) for row in rows), squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
-    for row, cells in zip(axes, rows, strict=True):
-        for axis, cell in zip(row, cells, strict=False):
-            axis.imshow(archive.image(cell))
+    for row, images in zip(axes, rows, strict=True):
+        for axis, image in zip(row, images, strict=False):
+            axis.imshow(image)
     for axis, label in zip(axes[0], labels, strict=False):
         axis.set_title(label, fontsize=8)
     for axis, name in zip(axes[:, 0], names, strict=False):

@@ -7,12 +7,12 @@ from experiments.study import arguments, keep, sheet, sweep
 
 def main() -> None:
     archive = sweep("experiment=astronaut", *arguments())
-    rows: dict[int, list[int]] = {}
+    rows: dict[str, list[int]] = {}
     seeds = []
     for cell in archive.cells:
-        rows.setdefault(cell.coords[0], []).append(cell.i)
+        rows.setdefault(cell.recipe["prompt"], []).append(cell.i)
         seeds.append(f"seed {cell.recipe['seed']}")
-    keep(sheet(archive, list(rows.values()), seeds), archive, "astronaut")
+    keep(sheet(archive, list(rows.values()), seeds, list(rows)), archive, "astronaut")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The model as an axis: two checkpoints, one recipe.
+"""The model as an axis: several checkpoints, one recipe.
 
 For the real thing: model=sd-v1-4.ckpt,other.safetensors model.trust_pickle=true. Without `model=`
-the miniature meets itself with the weights of its UNet rounded to 5 bits.
+the miniature meets itself with the weights of its UNet rounded to 4, 3 and 2 bits.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from safetensors.torch import load_file, save_file
 from experiments.study import arguments, keep, sheet, sweep
 from sdviz.models.places import MINIATURE
 
-BITS = 5
+BITS = (4, 3, 2)
 
 
-def rounded(folder: Path) -> Path:
-    """A copy of the miniature whose UNet keeps 2**BITS levels of each output channel's weights."""
+def rounded(folder: Path, bits: int) -> Path:
+    """A copy of the miniature whose UNet keeps 2**bits levels of each output channel's weights."""
     if not (folder / "model_index.json").is_file():
         shutil.copytree(MINIATURE, folder, dirs_exist_ok=True)
         file = folder / "unet" / "diffusion_pytorch_model.safetensors"
-        save_file({name: _round(w) for name, w in load_file(file).items()}, file)
+        save_file({name: _round(w, bits) for name, w in load_file(file).items()}, file)
     return folder
 
 
-def _round(weight: torch.Tensor) -> torch.Tensor:
+def _round(weight: torch.Tensor, bits: int) -> torch.Tensor:
     if weight.dim() < 2:
         return weight
     largest = weight.abs().amax(dim=tuple(range(1, weight.dim())), keepdim=True).float()
-    step = largest.clamp_min(1e-8) / (2 ** (BITS - 1) - 1)
+    step = largest.clamp_min(1e-8) / (2 ** (bits - 1) - 1)
     return ((weight.float() / step).round() * step).to(weight.dtype)
 
 
@@ -39,7 +39,8 @@ def main() -> None:
     given = arguments()
     if not any(a.startswith("model=") for a in given):
         outputs = next((a.partition("=")[2] for a in given if a.startswith("outputs=")), "outputs")
-        given = [*given, f"model=miniature,{rounded(Path(outputs) / '.models' / f'{BITS}-bit')}"]
+        copies = [rounded(Path(outputs) / ".models" / f"{bits}-bit", bits) for bits in BITS]
+        given = [*given, f"model=miniature,{','.join(map(str, copies))}"]
         given += ["prompt=a purple tower in the snow at night", "negative=", "seed=1-4"]
     archive = sweep("experiment=checkpoint", *given)
     rows: dict[object, list[int]] = {}

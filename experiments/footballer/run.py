@@ -15,7 +15,8 @@ def main() -> None:
     house = next((a.partition("=")[2] for a in given if a.startswith("house=")), "")
     given = [a for a in given if not a.startswith("house=")]
     archive = sweep("experiment=footballer", *given)
-    keep(sheet(archive, [[cell.i for cell in archive.cells]], []), archive, "footballer")
+    seeds = [f"seed {cell.recipe['seed']}" for cell in archive.cells]
+    keep(sheet(archive, [[cell.i for cell in archive.cells]], seeds), archive, "footballer")
     if not house:
         drawn = sweep("experiment=footballer", f"prompt={HOUSE}", "seed=1", *given)
         house = f"{drawn.path}#0"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from experiments.study import arguments, keep, sheet, sweep
+import textwrap
+
+from experiments.study import arguments, chinese_fonts, keep, sheet, sweep
 
 
 def main() -> None:
@@ -14,7 +16,11 @@ def main() -> None:
     for page, axis in zip(cells, figure.axes, strict=False):
         told = scores[page]["scores"] if page in scores else {}
         words = [f"{name} {score:.1f}" for name, score in told.items()]
-        axis.set_title(" · ".join([f"page {page + 1}", *words]), fontsize=8)
+        title = " · ".join([f"page {page + 1}", *words])
+        prompt = archive.cell(page).recipe["prompt"]
+        if prompt.isascii() or chinese_fonts():
+            title += "\n" + textwrap.fill(prompt, 12 if not prompt.isascii() else 28)
+        axis.set_title(title, fontsize=7)
     keep(figure, archive, "story")
 
 

@@ -43,6 +43,11 @@ def find(folders: Sequence[Path], rule: Rule) -> Iterator[Found]:
         except ArchiveError:
             continue
         for cell in cells:
-            told = {**cell.timings, **cell.recipe, "status": cell.status, "key": cell.key}
-            if matches([rule], {**told, "name": name, "source": cell.source}):
+            if matches([rule], facts(cell, name)):
                 yield Found(folder, name, cell)
+
+
+def facts(cell: CellRecord, name: str) -> dict[str, Any]:
+    """What a rule may ask of a cell of the archive `name`: settings, times, and four words more."""
+    more = {"status": cell.status, "key": cell.key, "name": name, "source": cell.source}
+    return {**cell.timings, **cell.recipe, **more}

@@ -173,6 +173,17 @@ def test_tables(outputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert [row["seed"] for row in table] == [42, 42]
 
 
+def test_a_rule_asks_the_same_everywhere(
+    outputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, "export", outputs / "a", tmp_path / "c.csv", "--only", "name=a source='' seed=1")
+    with (tmp_path / "c.csv").open(encoding="utf-8-sig", newline="") as stream:
+        assert [row["seed"] for row in csv.DictReader(stream)] == ["1"] * 4
+    rules = ("cfg=7 status=done total_s<5", "cfg=15 status=done")
+    told = run(capsys, "compare", outputs / "a", "--by", *rules)
+    assert "4 pairs" in told
+
+
 def test_a_data_set_and_a_zip(
     outputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sdviz.archive.commands.rules import read_rule
+from sdviz.archive.find import facts
 from sdviz.archive.reader import Archive
 from sdviz.archive.records import CellRecord
 from sdviz.errors import ArchiveError
@@ -14,8 +15,7 @@ def chosen(archive: Archive, only: str | None) -> list[CellRecord]:
     cells = archive.cells
     if only:
         rule = read_rule(only)
-        told = ({**c.timings, **c.recipe, "status": c.status, "key": c.key} for c in cells)
-        cells = [c for c, settings in zip(cells, told, strict=True) if matches([rule], settings)]
+        cells = [cell for cell in cells if matches([rule], facts(cell, archive.name))]
     if not cells:
         raise ArchiveError(f"{archive.path}: there is no such cell")
     return cells

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sdviz.archive.commands.rules import read_rule
 from sdviz.archive.compare import Pair, Side, align, save_sheet, summary, worst_sheet
+from sdviz.archive.find import facts
 from sdviz.archive.reader import Archive
 from sdviz.archive.sheet import draw
 from sdviz.archive.table import text_table
@@ -60,7 +61,7 @@ def _sides(options: argparse.Namespace, opened: ExitStack) -> tuple[Side, Side, 
         cells = archive.cells
         label = str(archive.path)
         if rules:
-            cells = [cell for cell in cells if matches([rules[at]], cell.recipe)]
+            cells = [c for c in cells if matches([rules[at]], facts(c, archive.name))]
             label += f" {options.by[at]}"
         sides.append(Side(archive, cells, label))
     apart = {term.key for rule in rules for term in rule}

@@ -33,8 +33,8 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError("report: --folder or --file, not both")
     with Archive(options.path) as archive:
         cells = chosen(archive, options.only)
-        bytes_ = weight(archive, cells)
-        folder = options.folder or (bytes_ > LARGEST_FILE and not options.file)
+        size = weight(archive, cells)
+        folder = options.folder or (size > LARGEST_FILE and not options.file)
         out = options.out or options.path / ("report" if folder else "report.html")
         if folder:
             if out.suffix == ".html":
@@ -44,5 +44,5 @@ def run(options: argparse.Namespace) -> int:
             out = out / "index.html"
         else:
             write_file(archive, cells, out)
-    print(f"{out}: {len(cells)} cells, {human_bytes(bytes_)} of pictures")
+    print(f"{out}: {len(cells)} cells, {human_bytes(size)} of pictures")
     return 0

@@ -29,8 +29,4 @@ def _value(key: str, text: str) -> Any:
     if key not in SETTINGS:
         known = ", ".join([*SETTINGS, *_TEXTS, *_NUMBERS])
         raise ConfigError(f"{key}: no such key; known: {known}")
-    if SETTINGS[key].kind == "word" and key == "sampler":
-        from sdviz.samplers import resolve
-
-        return resolve(text).name
     return one_value(key, text)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sdviz.archive.figures import figures
-from sdviz.board import panes
+from sdviz.board import panes, plots
 from sdviz.board.feed import Feed, version_of
 from sdviz.board.windows import Windows
 from sdviz.errors import ArchiveError
@@ -153,9 +153,9 @@ class Follower:
 
     async def _plots(self) -> None:
         """Times, for those who compare; rarely for large sweeps, whose plots are slow to draw."""
-        self._windows.put(panes.times(self._description))
+        self._windows.put(plots.times(self._description))
         per_step = await self._feed.seconds_per_step(self._path)
         most = dict(list(per_step.items())[:_FAMILIES])
-        self._windows.put(panes.speed(most))
+        self._windows.put(plots.speed(most))
         pause = _PLOTS_S * (1 + len(self._description["cells"]) / 50)
         self._plots_due = time.monotonic() + pause if self._is_live else 0.0

@@ -8,7 +8,6 @@ not. Text windows are HTML, so whatever a person typed is escaped.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -17,22 +16,12 @@ from sdviz.archive.labels import listed, telling, value_label
 
 Message = dict[str, Any]
 
-SECONDS = {
-    "encode_s": "text encoding",
-    "denoise_s": "denoising",
-    "preview_s": "previews",
-    "decode_s": "final image",
-    "save_s": "saving",
-}
-_COLOURS = ("#8c8c8c", "#3b6ea5", "#d08a2e", "#5a9367", "#b0573f")  # told apart also in grey
 _WIDE = 1240  # pixels; fits a window of 1280
 _CELL_PX = 236
 _CAPTION_PX = 62  # the slider and the caption below a picture
 _FIGURE_PX = 610  # the widest figure: as wide as a plot
 _BAR_PX = 24  # a window's title
 _LONG_LABEL = 30  # characters
-_MOST_TICKS = 12
-_TICK_TEXT = 80  # characters that fit under a plot
 
 
 def head(description: Mapping[str, Any], max_windows: int, sheet_url: str) -> Message:
@@ -88,7 +77,7 @@ def cell(
         "height": height + _CAPTION_PX,
         "show_slider": True,
     }
-    content = [{"src": address, "caption": _ascii(caption)} for address, caption in frames]
+    content = [{"src": address, "caption": ascii_text(caption)} for address, caption in frames]
     return {
         "win": f"cell-{cell['i']:05d}-{version}",
         "data": [{"type": "image_history", "content": content}],
@@ -105,7 +94,7 @@ def cell_title(description: Mapping[str, Any], cell: Mapping[str, Any]) -> str:
     labels = [_label(dim, at) for dim, at in places if len(dim["labels"]) > 1]
     labels.sort(key=lambda label: len(label) > _LONG_LABEL)
     short = (f"{label[:_LONG_LABEL]}..." if len(label) > _LONG_LABEL else label for label in labels)
-    return _ascii(" | ".join(short))[:160] or f"cell {cell['i']}"
+    return ascii_text(" | ".join(short))[:160] or f"cell {cell['i']}"
 
 
 def cell_size(description: Mapping[str, Any], cell: Mapping[str, Any]) -> tuple[int, int]:
@@ -134,87 +123,9 @@ def figure(name: str, address: str, size: tuple[int, int], version: str) -> Mess
     }
 
 
-def times(description: Mapping[str, Any]) -> Message:
-    """Seconds of each finished cell, split by what they were spent on."""
-    done = [cell for cell in description["cells"] if cell.get("t")]
-    names = [cell_title(description, cell) for cell in done]
-    data = [
-        {
-            "type": "bar",
-            "name": title,
-            "x": [cell["i"] for cell in done],
-            "y": [round(cell["t"].get(kind, 0.0), 4) for cell in done],
-            "text": names,
-            "textposition": "none",  # on hovering
-            "marker": {"color": colour},
-        }
-        for (kind, title), colour in zip(SECONDS.items(), _COLOURS, strict=True)
-    ]
-    layout = _layout("Seconds of each cell", "cell", "s")
-    layout["xaxis"] |= _cell_ticks([cell["i"] for cell in done], names)
-    layout |= {"barmode": "stack", "bargap": 0.2}
-    return {"win": "times", "data": data, "layout": layout, "opts": _plot_opts("times")}
-
-
-def speed(per_step: Mapping[str, Sequence[tuple[int, float]]]) -> Message:
-    """Seconds a step took: {sampler: [(step, mean seconds over its cells)]}."""
-    data = [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "name": _ascii(sampler),
-            "x": [step for step, _ in points],
-            "y": [round(seconds, 5) for _, seconds in points],
-        }
-        for sampler, points in per_step.items()
-    ] or [{"type": "scatter", "x": [], "y": []}]  # Visdom takes no plot without a line
-    layout = _layout("Seconds per step, a sampler's mean", "step", "s")
-    layout["xaxis"]["dtick"] = _apart(max((len(points) for points in per_step.values()), default=0))
-    layout["yaxis"]["rangemode"] = "tozero"
-    return {"win": "speed", "data": data, "layout": layout, "opts": _plot_opts("seconds per step")}
-
-
-def _cell_ticks(cells: Sequence[int], names: Sequence[str]) -> dict[str, Any]:
-    """Under each bar what its cell is called, where there is room; else numbers, none in between
-    (Plotly would write 0, 1, 1, 2, 2 under three bars).
-    """
-    if cells and len(cells) * max(map(len, names)) <= _TICK_TEXT:
-        return {"title": "", "tickmode": "array", "tickvals": list(cells), "ticktext": list(names)}
-    return {"tick0": 0, "dtick": _apart(len(cells))}
-
-
-def _apart(count: int) -> int:
-    """How far apart the ticks of `count` whole numbers are to stand: 1, 2, 5, 10, 20, 50, ..."""
-    step, factors = 1, itertools.cycle((2, 2.5, 2))
-    while count > step * _MOST_TICKS:
-        step = int(step * next(factors))
-    return step
-
-
 def _window(win: str, title: str, kind: str, content: Any, width: int, height: int) -> Message:
     opts = {"title": title, "width": width, "height": height}
     return {"win": win, "data": [{"type": kind, "content": content}], "opts": opts}
-
-
-def _plot_opts(title: str) -> dict[str, Any]:
-    return {"title": title, "width": 610, "height": 320}
-
-
-def _layout(title: str, x: str, y: str) -> dict[str, Any]:
-    return {
-        "title": {"text": title, "font": {"size": 14}, "y": 0.97},
-        "margin": {"l": 50, "r": 15, "t": 75, "b": 50},
-        "xaxis": {"title": x, "tickformat": "d"},
-        "yaxis": {"title": y},
-        "showlegend": True,
-        "legend": {
-            "orientation": "h",
-            "x": 0,
-            "y": 1.02,
-            "yanchor": "bottom",
-            "font": {"size": 11},
-        },
-    }
 
 
 def _progress(description: Mapping[str, Any]) -> str:
@@ -265,12 +176,13 @@ def _text(value: Any) -> str:
 def _label(dim: Mapping[str, Any], at: int) -> str:
     """A position's name in ASCII; its number where nothing of the name is left."""
     label = str(dim["labels"][at])
-    plain = _ascii(label)
+    plain = ascii_text(label)
     keys = dim["keys"]
     if label and not any(letter.isalnum() for letter in plain):
         return f"{keys[0]} {at + 1}"
     return plain if keys == ["sampler"] else f"{'+'.join(keys)}={plain}"
 
 
-def _ascii(text: str) -> str:
+def ascii_text(text: str) -> str:
+    """`text` in ASCII, which is all that titles and captions may hold, on one line."""
     return " ".join(text.encode("ascii", "ignore").decode().split())

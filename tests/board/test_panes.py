@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sdviz.board import panes
+from sdviz.board import panes, plots
 
 
 def described(cells: int, labels: list[str] | None = None, **more: Any) -> dict[str, Any]:
@@ -32,13 +32,13 @@ def test_values_with_commas_are_told_apart() -> None:
 
 
 def test_ticks_are_cells_and_nothing_between_them() -> None:
-    few = panes.times(described(3, labels=["7", "15", "20"]))["layout"]["xaxis"]
+    few = plots.times(described(3, labels=["7", "15", "20"]))["layout"]["xaxis"]
     assert few["tickvals"] == [0, 1, 2] and few["ticktext"] == ["cfg=7", "cfg=15", "cfg=20"]
-    assert panes.times(described(12, labels=["x" * 20] * 12))["layout"]["xaxis"]["dtick"] == 1
-    assert panes.times(described(48))["layout"]["xaxis"]["dtick"] == 5
-    assert panes.times(described(1000))["layout"]["xaxis"]["dtick"] == 100
+    assert plots.times(described(12, labels=["x" * 20] * 12))["layout"]["xaxis"]["dtick"] == 1
+    assert plots.times(described(48))["layout"]["xaxis"]["dtick"] == 5
+    assert plots.times(described(1000))["layout"]["xaxis"]["dtick"] == 100
     steps = [(step, 0.1) for step in range(1, 4)]
-    assert panes.speed({"Heun": steps})["layout"]["xaxis"]["dtick"] == 1
+    assert plots.speed({"Heun": steps})["layout"]["xaxis"]["dtick"] == 1
 
 
 def test_a_cells_title_has_what_is_short_first() -> None:

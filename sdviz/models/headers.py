@@ -28,6 +28,16 @@ def shapes(path: Path, *, key: str, trust_pickle: bool = False) -> Shapes:
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
+def metadata(path: Path) -> dict[str, str]:
+    """What whoever saved a sound .safetensors file has written beside the tensors; {} of others."""
+    if path.suffix != ".safetensors":
+        return {}
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        found = json.loads(file.read(length)).get("__metadata__")
+    return found if isinstance(found, dict) else {}
+
+
 def need_consent(path: Path, key: str, trust_pickle: bool) -> None:
     """ModelError for a pickle that nobody vouched for."""
     if not trust_pickle:

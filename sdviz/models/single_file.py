@@ -17,6 +17,7 @@ from sdviz.models.layouts import Layout
 _UNET = "model.diffusion_model.input_blocks.0.0.weight"
 _TO_K = "transformer_blocks.0.attn2.to_k.weight"
 _KINDS = {768: "sd1", 1024: "sd2", 2048: "sdxl"}  # by the width of the text that the UNet takes
+_PREDICTIONS = {"v": "v_prediction", "epsilon": "epsilon"}
 _OTHERS = {
     "distilled_guidance_layer.": "Chroma",
     "single_stream_modulation.": "Flux 2",
@@ -51,12 +52,23 @@ def _of_unet(path: Path, spec: ModelSpec, shapes: Mapping[str, tuple[int, ...]])
         )
     prediction = spec.prediction
     if prediction == "auto":
-        prediction = "v_prediction" if kind == "sd2" or "v_pred" in shapes else "epsilon"
+        prediction = _prediction(path, kind, shapes)
     base = None
     if spec.base:
         parts, local = ("tokenizer", "tokenizer_2"), spec.local_files_only
         base = places.anywhere(spec.base, key="model.base", parts=parts, local_files_only=local)
     return layouts.of_unet(kind, prediction, model=spec.name, base=base)
+
+
+def _prediction(path: Path, kind: str, shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """What the UNet predicts: as the file says, else as most of its kind do.
+
+    Stability AI's ModelSpec, which kohya's scripts write too, calls it epsilon or v.
+    """
+    told = headers.metadata(path).get("modelspec.prediction_type")
+    if told in _PREDICTIONS:
+        return _PREDICTIONS[told]
+    return "v_prediction" if kind == "sd2" or "v_pred" in shapes else "epsilon"
 
 
 def _need_unet(path: Path, spec: ModelSpec, shapes: Mapping[str, tuple[int, ...]]) -> None:

@@ -18,6 +18,7 @@ from sdviz import models
 from sdviz.config import ModelSpec
 from sdviz.errors import ModelError
 from sdviz.events import Note
+from sdviz.models import room
 from tests import families
 from tests.engine.sweeping import of_type, pictures, sweep
 from tests.models import hub, original
@@ -70,6 +71,19 @@ def test_the_base_may_be_in_the_hubs_cache(flows: Callable[[str], Path], tmp_pat
     spec = ModelSpec(name="tested", id=str(file), base="tested/base")
     form = FORMS["sd3.5_medium"]
     assert most_different(pictures(sweep(cells(), spec=spec)), of_diffusers(form, folder)) <= 1
+
+
+@pytest.mark.parametrize("family", ["sd35", "dev"])
+def test_diffusers_names_will_do(family: str, flows: Callable[[str], Path], tmp_path: Path) -> None:
+    """What denoises, as its own folder has it; the rest is counted with it."""
+    folder, file = flows(family), tmp_path / "file.safetensors"
+    shutil.copy(folder / "transformer" / "diffusion_pytorch_model.safetensors", file)
+    spec = ModelSpec(name="tested", id=str(file), base=str(folder))
+    form = next(form for form in FORMS.values() if form.family == family)
+    assert most_different(pictures(sweep(cells(), spec=spec)), of_diffusers(form, folder)) <= 1
+    whole = ModelSpec(name="tested", id=str(folder))
+    needed = [room.weights(one, models.inspect(one), "float32") for one in (spec, whole)]
+    assert needed[0] == needed[1]
 
 
 def test_numbers_of_one_byte_are_read(flows: Callable[[str], Path], tmp_path: Path) -> None:

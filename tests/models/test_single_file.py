@@ -121,14 +121,15 @@ def _component(name: str, config: dict[str, Any]) -> torch.nn.Module:
 WIDTHS = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
 
 
-def _sketch(file: Path, width: int) -> Path:
-    """A file with two of a checkpoint's names, by which its kind is told."""
+def _sketch(file: Path, width: int, *more: str, metadata: dict[str, str] | None = None) -> Path:
+    """A file with two of a checkpoint's names, by which its kind is told, and `more`."""
     block = "model.diffusion_model.input_blocks"
     tensors = {
         f"{block}.0.0.weight": torch.zeros(1),
         f"{block}.1.1.transformer_blocks.0.attn2.to_k.weight": torch.zeros(1, width),
+        **{name: torch.zeros(1) for name in more},
     }
-    save_file(tensors, file)
+    save_file(tensors, file, metadata)
     return file
 
 
@@ -143,6 +144,36 @@ def test_the_kind_is_read_off_the_file(
     assert info.native_width == {"sd1": 512, "sd2": 768, "sdxl": 1024}[info.kind]
     assert info.max_tokens == 77
     assert info.check_prompt("a " * 100)  # the vocabulary is there
+
+
+# Width of the text, other tensors, what its maker wrote, what the user says: what is predicted.
+PREDICTIONS: list[tuple[int, list[str], str, str, str]] = [
+    (768, [], "", "auto", "epsilon"),
+    (768, [], "v", "auto", "v_prediction"),
+    (1024, [], "", "auto", "v_prediction"),
+    (1024, [], "epsilon", "auto", "epsilon"),
+    (1024, [], "v", "epsilon", "epsilon"),
+    (2048, [], "", "auto", "epsilon"),
+    (2048, ["v_pred"], "", "auto", "v_prediction"),
+]
+
+
+@pytest.mark.parametrize(("width", "more", "told", "said", "expected"), PREDICTIONS)
+def test_what_a_file_predicts_is_told_by_it_or_by_the_user(
+    width: int,
+    more: list[str],
+    told: str,
+    said: str,
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hub.vocabulary(tmp_path / "hub", monkeypatch)
+    written = {"modelspec.prediction_type": told} if told else None
+    file = _sketch(tmp_path / "any.safetensors", width, *more, metadata=written)
+    info = models.inspect(ModelSpec(name="tested", id=str(file), prediction=said))
+    config = json.loads((info.folder / "scheduler" / "scheduler_config.json").read_text())
+    assert config["prediction_type"] == expected
 
 
 def test_the_vocabulary_may_be_another_models(

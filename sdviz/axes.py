@@ -91,7 +91,8 @@ def parse_words(text: str) -> list[str]:
     words: list[str] = []
     for part in flat_list(text):
         if not part:
-            raise ConfigError(f"`{text}`: a value between commas is empty; put '' for an empty one")
+            told = f"`{text}`: a value between commas is empty; put '' for an empty one"
+            raise ConfigError(f"{told}, and quotes around the whole, which a shell takes off")
         words.append(unquote(part))
     return words
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sdviz.errors import ConfigError, SdvizError
@@ -54,7 +55,12 @@ def steps(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:
             yield ConfigError(f"steps={count}: {name} takes {most} at most")
 
 
-def idle(plan: Plan) -> list[str]:
+def warnings(plan: Plan) -> list[str]:
+    """What settings have no effect, and on what."""
+    return [*_eta(plan), *_idle(plan), *_alike(plan)]
+
+
+def _idle(plan: Plan) -> list[str]:
     """Warnings where settings have no effect on some cells: without guidance, without a LoRA."""
     unguided = [cell.recipe for cell in plan.cells if cell.recipe.cfg == 1]
     bare = [cell.recipe for cell in plan.cells if not cell.recipe.lora]
@@ -66,7 +72,26 @@ def idle(plan: Plan) -> list[str]:
     return [warning for warning, is_so in found.items() if is_so]
 
 
-def eta(plan: Plan) -> list[str]:
+def _alike(plan: Plan) -> list[str]:
+    """A warning where seeds make no difference: one start noise, and no noise on the way."""
+    seeds: dict[Recipe, set[int]] = {}
+    for recipe in (cell.recipe for cell in plan.cells):
+        if recipe.noise_seed is not None and recipe.hires_scale == 1 and not _draws(recipe):
+            seeds.setdefault(replace(recipe, seed=0), set()).add(recipe.seed)
+    names = dict.fromkeys(recipe.sampler for recipe, own in seeds.items() if len(own) > 1)
+    if not names:
+        return []
+    told = f"seed: has no effect on {', '.join(names)} where the start noise is fixed"
+    return [f"{told}; cells that differ in it alone are the same picture"]
+
+
+def _draws(recipe: Recipe) -> bool:
+    """Does the sampler draw noise at its steps?"""
+    method = resolve(recipe.sampler).method
+    return bool(recipe.eta) if recipe.eta is not None and method.takes_eta else method.stochastic
+
+
+def _eta(plan: Plan) -> list[str]:
     """A warning, naming them, where `eta` is given to samplers that have none."""
     asked = {cell.recipe.sampler: None for cell in plan.cells if cell.recipe.eta is not None}
     without = [name for name in asked if not resolve(name).method.takes_eta]

@@ -183,7 +183,7 @@ def _checked(name: str, value: Any) -> Any:
 
 
 def _checked_word(name: str, setting: Setting, value: str) -> str:
-    if name in ("lora", "vae") and value == "none":
+    if name in ("lora", "vae", "init", "seed_resize") and value == "none":
         return ""
     if setting.choices and value not in setting.choices:
         raise ConfigError(f"{name}={value}: {nearest(value, setting.choices)}")

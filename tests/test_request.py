@@ -238,6 +238,25 @@ def test_settings_without_effect_are_told(reading: Reading) -> None:
     assert warning == "lora_scale: has no effect without lora="
 
 
+def test_seeds_without_effect_are_told(reading: Reading) -> None:
+    for fixed in ({"fixed_noise": True, "samples": 2}, {"noise_seed": 1, "seed": "1,2"}):
+        (warning,) = reading(sampler="heun,euler_a", **fixed).warnings
+        assert warning.startswith("seed: has no effect on Heun where the start noise is fixed")
+        assert reading(sampler="euler_a", **fixed).warnings == []
+        assert reading(sampler="ddim", eta=1, **fixed).warnings == []
+        (warning,) = reading(sampler="euler_a", eta=0, **fixed).warnings
+        assert "no effect on Euler a" in warning
+    assert reading(sampler="heun", samples=2).warnings == []
+    assert reading(sampler="heun", fixed_noise=True).warnings == []
+
+
+def test_none_is_no_image_and_no_size(reading: Reading) -> None:
+    """For an axis that has a plain cell beside the others; '' is taken off by the shell."""
+    cells = reading(seed_resize="none,64x64").plan.cells
+    assert [cell.recipe.seed_resize for cell in cells] == ["", "64x64"]
+    assert reading(init="none").plan.cells[0].recipe.init == ""
+
+
 def test_half_a_character_is_no_text(reading: Reading) -> None:
     messages = refused(reading, prompt="a \udcff cat", negative=["ok", "\ud83d"], cfg="abc")
     assert [message.partition("=")[0] for message in messages] == ["prompt", "negative", "cfg"]

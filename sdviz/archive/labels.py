@@ -7,13 +7,17 @@ from typing import Any
 
 from sdviz.plan import DEFAULTS, Axis
 
+_LONGEST = 8  # characters of a number that somebody has typed, and not a range computed
 _ALWAYS = ("model", "prompt", "negative", "cfg", "sampler", "steps", "seed", "width", "height")
 
 
 def value_label(value: Any) -> str:
-    """7 for 7.0, 7.5 for 7.5, text as it is; words for an empty one, and for None."""
+    """7 for 7.0, 7.5 for 7.5, 0.3333 for a third, text as it is; words for "" and for None."""
+    if isinstance(value, bool):
+        return str(value).lower()  # as it is typed
     if isinstance(value, float):
-        return format(value, ".10g")
+        whole = format(value, ".10g")
+        return whole if len(whole) <= _LONGEST else format(value, ".4g")
     if value is None:
         return "default"
     return str(value) if value != "" else "(empty)"

@@ -23,7 +23,10 @@ Decode = Callable[
 
 SHARE = 0.1  # of a sweep's time that `auto` lets previews take
 _HOPELESS = 4  # times too dear alone: together they are not that much cheaper
-_CHUNK = 8  # images decoded at once: a decoder's memory grows with every one of them
+_TIMES = 4  # that a full VAE costs what a tiny one does, at the least
+# Decoded at once, because a decoder's memory grows with every one:
+_MOST = 32  # images; more save no time
+_LATENT_PIXELS = 8 * 64 * 64  # eight images of 512x512
 
 
 def to_pixels(images: torch.Tensor) -> list[NDArray[np.uint8]]:
@@ -37,7 +40,7 @@ def to_pixels(images: torch.Tensor) -> list[NDArray[np.uint8]]:
 
 def in_chunks(decode: Decode, latents: torch.Tensor) -> torch.Tensor:
     """`decode` for a few latents at a time, for fewer where memory runs out."""
-    size = _CHUNK
+    size = min(len(latents), _at_once(latents))
     while True:
         try:
             return torch.cat([decode(chunk) for chunk in torch.split(latents, size)])
@@ -45,6 +48,11 @@ def in_chunks(decode: Decode, latents: torch.Tensor) -> torch.Tensor:
             if size == 1 or not is_exhausted(error):
                 raise
         size //= 2
+
+
+def _at_once(latents: torch.Tensor) -> int:
+    height, width = latents.shape[-2:]
+    return max(1, min(_MOST, _LATENT_PIXELS // (height * width)))
 
 
 class Previewer:
@@ -83,9 +91,10 @@ class Previewer:
         for name in ("vae",) if self._denoiser.tiny_vae is None else ("tiny", "vae"):
             self.take(name)
             seconds[name] = _seconds_a_frame(self._decode, latents, most)
-            if seconds[name] >= most:
+            if seconds[name] < most:
+                chosen = name
+            if seconds[name] * _TIMES > most:
                 break
-            chosen = name
         if chosen != self.chosen:
             self.take(chosen)
         if chosen not in seconds:
@@ -185,7 +194,7 @@ def _seconds_a_frame(decode: Decode | None, latents: torch.Tensor, most: float) 
     """
     assert decode is not None
     alone = _fastest(decode, latents[:1])
-    few = latents[:_CHUNK]
+    few = latents[: _at_once(latents)]
     if len(few) == 1 or alone > _HOPELESS * most:
         return alone
     return min(alone, _fastest(decode, few) / len(few))

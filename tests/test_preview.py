@@ -110,4 +110,4 @@ def test_memory_that_runs_out_decodes_fewer_at_once() -> None:
 
     latents = torch.arange(5.0).reshape(5, 1, 1, 1)
     assert torch.equal(preview.in_chunks(decode, latents), latents * 2)
-    assert sizes == [5, 4, 2, 2, 1]
+    assert sizes == [5, 2, 2, 1]

@@ -30,7 +30,7 @@ SWEEP = [
     "name=speed",
     "reuse=false",
 ]
-ROUNDS = 3  # of everything but the loop by hand; medians are told, so that one disturbance is none
+ROUNDS = 5  # of everything but the loop by hand; medians are told, so that one disturbance is none
 
 Spent = tuple[float, float]  # seconds by the clock, and of processors
 

@@ -7,7 +7,7 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sdviz.archive import png
@@ -147,7 +147,7 @@ class Recorder(Journal):
         webp, encode_s = encoded() if encoded else (None, 0.0)
         started = time.perf_counter()
         state = self._running.setdefault(event.cell, _Running())
-        measures = [None] * 5 if event.stats is None else astuple(event.stats)
+        measures = [None] * 5 if event.stats is None else vars(event.stats).values()
         self.n += 1
         self.db.execute(
             _INSERT_FRAME,

@@ -13,7 +13,8 @@ from sdviz.samplers import resolve
 
 FIRST_ROWS = 8  # where the search for the best size begins
 _GAIN = 0.04  # a larger size must save this share of a row's time, or the search ends
-_LONG = 2.0  # seconds of a tick: such a model is bound by arithmetic, and more rows save nothing
+_FEW = 32  # rows: so many are taken unless they cost that much more; ticks have a cost of their own
+_LONG = 1.0  # seconds of a tick: such a model is bound by arithmetic, and more rows save nothing
 _TURNS = 5  # at each size; their median counts, so that a disturbance does not
 
 
@@ -45,7 +46,7 @@ class RowBudget:
             self.rows = large
         elif len(self._seconds[large]) < _TURNS:
             self.rows = small
-        elif self._gain() > _GAIN:
+        elif self._gain() > (-_GAIN if large <= _FEW else _GAIN):
             self._compared, self._seconds = (large, 2 * large), {}
         else:
             self.rows, self.settled = small, True

@@ -100,9 +100,9 @@ def settle(budget: RowBudget, seconds: Callable[[int], float]) -> int:
 @pytest.mark.parametrize(
     ("seconds", "rows"),
     [
-        (lambda rows: 0.010 * rows, FIRST_ROWS),  # nothing to gain
-        (lambda rows: 0.100 + 0.010 * rows, 128),  # a fixed cost of ten rows: 3.6 % more at 256
-        (lambda rows: 0.050 + 0.010 * rows + max(0, rows - 32), 32),  # a cliff after 32
+        (lambda rows: 0.001 * rows, 32),  # nothing to gain, and nothing to lose
+        (lambda rows: 0.010 + 0.001 * rows, 128),  # a fixed cost of ten rows: 3.6 % more at 256
+        (lambda rows: 0.005 + 0.001 * rows + 0.1 * max(0, rows - 16), 16),  # a cliff after 16
     ],
 )
 def test_the_search_stops_where_rows_get_no_cheaper(
@@ -112,17 +112,17 @@ def test_the_search_stops_where_rows_get_no_cheaper(
 
 
 def test_a_disturbed_tick_does_not_mislead_the_search() -> None:
-    disturbed = iter([1.0, 0.0, 0.0] * 100)
-    assert settle(RowBudget(), lambda rows: 0.05 + 0.01 * rows + next(disturbed)) > FIRST_ROWS
+    disturbed = iter([0.1, 0.0, 0.0] * 100)
+    assert settle(RowBudget(), lambda rows: 0.005 + 0.001 * rows + next(disturbed)) > FIRST_ROWS
 
 
 def test_a_model_whose_ticks_take_long_stays_at_few_rows() -> None:
-    assert settle(RowBudget(), lambda rows: 3.0 + 0.01 * rows) == FIRST_ROWS
+    assert settle(RowBudget(), lambda rows: 1.5 + 0.01 * rows) == FIRST_ROWS
 
 
 def test_a_machine_that_gets_slower_for_a_while_does_not_end_the_search() -> None:
     slower = iter([*([1.0] * 4), *([1.5] * 1000)])
-    assert settle(RowBudget(), lambda rows: (0.05 + 0.005 * rows) * next(slower)) == 128
+    assert settle(RowBudget(), lambda rows: (0.01 + 0.001 * rows) * next(slower)) == 128
 
 
 def test_ticks_that_are_not_full_teach_nothing() -> None:

@@ -106,7 +106,8 @@ class BoardApplication(Application):  # type: ignore[misc]
         if base and (request.path == base or request.path.startswith(base + "/")):
             request.path = request.path[len(base) :] or "/"
         if foreign := self.guard.refuses(request.headers):
-            arguments = {"body": refusal_page(foreign, self.board.port)}
+            body = refusal_page(foreign, self.board.port, self.board.hosts, self.board.base_url)
+            arguments = {"body": body}
             return self.get_handler_delegate(request, RefusalHandler, arguments)
         if not self._may_enter(request):
             return self.get_handler_delegate(request, LoginHandler, {"app": self})

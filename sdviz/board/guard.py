@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from urllib.parse import urlsplit
 
@@ -57,10 +57,20 @@ class Guard:
         return parts.netloc.lower() == host.lower() or (parts.hostname or "") in self.hosts
 
 
-def refusal_page(name: str, port: int) -> str:
-    """The page that a refused browser sees: what is wrong, and the key that allows it."""
+def serve_command(port: int, hosts: Sequence[str] = (), base_url: str = "") -> str:
+    """What starts a board of these settings, to be typed."""
+    named = [f"'visdom.hosts=[{','.join(hosts)}]'"] if hosts else []
+    below = [f"visdom.base_url={base_url}"] if base_url else []
+    return " ".join(["python -m sdviz.serve", f"visdom.port={port}", *named, *below])
+
+
+def refusal_page(name: str, port: int, hosts: Sequence[str] = (), base_url: str = "") -> str:
+    """The page that a refused browser sees: what is wrong, and the key that allows it. `hosts` and
+    `base_url` are the board's own, which are to be kept.
+    """
     shown = escape(name)
-    wanted = escape(_hostname(urlsplit(name).netloc or name) or "name.example")
+    wanted = _hostname(urlsplit(name).netloc or name) or "name.example"
+    command = escape(serve_command(port, [*hosts, wanted], base_url), quote=False)
     return plain_page(
         "sdviz: not allowed",
         f"<h1>Not allowed from here</h1><p>This page was asked for under <b>{shown}</b>, a name "
@@ -68,7 +78,7 @@ def refusal_page(name: str, port: int) -> str:
         "read or change your sweeps.</p><p>If the name is right (a rented server or a proxy), "
         "allow it with the key <code>visdom.hosts</code>:</p>"
         f"<pre>python -m sdviz.serve --stop visdom.port={port}\n"
-        f"python -m sdviz.serve visdom.port={port} 'visdom.hosts=[{wanted}]'</pre>"
+        f"{command}</pre>"
         "<p>The same key works with <code>python -m sdviz.sweep</code>.</p>",
     )
 

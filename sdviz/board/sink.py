@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 
 from sdviz.board.foreign import ForeignPage
+from sdviz.board.guard import serve_command
 from sdviz.board.launch import Server, ensure, register, server_on
 from sdviz.board.ports import ask, free_port
 from sdviz.board.registry import page_name
@@ -84,7 +85,7 @@ class BoardSink:
             facts = ask(self.server.port, "GET", "/sdviz/health")
             if not isinstance(facts, dict):
                 if answers:
-                    logging.getLogger(__name__).warning(_gone(self.server.port))
+                    logging.getLogger(__name__).warning(_gone(self._config))
                 answers = False
                 continue
             if pid not in (None, facts.get("pid")) or not answers:
@@ -101,8 +102,9 @@ class BoardSink:
                 return  # it died once more; the next look will see
 
 
-def _gone(port: int) -> str:
+def _gone(config: VisdomConfig) -> str:
+    command = serve_command(config.port, config.hosts, config.base_url)
     return (
-        f"Visdom on visdom.port={port} does not answer; the sweep goes on, and its page comes back "
-        f"with it: python -m sdviz.serve visdom.port={port}"
+        f"Visdom on visdom.port={config.port} does not answer; the sweep goes on, and its page "
+        f"comes back with it: {command}"
     )

@@ -105,3 +105,12 @@ def test_addresses_pass_only_when_listening() -> None:
 
 def test_the_page_names_the_port() -> None:
     assert "visdom.port=7007" in refusal_page("x.example", 7007)
+
+
+def test_the_page_keeps_what_the_board_has_already() -> None:
+    page = refusal_page("https://x.example:8443", 7007, ("a.example",), "/proxy/7007")
+    assert (
+        "python -m sdviz.serve visdom.port=7007 'visdom.hosts=[a.example,x.example]'"
+        " visdom.base_url=/proxy/7007</pre>"
+    ) in page
+    assert "<b>" not in refusal_page("<b>", 1).partition("<pre>")[2]

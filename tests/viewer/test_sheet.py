@@ -247,3 +247,9 @@ def test_a_single_axis_is_named_in_its_headers(sweeps: Sweeps, open_page: Open) 
     """There is no corner to name it."""
     page = open_page(sweeps.add("one axis", synthetic.description({"cfg": CFG})))
     assert page.locator(".top .label").all_inner_texts() == ["cfg 1", "cfg 7", "cfg 20"]
+
+
+def test_the_figures_beside_the_slider_say_what_they_are(grid: str, open_page: Open) -> None:
+    for locale, word in (("en-US", "seconds of denoising"), ("zh-CN", "去噪秒数")):
+        time = open_page(grid, locale=locale).locator(".now.time")
+        assert word in (time.get_attribute("title") or "")

@@ -3,7 +3,7 @@
 class Readout {
   constructor(app) {
     this.app = app;
-    const now = (name) => h("output", { class: `now ${name}` });
+    const now = (name) => h("output", { class: `now ${name}`, title: say(`${name}Now`) });
     [this.step, this.sigma, this.time] = ["step", "sigma", "time"].map(now);
     this.element = h("div", { class: "readout" }, this.step, this.sigma, this.time);
   }

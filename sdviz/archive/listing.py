@@ -99,14 +99,22 @@ def show_text(archive: Archive, *, most: int) -> str:
     lines += [
         "fixed     " + show_value(", ".join(settings)),
         "",
-        _cells(list(archive.axes), cells[:most]),
+        _cells(list(archive.axes), cells[:most], archive.scores()),
     ]
     if len(cells) > most:
         lines.append(f"... and {len(cells) - most} more; --cells {len(cells)} shows all")
     return "\n".join(lines)
 
 
-def _cells(keys: list[str], cells: list[CellRecord]) -> str:
+def _cells(keys: list[str], cells: list[CellRecord], scored: dict[int, dict[str, Any]]) -> str:
+    """A line a cell; scores, captions and notes where there are any."""
+    told = [scored.get(cell.i, {"scores": {}, "caption": ""}) for cell in cells]
+    names = list(dict.fromkeys(name for one in told for name in one["scores"]))
+    words = {
+        "caption": [one["caption"] for one in told],
+        "notes": ["; ".join(cell.notes) for cell in cells],
+    }
+    words = {title: column for title, column in words.items() if any(column)}
     rows = [
         [
             cell.i,
@@ -114,8 +122,11 @@ def _cells(keys: list[str], cells: list[CellRecord]) -> str:
             cell.status,
             cell.frames,
             cell.timings.get("total_s"),
+            *(one["scores"].get(name) for name in names),
             cell.image or cell.reason,
+            *(column[at] for column in words.values()),
         ]
-        for cell in cells
+        for at, (cell, one) in enumerate(zip(cells, told, strict=True))
     ]
-    return text_table(["cell", *keys, "status", "frames", "seconds", "image"], rows)
+    titles = ["cell", *keys, "status", "frames", "seconds", *names, "image", *words]
+    return text_table(titles, rows)

@@ -20,8 +20,10 @@ from transformers import (
 
 from sdviz import engine, scores
 from sdviz.archive.describe import description
+from sdviz.archive.listing import show_text
 from sdviz.archive.reader import Archive
 from sdviz.archive.replay import events
+from sdviz.archive.table import show_value
 from sdviz.archive.writer import ArchiveWriter
 from sdviz.config import Config, EngineConfig, ModelSpec, PreviewConfig
 from sdviz.errors import ModelError
@@ -199,6 +201,11 @@ def test_a_sweep_archives_what_is_said_of_its_pictures(
         replayed = [event for event in events(read) if isinstance(event, CellScored)]
         assert [event.scores for event in replayed] == [one["scores"] for one in told.values()]
         assert description(read)["scores"] == told
+        heads, *lines = show_text(read, most=2).split("\n\n")[1].splitlines()
+        assert heads.split()[-4:] == ["clip", "aesthetic", "image", "caption"]
+        for line, one in zip(lines, told.values(), strict=True):
+            assert line.split()[5] == show_value(one["scores"]["clip"])
+            assert one["caption"][:40] in line
         order = [type(event).__name__ for event in events(read)]
     assert all(
         (a, b) == ("CellFinished", "CellScored")

@@ -37,9 +37,15 @@ def layout(path: Path, spec: ModelSpec, shapes: Mapping[str, tuple[int, ...]]) -
             "scaled or packed numbers cannot be read; take one in bf16, fp16 or plain fp8"
         )
     made = _Assembly(path, spec, original.kind(rows), shapes)
-    made.place_denoiser({name: row.shape(shapes) for name, row in rows.items()})
-    for component in ("vae", *made.family.encoders):
-        made.place(component)
+    torn = f"model={spec.name}: {path.name} is a {made.family.name} that is not whole: it lacks "
+    if gap := original.gap(rows):
+        raise ModelError(f"{torn}{gap}; fetch it anew")
+    try:
+        made.place_denoiser({name: row.shape(shapes) for name, row in rows.items()})
+        for component in ("vae", *made.family.encoders):
+            made.place(component)
+    except KeyError as error:  # of a tensor by which a configuration is told
+        raise ModelError(f"{torn}{error.args[0]}; fetch it anew") from error
     made.refuse_missing()
     made.refuse_misfits()
     return made.layout()
@@ -195,7 +201,9 @@ def _has_weights(component: Path | None) -> bool:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{file}: cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{file}: not a JSON object; fetch the model anew")
     return content

@@ -107,6 +107,8 @@ _BLOCKS: Mapping[str, tuple[str, Mapping[str, tuple[str, ...]]]] = {
         },
     ),
 }
+_OF_DIFFUSERS = re.compile(r"(\w*transformer_blocks)\.(\d+)\.(.*)")
+_NOT_LAST = ("attn.to_add_out.", "ff_context.")  # in no last block of Stable Diffusion 3
 _BLOCK = re.compile(rf"({'|'.join(_BLOCKS)})\.(\d+)\.(.*)")
 
 
@@ -179,6 +181,24 @@ def places(module: str, rows: int, last: int) -> dict[str, Ranges]:
     ends = [rows * part // sum(shares) for part in itertools.accumulate(shares)]
     ranges = zip([0, *ends], ends, strict=False)
     return {under + new: (one,) for new, one in zip(modules, ranges, strict=False)}
+
+
+def gap(found: Collection[str]) -> str:
+    """A tensor, by diffusers' name, that a block lacks and others like it have; "" if none."""
+    lists: dict[str, dict[int, set[str]]] = {}
+    for name in found:
+        if block := _OF_DIFFUSERS.fullmatch(name):
+            lists.setdefault(block[1], {}).setdefault(int(block[2]), set()).add(block[3])
+    for under, blocks in lists.items():
+        last = max(blocks)
+        every = {name for names in blocks.values() for name in names if "attn2." not in name}
+        for i in range(last + 1):
+            ends = i == last and kind(found) == "sd3"  # its text is not needed any further
+            lacking = sorted(every - blocks.get(i, set()))
+            lacking = [name for name in lacking if not (ends and name.startswith(_NOT_LAST))]
+            if lacking:
+                return f"{under}.{i}.{lacking[0]}"
+    return ""
 
 
 def with_dots(name: str) -> str:

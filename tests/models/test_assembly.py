@@ -156,6 +156,8 @@ def test_parts_that_do_not_fit_are_refused(flows: Callable[[str], Path], tmp_pat
     config = other / "text_encoder_2" / "config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), "d_model": 24}))
     told = refusal(flux, base=str(other))
+    config.write_text("[]")
+    assert f"{config}: not a JSON object" in refusal(flux, base=str(other))
     assert f"text_encoder_2 of {other} does not fit: its d_model is 24" in told
     assert "flux.safetensors takes 192" in told
 
@@ -176,5 +178,9 @@ def test_other_models_by_such_names_are_refused(
     wide = {"img_in.weight": tensors["img_in.weight"].repeat(1, 2)}
     save_file(tensors | wide, file)
     assert "takes 32 channels and gives 16: it wants a picture" in refusal(file, base=base)
+    save_file({name: t for name, t in tensors.items() if "final_layer" not in name}, file)
+    assert "a Flux that is not whole: it lacks proj_out.weight; fetch it anew" in refusal(file)
+    save_file({name: t for name, t in tensors.items() if "1.img_mlp.0.weight" not in name}, file)
+    assert "it lacks transformer_blocks.1.ff.net.0.proj.weight" in refusal(file)
     save_file({"distilled_guidance_layer.in_proj.bias": torch.ones(1)}, file)
     assert "looks like Chroma; other models are taken as folders" in refusal(file)

@@ -103,6 +103,7 @@ def test_a_published_transformer_is_known_by_its_shapes(model: str) -> None:
     rows = names.denoiser(shapes)
     known = {name: row.shape(shapes) for name, row in rows.items()}
     assert known == {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    assert names.gap(known) == "" and names.strange(rows, shapes) == ""
     assert architecture.transformer(kind, known, name="tested") == config
     timing = architecture.scheduler(kind, config)
     assert timing["shift"] == (1.0 if model == "FLUX.1-schnell" else 3.0)

@@ -62,10 +62,13 @@ def _of_transformer(
     name: str, shapes: Mapping[str, tuple[int, ...]], blocks: int, model: str
 ) -> Mapping[str, tuple[int, ...]]:
     """The LoRA's `shapes`, those of kohya's files by diffusers' names; ModelError."""
-    if not kohya.is_kohyas(shapes):
+    is_kohyas = kohya.is_kohyas(shapes)
+    other = kohya.unknown(shapes, blocks) if is_kohyas else ""
+    other = other or next((key for key in shapes if "dora_scale" in key), "")
+    if other:
+        raise ModelError(f"lora={name}: has {other}, for which {model} has no place; take another")
+    if not is_kohyas:
         return shapes
-    if other := kohya.unknown(shapes, blocks):
-        raise ModelError(f"lora={name}: has {other}, and {model} has not; it does not fit")
     return {new: rows.shape(shapes) for new, rows in kohya.converted(shapes, blocks).items()}
 
 

@@ -47,9 +47,12 @@ def factor(name: str, rank: int, alphas: Mapping[str, float]) -> float:
 
 
 def unknown(shapes: Shapes, blocks: int) -> str:
-    """The first module that has no place in these models; "" if all have."""
-    modules = (name.partition(".")[0] for name in shapes)
-    return next((module for module in modules if not _places(module, 1, blocks)), "")
+    """The first name that has no place in these models, such as a DoRA's scale; "" if all have."""
+    for name in shapes:
+        module, dot, half = name.partition(".")
+        if dot + half not in (*_HALVES, ".alpha") or not _places(module, 1, blocks):
+            return name
+    return ""
 
 
 def _places(module: str, rows: int, blocks: int) -> dict[str, original.Ranges]:

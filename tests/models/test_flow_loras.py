@@ -104,4 +104,11 @@ def test_loras_that_do_not_fit_a_file_are_refused(
     save_file(halves, lora)
     refused(r"has transformer_blocks.7.attn.to_q, and tested has not; it does not fit")
     save_file({**halves, "lora_te3_encoder_block_0.lora_down.weight": torch.zeros(4, 192)}, lora)
-    refused("has lora_te3_encoder_block_0, and tested has not")
+    refused(r"has lora_te3_encoder_block_0\..*, for which tested has no place")
+    save_file({**halves, f"{name}.dora_scale": torch.zeros(1)}, lora)
+    refused("dora_scale, for which tested has no place")
+    layer = "transformer.transformer_blocks.0.attn.to_q"
+    save_file(
+        {f"{layer}.lora_A.weight": torch.zeros(4, 64), f"{layer}.dora_scale": torch.ones(1)}, lora
+    )
+    refused("dora_scale, for which tested has no place")

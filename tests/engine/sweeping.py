@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pytest
+import torch
 
 from sdviz import engine, models
 from sdviz.config import Config, EngineConfig, ModelSpec, PreviewConfig
@@ -88,6 +90,19 @@ def pictures(events: Sequence[Event]) -> dict[int, Pixels]:
 
 def images(events: Sequence[Event]) -> dict[int, Pixels]:
     return {event.cell: event.pixels for event in of_type(events, CellFinished)}
+
+
+def by_pipeline(pipeline: Any, recipe: Recipe) -> Pixels:
+    """The picture that diffusers' own pipeline makes of a recipe, with the scheduler it has."""
+    result = pipeline(
+        recipe.prompt,
+        guidance_scale=recipe.cfg,
+        num_inference_steps=recipe.steps,
+        width=recipe.width,
+        height=recipe.height,
+        generator=torch.Generator("cpu").manual_seed(recipe.seed),
+    )
+    return np.asarray(result.images[0])
 
 
 def frames(events: Sequence[Event], cell: int) -> list[Frame]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from sdviz.plan import Cell, Recipe
+from tests.engine.sweeping import by_pipeline
 from tests.models import flows, original
 
 Pictures = dict[int, NDArray[np.uint8]]
@@ -88,16 +89,4 @@ def of_diffusers(
     if lora is not None:
         pipe.load_lora_weights(lora, adapter_name="lora")
         pipe.set_adapters(["lora"], [scale])
-    made = {}
-    for cell in cells():
-        recipe = cell.recipe
-        result = pipe(
-            recipe.prompt,
-            guidance_scale=recipe.cfg,
-            num_inference_steps=recipe.steps,
-            width=recipe.width,
-            height=recipe.height,
-            generator=torch.Generator("cpu").manual_seed(recipe.seed),
-        )
-        made[cell.index] = np.asarray(result.images[0])
-    return made
+    return {cell.index: by_pipeline(pipe, cell.recipe) for cell in cells()}

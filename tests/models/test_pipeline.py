@@ -68,15 +68,7 @@ def reference(folder: Path, pipeline: Any, recipe: Recipe) -> NDArray[np.uint8]:
     if recipe.sampler == "Heun":
         heun = diffusers.FlowMatchHeunDiscreteScheduler
         pipe.scheduler = heun.from_config(pipe.scheduler.config)
-    result = pipe(
-        recipe.prompt,
-        guidance_scale=recipe.cfg,
-        num_inference_steps=recipe.steps,
-        width=recipe.width,
-        height=recipe.height,
-        generator=torch.Generator("cpu").manual_seed(recipe.seed),
-    )
-    return np.asarray(result.images[0])
+    return sweeping.by_pipeline(pipe, recipe)
 
 
 @pytest.mark.parametrize("name", PIPELINES)

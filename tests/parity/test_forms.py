@@ -17,7 +17,6 @@ from typing import Any
 import diffusers
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
@@ -25,7 +24,7 @@ from sdviz import models
 from sdviz.config import ModelSpec
 from sdviz.plan import Cell, Recipe
 from tests import families, tiny
-from tests.engine.sweeping import pictures, sweep
+from tests.engine.sweeping import by_pipeline, pictures, sweep
 from tests.models import hub, loras, single
 from tests.parity.test_families import most_different
 
@@ -103,19 +102,7 @@ class Original:
             self.pipeline.scheduler = diffusers.EulerDiscreteScheduler.from_config(config)
 
     def pictures(self, asked: list[Cell]) -> Pictures:
-        made = {}
-        for cell in asked:
-            recipe = cell.recipe
-            result = self.pipeline(
-                recipe.prompt,
-                guidance_scale=recipe.cfg,
-                num_inference_steps=recipe.steps,
-                width=recipe.width,
-                height=recipe.height,
-                generator=torch.Generator("cpu").manual_seed(recipe.seed),
-            )
-            made[cell.index] = np.asarray(result.images[0])
-        return made
+        return {cell.index: by_pipeline(self.pipeline, cell.recipe) for cell in asked}
 
 
 @pytest.mark.parametrize("name", FAMILIES)

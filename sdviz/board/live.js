@@ -14,9 +14,9 @@
     prompt: "提示词", negative: "反向提示词", cfg: "CFG 强度", sampler: "采样器", steps: "步数", seed: "种子",
     width: "宽", height: "高", model: "模型", run: "运行", stopAfter: "完成当前格后停止", stopNow: "立即停止",
     queue: "队列", now: "正在运行", done: "已完成", remove: "移除", idle: "没有正在运行的任务。", ready: "就绪",
-    away: "python -m sdviz.live 未在运行;启动后即可使用此表单。",
+    away: "python -m sdviz.live 未在运行；启动后即可使用此表单。",
     hint: "每项可填一个值、一个列表 (7,15,20) 或一个范围 (1-20 [5], range(0,8))。提示词每行一个。",
-    cells: (n, e) => `${n} 格,${e} 次求值`, lost: "页面的服务器没有响应。",
+    cells: (n, e) => `${n} 格，${e} 次求值`, lost: "页面的服务器没有响应。",
     stopping: "正在停止", loading: "正在加载模型。", of: "/", cell: "格",
   };
   const say = (navigator.language || "").toLowerCase().startsWith("zh") ? { ...EN, ...ZH } : EN;

@@ -253,3 +253,15 @@ def test_the_figures_beside_the_slider_say_what_they_are(grid: str, open_page: O
     for locale, word in (("en-US", "seconds of denoising"), ("zh-CN", "去噪秒数")):
         time = open_page(grid, locale=locale).locator(".now.time")
         assert word in (time.get_attribute("title") or "")
+
+
+def test_the_bar_tells_prompt_negative_and_what_holds_for_every_cell(
+    sweeps: Sweeps, open_page: Open
+) -> None:
+    description = synthetic.description({"cfg": CFG})
+    description["fixed"] |= {"prompt": "a pyramid", "negative": "night, moon", "eta": None}
+    description["quiet"] = ["eta"]
+    prompt = open_page(sweeps.add("told", description)).locator(".head .prompt")
+    expect(prompt).to_have_text("a pyramid · negative: night, moon")
+    title = prompt.get_attribute("title") or ""
+    assert "negative night, moon" in title.splitlines() and "eta" not in title

@@ -1,5 +1,7 @@
 // Row and column headers that stay in view; only those near the view have elements.
 
+const SPEAKING = ["prompt", "sampler"]; // axes whose values say what they are
+
 class Heads {
   constructor(side) {
     this.side = side; // "top" or "side"
@@ -33,7 +35,8 @@ class Heads {
   // What the line before says too is quieter.
   label(labels, before, names) {
     const same = (at) => labels.slice(0, at + 1).every((label, upTo) => label === before[upTo]);
-    const text = (label, at) => (names[at] ? `${names[at]} ${label}` : label);
+    const named = (at) => names[at] && !SPEAKING.includes(names[at]);
+    const text = (label, at) => (named(at) ? `${names[at]} ${label}` : label);
     const part = (label, at) => h("span", { class: same(at) ? "same" : "" }, text(label, at));
     const parts = labels.map(part);
     return h("div", { class: "label", title: labels.join(" · ") }, parts);

@@ -2,6 +2,12 @@
 
 const TABS = ["sheet", "strips", "compare", "curves", "timings", "figures"];
 
+// What holds for every cell, a setting a line; not what is at its default and changes nothing.
+function fixedWords({ fixed = {}, quiet = [] }) {
+  const told = Object.entries(fixed).filter(([key, value]) => value !== "" && !quiet.includes(key));
+  return told.map(([key, value]) => `${key} ${value}`).join("\n");
+}
+
 class StatusBar {
   constructor(app) {
     this.app = app;
@@ -26,8 +32,9 @@ class StatusBar {
     this.title.title = store.notes.map((note) => note.text).join("\n");
     setText(this.status, this.words().join(" · "));
     this.status.classList.toggle("lost", Boolean(store.lost));
-    setText(this.prompt, store.fixed.prompt || "");
-    this.prompt.title = store.fixed.prompt || "";
+    const { prompt, negative } = store.fixed;
+    setText(this.prompt, [prompt, negative && `negative: ${negative}`].filter(Boolean).join(" · "));
+    this.prompt.title = fixedWords(store.description);
     const { figures = [] } = store.description;
     this.tabs.lastChild.hidden = !figures.length;
     for (const tab of this.tabs.children) {

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """The program: exit status 0, 1 (cells failed), 2 (refused), 130 (Ctrl-C), 143 (SIGTERM)."""
+    from sdviz.completion import script_for
+
+    if script := script_for(sys.argv[1:]):
+        print(script, end="")
+        return
     import hydra
 
     statuses: list[int] = []

@@ -19,18 +19,8 @@ PROGRAM = sys.argv[0] if sys.argv[0].startswith("sdviz ") else "python -m sdviz.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status; errors are told without a traceback."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if not given or given[0] not in COMMANDS:
-        return _overview(given)
-    command = importlib.import_module(f"sdviz.archive.commands.{given[0]}")
-    parser = argparse.ArgumentParser(
-        prog=f"{PROGRAM} {given[0]}",
-        description=(command.__doc__ or "").strip(),
-        epilog="example:\n" + "\n".join(f"  {line}" for line in command.EXAMPLE.split("\n")),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    command.arguments(parser)
     try:
-        status: int = command.run(parser.parse_args(given[1:]))
+        status = _run(given) if given and given[0] in COMMANDS else _overview(given)
         sys.stdout.flush()
         return status
     except SdvizError as error:
@@ -44,6 +34,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _run(given: list[str]) -> int:
+    command = importlib.import_module(f"sdviz.archive.commands.{given[0]}")
+    parser = argparse.ArgumentParser(
+        prog=f"{PROGRAM} {given[0]}",
+        description=(command.__doc__ or "").strip(),
+        epilog="example:\n" + "\n".join(f"  {line}" for line in command.EXAMPLE.split("\n")),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.arguments(parser)
+    status: int = command.run(parser.parse_args(given[1:]))
+    return status
 
 
 def _overview(given: list[str]) -> int:

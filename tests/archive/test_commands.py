@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -150,3 +151,19 @@ def test_open_archive_from_python(outputs: Path) -> None:
     assert archive.timings.columns[:3] == ["cell", "cfg", "encode_s"]
     assert "denoise_s" in repr(archive.timings)
     assert archive.image(1).size == (16, 16)
+
+
+def test_a_reader_that_has_seen_enough_costs_no_traceback() -> None:
+    """`| head`: the pipe is closed before anything is written."""
+    program = [sys.executable, "-m", "sdviz.archive", "--help"]
+    read, write_end = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        program, stdout=write_end, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+    )
+    os.close(write_end)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_misspelt_key_of_a_rule_is_told_its_neighbour(outputs: Path) -> None:
+    assert "cfgg: no such key; did you mean cfg?" in run("find", "cfgg>3", outputs, status=2).stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sdviz.archive.records import SECONDS
+from sdviz.config import nearest
 from sdviz.errors import ConfigError
 from sdviz.settings import SETTINGS, one_value
 from sdviz.where import Rule, parse_rule
@@ -27,6 +28,5 @@ def _value(key: str, text: str) -> Any:
         except ValueError:
             raise ConfigError(f"{key}={text}: must be a number of seconds") from None
     if key not in SETTINGS:
-        known = ", ".join([*SETTINGS, *_TEXTS, *_NUMBERS])
-        raise ConfigError(f"{key}: no such key; known: {known}")
+        raise ConfigError(f"{key}: no such key; {nearest(key, [*SETTINGS, *_TEXTS, *_NUMBERS])}")
     return one_value(key, text)

@@ -21,8 +21,8 @@ from sdviz.events import (
     Timings,
 )
 from sdviz.sinks.fanout import Fanout
-from sdviz.sinks.memory import MemorySink
 from sdviz.sinks.log import EventLog
+from sdviz.sinks.memory import MemorySink
 from sdviz.sinks.progress import ProgressBar
 from sdviz.sinks.tally import Tally
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,11 +128,22 @@ def _extras(
 def compiler(config: Config) -> None:
     """torch.compile makes C++ of a model that is computed on the CPU. Raises ConfigError."""
     names = [os.environ.get("CXX", ""), "g++", "clang++", "cl"]
-    if config.engine.compile and config.device == "cpu" and not any(map(shutil.which, names)):
+    if config.engine.compile and config.device == "cpu" and not any(map(_compiles, names)):
         raise ConfigError(
             "engine.compile=true: needs a C++ compiler on the CPU, and there is none; "
             "apt-get install g++, or leave it out"
         )
+
+
+def _compiles(name: str) -> bool:
+    """Is there such a compiler, and does it start?"""
+    found = shutil.which(name)
+    if not found or name == "cl":  # Microsoft's has no --version
+        return bool(found)
+    try:
+        return subprocess.run([found, "--version"], capture_output=True, timeout=60).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def weights(config: Config, infos: Mapping[str, ModelInfo]) -> Iterator[SdvizError]:

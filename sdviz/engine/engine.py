@@ -18,7 +18,7 @@ from sdviz.engine.track import Track
 from sdviz.events import CellFailed, CellFinished, CellStarted, Event, Note, Pixels
 from sdviz.models.denoiser import Denoiser
 from sdviz.models.memory import TILED, is_exhausted
-from sdviz.models.options import tile
+from sdviz.models.options import tile, uncompile
 from sdviz.models.tiling import Tiling
 from sdviz.plan import Cell
 from sdviz.preview import in_chunks, to_pixels
@@ -104,7 +104,7 @@ class Engine:
         return self._starter.first(cell)
 
     def _submit(self, rows: arithmetic.Rows, tracks: Sequence[Track]) -> torch.Tensor | None:
-        """Predictions (rows, c, h, w) on the CPU; None if memory ran out."""
+        """Predictions (rows, c, h, w) on the CPU; None if to be tried again, or failed."""
         size = self.budget.rows
         try:
             parts = rows.batches(size)
@@ -115,6 +115,10 @@ class Engine:
                 for part in parts
             ]
         except (RuntimeError, MemoryError) as error:
+            if uncompile(getattr(self.denoiser, "unet", None), error):
+                text = f"engine.compile: {str(error).splitlines()[0]}; going on without it"
+                self._emit(Note("options", text))
+                return None
             if not is_exhausted(error):
                 raise
             words = str(error)

@@ -27,6 +27,19 @@ def apply(config: EngineConfig, *, unet: Any, vae: Any) -> list[str]:
     return missing
 
 
+def uncompile(unet: Any, error: BaseException) -> bool:
+    """Lets a UNet go on as it was before torch.compile, if `error` is of the compiling.
+
+    It happens at the first forward: a compiler that does not work, or headers that are missing.
+    """
+    if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+        return False
+    if getattr(unet, "_compiled_call_impl", None) is None:
+        return False
+    unet._compiled_call_impl = None
+    return True
+
+
 def _slice(unet: Any) -> bool:
     """Half of an attention's heads at a time; False for what is no UNet.
 

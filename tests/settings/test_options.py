@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+import torch._dynamo
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
+from sdviz import models
 from sdviz.compose import prepare
 from sdviz.config import EngineConfig, ModelSpec
 from sdviz.errors import ConfigErrors
@@ -48,6 +50,37 @@ def test_compiling_without_a_compiler_is_refused(
     with pytest.raises(ConfigErrors, match=r"engine\.compile=true: needs a C\+\+ compiler"):
         prepare([*words, f"outputs={tmp_path / 'out'}"])
     assert not (tmp_path / "out").exists()
+
+
+def test_a_compiler_that_does_not_start_is_none(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "g++"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    words = [f"model={tiny_model}", "engine.compile=true", "device=cpu", "visdom=off"]
+    with pytest.raises(ConfigErrors, match=r"engine\.compile=true: needs a C\+\+ compiler"):
+        prepare([*words, f"outputs={tmp_path / 'out'}"])
+
+
+def test_what_cannot_be_compiled_is_computed_without(tiny_model: Path) -> None:
+    def load(*given: Any, **more: Any) -> Any:
+        model: Any = models.load(*given, **more)
+
+        def fail(*_: Any, **__: Any) -> None:
+            raise torch._dynamo.exc.TorchDynamoException("no header\nand more")
+
+        model.unet._compiled_call_impl = fail
+        return model
+
+    one = recipe(seed=3)
+    told = sweep(in_cells([one]), folder=tiny_model, load=load)
+    notes = [note.text for note in of_type(told, Note) if note.kind == "options"]
+    assert notes == ["engine.compile: no header; going on without it"]
+    (pixels,) = pictures(told).values()
+    assert apart(pixels, made([one], tiny_model)[0]) <= 1
 
 
 @pytest.mark.parametrize("make", [families.sd3, families.flux])

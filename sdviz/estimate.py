@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
@@ -130,9 +131,28 @@ def _time(cells: Sequence[Cell], rates: dict[Size, float]) -> str:
     by_size: dict[Size, list[Cell]] = defaultdict(list)
     for cell in cells:
         by_size[(cell.recipe.model, cell.recipe.width, cell.recipe.height)].append(cell)
-    if any(size not in rates for size in by_size):
-        return "unknown; no earlier sweep with this model and size on this machine"
-    return duration(sum(rates[size] * evaluations(group) for size, group in by_size.items()))
+    told = {size: _rate(size, rates) for size in by_size}
+    missing = sorted({size[0] for size, rate in told.items() if rate is None})
+    if missing:
+        return f"unknown; no earlier sweep with {', '.join(missing)} on this machine"
+    seconds = sum((told[size] or 0) * evaluations(group) for size, group in by_size.items())
+    guessed = any(size not in rates for size in by_size)
+    return duration(seconds) + (", by the pixels of other sizes" if guessed else "")
+
+
+def _rate(size: Size, rates: dict[Size, float]) -> float | None:
+    """Seconds a row: as measured, or in proportion to the pixels of the model's size nearest to it;
+    None for a model that has no sweep yet.
+    """
+    model, *sides = size
+    known = {
+        max(1, math.prod(other[1:])): rate for other, rate in rates.items() if other[0] == model
+    }
+    if size in rates or not known:
+        return rates.get(size)
+    pixels = max(1, math.prod(sides))
+    nearest = min(known, key=lambda other: abs(math.log(other / pixels)))
+    return known[nearest] * pixels / nearest
 
 
 def duration(seconds: float) -> str:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from sdviz.archive.labels import value_label
 from sdviz.compose import plan
 from sdviz.errors import ConfigErrors, SdvizError
 from sdviz.paths import conf_dir
@@ -89,7 +90,9 @@ def choices() -> dict[str, list[str]]:
 def defaults() -> dict[str, str]:
     """What an empty field stands for, where it is not the model's to say."""
     return {
-        name: str(DEFAULTS[name]) for name in ("cfg", "sampler", "steps", "seed") if DEFAULTS[name]
+        name: value_label(DEFAULTS[name])
+        for name in ("cfg", "sampler", "steps", "seed")
+        if DEFAULTS[name]
     }
 
 

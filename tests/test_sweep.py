@@ -178,6 +178,8 @@ def test_a_dry_run_estimates_from_what_was_measured(
     assert "axis cfg: 1, 2, 3" in result.stdout and "cells: 1,000" in result.stdout
     assert "denoiser evaluations: 3,998" in result.stdout
     assert "estimated time: " in result.stdout and "unknown" not in result.stdout
+    larger = sdviz("cfg=1-1000", "width=128", *others, "dry_run=true", cwd=folder, torch=False)
+    assert ", by the pixels of other sizes" in larger.stdout
     assert sorted((folder / "outputs").iterdir()) == before
 
 

@@ -35,7 +35,7 @@ _STYLE = (
     "text-overflow:ellipsis}.window .bar .pull-right:hover{position:absolute;right:0;z-index:9;"
     "max-width:none;white-space:normal;background:#fff;padding:0 4px;text-align:right}"
     ".content-image{margin:0!important;image-rendering:auto!important}"
-    ".window:has(.sdviz-live){background:#2b2b2b}.sdviz-live{display:block;overflow:auto}"
+    ".window:has(.sdviz-live){background:#2b2b2b;border-color:#2b2b2b}.sdviz-live{display:block;overflow:auto}"
     ".window:has(.sdviz-live) :is(.content,.content-text){height:100%;margin:0;padding:0}"
 )
 _ERROR = "<!doctype html><title>Error</title><p>The server could not answer; its log says why."

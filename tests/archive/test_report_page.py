@@ -80,7 +80,7 @@ def test_the_report_shows_every_cell_and_its_frames(
     assert set(steps(page).values()) == {1}, "one slider moves them all"
     assert page.title() != "owned"
     expect(page.locator(".head .prompt")).to_have_text(HOSTILE)
-    expect(page.locator(".corner")).to_have_text("samplercfg")
+    expect(page.locator(".corner")).to_have_text("cfg ↓sampler →")
     page.locator(".cell").first.click()
     expect(page.locator(".inspector dt", has_text="seed").first).to_be_visible()
     expect(page.get_by_text("hires_scale")).to_be_hidden()

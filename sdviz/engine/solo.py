@@ -18,7 +18,7 @@ from sdviz.errors import ModelError
 from sdviz.events import CellFailed, CellFinished, CellStarted, Event, Frame, Note, Pixels
 from sdviz.events import Timings as Times
 from sdviz.models.memory import TILED, is_exhausted
-from sdviz.models.options import tile
+from sdviz.models.options import tile, uncompile
 from sdviz.models.pipeline import Evaluation, Stopped, WholePipeline
 from sdviz.plan import Cell
 from sdviz.preview import to_pixels
@@ -64,7 +64,7 @@ class Solo:
         cell = self._waiting.popleft()
         self._emit(CellStarted(cell.index))
         run = _Run(self, cell)
-        reason, exhausted = "", False
+        reason, exhausted, compiling = "", False, False
         try:
             image = self._model.generate(cell.recipe, run.watch)
         except Stopped:
@@ -72,9 +72,14 @@ class Solo:
             return
         except Exception as error:  # the guard of a cell: what it asks for cannot be
             reason, exhausted = f"{type(error).__name__}: {error}", is_exhausted(error)
+            compiling = uncompile(self._model.unet, error)
         self._counter.settle(cell, run.evaluations)
         if reason:  # outside the handler, whose traceback would keep what the forward has made
-            if not (exhausted and self._spare(cell)):
+            if compiling:
+                told = reason.splitlines()[0]
+                self._emit(Note("options", f"engine.compile: {told}; going on without it"))
+                self._again(cell)
+            elif not (exhausted and self._spare(cell)):
                 said = "memory ran out: " if exhausted else ""
                 self._emit(CellFailed(cell.index, said + reason))
             return
@@ -97,9 +102,12 @@ class Solo:
         text = "memory ran out; going on with the VAE in tiles"
         self._emit(Note("memory", text, {"vae_tiling": True}))
         self._notes = (*self._notes, TILED)
+        self._again(cell)
+        return True
+
+    def _again(self, cell: Cell) -> None:
         self._counter.again([cell])
         self._waiting.appendleft(cell)
-        return True
 
 
 class _Run:

@@ -60,6 +60,16 @@ def warnings(plan: Plan) -> list[str]:
     return [*_eta(plan), *_idle(plan), *_alike(plan)]
 
 
+def overlap(seeds: Sequence[int], made: Sequence[int]) -> list[str]:
+    """A warning where the seeds that follow `seeds` are some of them again; `made` are all."""
+    different = len(set(made))
+    if different == len(made) or len(set(seeds)) < len(seeds):
+        return []
+    names = ", ".join(map(str, seeds))
+    told = f"seed: those that follow {names} meet: {different} different seeds, not {len(made)}"
+    return [f"{told}; leave more room between them"]
+
+
 def _idle(plan: Plan) -> list[str]:
     """Warnings where settings have no effect on some cells: without guidance, without a LoRA."""
     unguided = [cell.recipe for cell in plan.cells if cell.recipe.cfg == 1]

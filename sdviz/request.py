@@ -65,7 +65,11 @@ def read_request(
         draft.values["noise_seed"] = [seeds[0]]
     plan = reference.referenced(_plan(draft, config), config.reference)
     record = _record(draft, config, asked, drawn, signed)
-    warnings = [*checks.prompts(plan, draft.infos), *plancheck.warnings(plan)]
+    warnings = [
+        *checks.prompts(plan, draft.infos),
+        *plancheck.warnings(plan),
+        *plancheck.overlap(seeds, draft.values["seed"]),
+    ]
     return Request(config, plan, record, warnings)
 
 

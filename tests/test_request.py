@@ -101,6 +101,13 @@ def test_samples_and_rounds_go_on_from_the_seed(reading: Reading) -> None:
     assert [(c.recipe.seed, c.recipe.noise_seed) for c in cells] == [(7, 7), (8, 7)]
 
 
+def test_samples_of_seeds_that_meet_are_told(reading: Reading) -> None:
+    request = reading(seed="1,2", samples=3)
+    assert [cell.recipe.seed for cell in request.plan.cells] == [1, 2, 3, 4]
+    assert any("4 different seeds, not 6" in warning for warning in request.warnings)
+    assert reading(seed="1,11", samples=3).warnings == []
+
+
 def test_the_same_command_takes_its_recorded_seed_again(reading: Reading) -> None:
     first = reading(seed=-1)
     record = first.record["signature"], first.record["drawn_seeds"]

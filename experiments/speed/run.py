@@ -6,10 +6,12 @@ python experiments/speed/run.py model=sd15 width=512 height=512 device=cuda
 
 from __future__ import annotations
 
+import itertools
 import json
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -41,9 +43,10 @@ def main() -> None:
     conduct(small)  # imports, kernels, caches: paid by nobody
 
     spent: dict[str, list[Spent]] = {"loop": [loop([*SWEEP, *sys.argv[1:]])]}
-    for _ in range(ROUNDS):
-        spent.setdefault("sweep", []).append(clocked(lambda: conduct(request)))
-        spent.setdefault("quiet", []).append(clocked(lambda: quiet(request)))
+    sides = {"sweep": lambda: conduct(request), "quiet": lambda: quiet(request)}
+    for number in range(ROUNDS):
+        for key in sorted(sides, reverse=bool(number % 2)):  # neither is always the first
+            spent.setdefault(key, []).append(clocked(sides[key]))
     bare = Bare(request)
     turns = [against_engine(bare, request) for _ in range(ROUNDS)]
     report(request, spent, turns, batch=bare.batch)
@@ -80,12 +83,8 @@ def report(
     two sides take turns.
     """
     rows = sum(rows_in(cell) for cell in request.plan.cells)
-    medians = {
-        key: [statistics.median(run[i] for run in runs) for i in (0, 1)]
-        for key, runs in spent.items()
-    }
-    for i, key in enumerate(("engine", "bare")):
-        medians[key] = [statistics.median(turn[i] for turn in turns)]
+    told: dict[str, list[tuple[float, ...]]] = {**spent}
+    told["engine"], told["bare"] = ([(turn[i],) for turn in turns] for i in (0, 1))
     names = {
         "loop": "diffusers' pipeline cell by cell, VAE and viz.image at every step",
         "sweep": "sdviz, everything on",
@@ -100,12 +99,16 @@ def report(
     }
     print(f"{'':70} {'seconds':>8} {'of processors':>14}")
     for key, name in names.items():
-        print(f"{name:70} {medians[key][0]:8.2f}", *(f"{busy:14.2f}" for busy in medians[key][1:]))
+        clock, *busy = middle(told[key])
+        print(f"{name:70} {clock:8.2f}", *(f"{seconds:14.2f}" for seconds in busy))
     ratios = {}
     for key, (above, below, name, aim) in compared.items():
-        ratios[key] = [a / b for a, b in zip(medians[above], medians[below], strict=True)]
-        by_processor = "".join(f"{ratio:14.2f}" for ratio in ratios[key][1:])
-        print(f"({key}) {name:66} {ratios[key][0]:8.2f} {by_processor:14}   {aim}")
+        # Round by round: the two of a round met the same machine.
+        rounds = zip(itertools.cycle(told[above]), told[below], strict=False)
+        ratios[key] = middle([tuple(x / y for x, y in zip(*pair, strict=True)) for pair in rounds])
+        clock, *busy = ratios[key]
+        by_processor = "".join(f"{ratio:14.2f}" for ratio in busy)
+        print(f"({key}) {name:66} {clock:8.2f} {by_processor:14}   {aim}")
     content = {
         "spent": spent,
         "turns": turns,
@@ -120,6 +123,11 @@ def report(
     path = Path(request.config.outputs) / request.config.name / "speed.json"
     path.write_text(json.dumps(content, indent=1) + "\n")
     print(f"table: {path}")
+
+
+def middle(rounds: Sequence[Sequence[float]]) -> list[float]:
+    """The median of each figure of the rounds."""
+    return [statistics.median(figures) for figures in zip(*rounds, strict=True)]
 
 
 if __name__ == "__main__":

@@ -13,9 +13,12 @@ from sdviz.samplers import resolve
 
 FIRST_ROWS = 8  # where the search for the best size begins
 _GAIN = 0.04  # a larger size must save this share of a row's time, or the search ends
-_FEW = 32  # rows: so many are taken unless they cost that much more; ticks have a cost of their own
+_FEW = (
+    32  # rows: so many are taken unless a row gets clearly dearer; ticks have a cost of their own
+)
+_CLEARLY = 0.25  # of a row's time: more than a disturbance of one tick
 _LONG = 1.0  # seconds of a tick: such a model is bound by arithmetic, and more rows save nothing
-_TURNS = 5  # at each size; their median counts, so that a disturbance does not
+_TURNS = 3  # at each size; their median counts, so that a disturbance does not
 
 
 def rows_of(recipe: Recipe) -> int:
@@ -39,14 +42,15 @@ class RowBudget:
             return
         self._seconds.setdefault(self.rows, []).append(seconds / rows)
         small, large = self._compared
+        turns, enough = (1, -_CLEARLY) if large <= _FEW else (_TURNS, _GAIN)
         # By turns: a machine that other work slows down for a while is slower for both.
         if seconds > _LONG:
             self.rows, self.settled = small, True
         elif self.rows == small:
             self.rows = large
-        elif len(self._seconds[large]) < _TURNS:
+        elif len(self._seconds[large]) < turns:
             self.rows = small
-        elif self._gain() > (-_GAIN if large <= _FEW else _GAIN):
+        elif self._gain() > enough:
             self._compared, self._seconds = (large, 2 * large), {}
         else:
             self.rows, self.settled = small, True
@@ -69,7 +73,8 @@ class Batcher:
 
     def __init__(self, cells: Iterable[Cell], budget: RowBudget) -> None:
         self.budget = budget
-        self._riding: deque[Cell] = deque()
+        self._riding: list[Cell] = []
+        self._turns: dict[int, int] = {}  # a riding cell's index -> ticks in its pass so far
         self._passes: dict[int, int] = {}  # a cell's index -> the number of its pass, where not 0
         # Sorted by group, so that no group waits for another's tail more than once.
         self._waiting = deque(sorted(cells, key=self._group))
@@ -80,21 +85,23 @@ class Batcher:
     def next(self) -> list[Cell]:
         """The cells of the next tick; at least one, whatever the budget."""
         self._admit()
-        batch = [self._riding[0]]
-        rows = rows_of(batch[0].recipe)
-        for cell in list(self._riding)[1:]:
+        # Where there is room for some only, those with the most to do: so all end together.
+        first, *rest = sorted(self._riding, key=self._left, reverse=True)
+        batch = [first]
+        rows = rows_of(first.recipe)
+        for cell in rest:
             if rows + rows_of(cell.recipe) <= self.budget.rows:
                 batch.append(cell)
                 rows += rows_of(cell.recipe)
-        if len(batch) < len(self._riding):  # the budget shrank: those left out come first next time
-            riding = set(cell.index for cell in batch)
-            left_out = [cell for cell in self._riding if cell.index not in riding]
-            self._riding = deque([*left_out, *batch])
-        return batch
+        riding = {cell.index for cell in batch}
+        for index in riding:
+            self._turns[index] = self._turns.get(index, 0) + 1
+        return [cell for cell in self._riding if cell.index in riding]
 
     def leave(self, cell: Cell) -> None:
         """`cell` is finished or has failed."""
         self._riding.remove(cell)
+        self._turns.pop(cell.index, None)
 
     def again(self, cell: Cell) -> None:
         """`cell` is through with a pass and waits for its next, behind those of its group."""
@@ -112,8 +119,10 @@ class Batcher:
         part = self._pass(cell)
         return part.width, part.height, cell.recipe.tiling
 
-    def _evaluations(self, cell: Cell) -> int:
-        return resolve(cell.recipe.sampler).evaluations(self._pass(cell).count)
+    def _left(self, cell: Cell) -> int:
+        """Evaluations that the pass of `cell` still takes."""
+        whole = resolve(cell.recipe.sampler).evaluations(self._pass(cell).count)
+        return whole - self._turns.get(cell.index, 0)
 
     def _admit(self) -> None:
         rows = sum(rows_of(cell.recipe) for cell in self._riding)
@@ -137,4 +146,4 @@ class Batcher:
         last = list(islice(alike, self.budget.rows + 1))
         if len(last) > self.budget.rows:  # about two batches of cells with guidance
             return 0
-        return max(range(len(last)), key=lambda place: self._evaluations(last[place]))
+        return max(range(len(last)), key=lambda place: self._left(last[place]))

@@ -50,6 +50,24 @@ def test_the_longest_of_the_last_start_first_so_that_none_ends_alone() -> None:
     assert batches[0] == [4, 5, 0, 1]
 
 
+def test_where_only_some_fit_those_with_the_most_to_do_ride_and_all_end_together() -> None:
+    budget = RowBudget(12)
+    sweep = [Cell(i, (i,), Recipe(cfg=7.0, steps=12 if i == 5 else 6), str(i)) for i in range(6)]
+    batcher = Batcher(sweep, budget)
+    assert len(batcher.next()) == 6
+    budget.halve()
+    left = {cell.index: cell.recipe.steps - 1 for cell in sweep}
+    sizes = []
+    while batcher:
+        batch = batcher.next()
+        sizes.append(len(batch))
+        for cell in batch:
+            left[cell.index] -= 1
+            if not left[cell.index]:
+                batcher.leave(cell)
+    assert sizes == [3] * 12  # the long one rode in each of the first eleven
+
+
 def test_a_long_sweep_keeps_its_order_until_the_last_cells() -> None:
     sweep = [Cell(i, (i,), Recipe(cfg=7.0, steps=5 + i), str(i)) for i in range(40)]
     batches = ticks(sweep, 8, lambda cell: cell.recipe.steps)

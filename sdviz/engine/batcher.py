@@ -16,7 +16,7 @@ _GAIN = 0.04  # a larger size must save this share of a row's time, or the searc
 _FEW = (
     32  # rows: so many are taken unless a row gets clearly dearer; ticks have a cost of their own
 )
-_CLEARLY = 0.25  # of a row's time: more than a disturbance of one tick
+_CLEARLY = 1.0  # of a row's time: more than what the first tick of a size and a disturbance cost it
 _LONG = 1.0  # seconds of a tick: such a model is bound by arithmetic, and more rows save nothing
 _TURNS = 3  # at each size; their median counts, so that a disturbance does not
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sdviz import open_archive
 from sdviz.archive.png import write_aside
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from sdviz.archive.reader import Archive
+    from sdviz.archive.records import CellRecord
 
+T = TypeVar("T", bound=Hashable)
 MIDDLE_GREY = "#777777"  # behind pictures, so that their colours can be judged
 _CHINESE = (
     *("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei"),
@@ -76,6 +78,14 @@ def chinese_fonts() -> list[str]:
 
     known = {font.name for font in fontManager.ttflist}
     return [name for name in _CHINESE if name in known]
+
+
+def rows_by(archive: Archive, what: Callable[[CellRecord], T]) -> dict[T, list[int]]:
+    """Cell indices by `what` a cell has, in the order first seen: rows for `sheet`."""
+    rows: dict[T, list[int]] = {}
+    for cell in archive.cells:
+        rows.setdefault(what(cell), []).append(cell.i)
+    return rows
 
 
 def sheet(

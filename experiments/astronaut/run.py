@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from experiments.study import arguments, keep, sheet, sweep
+from experiments.study import arguments, keep, rows_by, sheet, sweep
 
 
 def main() -> None:
     archive = sweep("experiment=astronaut", *arguments())
-    rows: dict[str, list[int]] = {}
-    seeds = []
-    for cell in archive.cells:
-        rows.setdefault(cell.recipe["prompt"], []).append(cell.i)
-        seeds.append(f"seed {cell.recipe['seed']}")
+    rows = rows_by(archive, lambda cell: cell.recipe["prompt"])
+    seeds = [f"seed {cell.recipe['seed']}" for cell in archive.cells]
     keep(sheet(archive, list(rows.values()), seeds, list(rows)), archive, "astronaut")
 
 

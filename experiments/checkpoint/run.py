@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from experiments.study import arguments, keep, sheet, sweep
+from experiments.study import arguments, keep, rows_by, sheet, sweep
 from sdviz.models.places import MINIATURE
 
 BITS = (4, 3, 2)
@@ -43,9 +43,7 @@ def main() -> None:
         given = [*given, f"model=miniature,{','.join(map(str, copies))}"]
         given += ["prompt=a purple tower in the snow at night", "negative=", "seed=1-4"]
     archive = sweep("experiment=checkpoint", *given)
-    rows: dict[object, list[int]] = {}
-    for cell in archive.cells:
-        rows.setdefault(cell.recipe["model"], []).append(cell.i)
+    rows = rows_by(archive, lambda cell: cell.recipe["model"])
     names = [Path(str(model)).stem for model in rows]
     seeds = [f"seed {archive.cells[i].recipe['seed']}" for i in next(iter(rows.values()))]
     keep(sheet(archive, list(rows.values()), seeds, names), archive, "checkpoint")

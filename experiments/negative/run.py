@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from experiments.study import arguments, keep, sheet, sweep
+from experiments.study import arguments, keep, rows_by, sheet, sweep
 
 LABELS = ("negative = prompt", "named only in the negative", "no negative")
 
 
 def main() -> None:
     archive = sweep("experiment=negative", *arguments())
-    rows: dict[int, list[int]] = {}
-    for cell in archive.cells:
-        rows.setdefault(cell.coords[0], []).append(cell.i)
+    rows = rows_by(archive, lambda cell: cell.coords[0])
     figure = sheet(archive, list(rows.values()), [])
     for top, label in zip(figure.axes[:: len(rows[0])], LABELS, strict=True):
         top.set_title(label, fontsize=8, loc="left")

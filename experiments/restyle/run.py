@@ -5,7 +5,7 @@ The image to start from is the astronaut study's first; `best=4` takes another o
 
 from __future__ import annotations
 
-from experiments.study import arguments, keep, sheet, sweep
+from experiments.study import arguments, keep, rows_by, sheet, sweep
 
 
 def main() -> None:
@@ -14,12 +14,9 @@ def main() -> None:
     given = [a for a in given if not a.startswith("best=")]
     source = sweep("experiment=astronaut", *given)
     archive = sweep("experiment=restyle", f"init={source.path}#{best}", *given)
-    rows: dict[int, list[int]] = {}
-    seeds, prompts = [], {}
-    for cell in archive.cells:
-        rows.setdefault(cell.coords[0], []).append(cell.i)
-        prompts[cell.coords[0]] = str(cell.recipe["prompt"])
-        seeds.append(f"seed {cell.recipe['seed']}")
+    rows = rows_by(archive, lambda cell: cell.coords[0])
+    seeds = [f"seed {cell.recipe['seed']}" for cell in archive.cells]
+    prompts = {cell.coords[0]: str(cell.recipe["prompt"]) for cell in archive.cells}
     keep(sheet(source, [[best]], ["the image to start from"]), archive, "start")
     figure = sheet(archive, list(rows.values()), seeds, list(prompts.values()))
     keep(figure, archive, "restyle")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from experiments.study import arguments, grid, keep, sheet, sweep
+from experiments.study import arguments, grid, keep, rows_by, sheet, sweep
 from sdviz.archive.reader import Archive
 
 PLAIN = ("variation_strength=null", "variation_seed=null")
@@ -33,9 +33,7 @@ def images(archive: Archive) -> list[Image.Image]:
 
 def variation_seed() -> None:
     archive = sweep("experiment=variation", *arguments())
-    rows: dict[int, list[int]] = {}
-    for cell in archive.cells:
-        rows.setdefault(cell.recipe["variation_seed"], []).append(cell.i)
+    rows = rows_by(archive, lambda cell: cell.recipe["variation_seed"])
     labels = [f"strength {cell.recipe['variation_strength']:g}" for cell in archive.cells]
     names = [f"variation seed {seed}" for seed in rows]
     keep(sheet(archive, list(rows.values()), labels, names), archive, "variation_seed")
@@ -68,9 +66,10 @@ def tiling() -> None:
     """Each picture four times: do its edges meet?"""
     words = () if any(a.startswith(("model=", "prompt=")) for a in arguments()) else TILED
     archive = plain(*words, "tiling=false,true", "seed=1,2,3")
-    rows: dict[bool, list[Image.Image]] = {}
-    for cell, image in zip(archive.cells, images(archive), strict=True):
-        rows.setdefault(cell.recipe["tiling"], []).append(image)
+    rows = {
+        is_on: [archive.image(i) for i in cells]
+        for is_on, cells in rows_by(archive, lambda cell: cell.recipe["tiling"]).items()
+    }
     seeds = [f"seed {cell.recipe['seed']}" for cell in archive.cells]
     names = [f"tiling {is_on}, seam {seam(row):.1f}".lower() for is_on, row in rows.items()]
     keep(grid([list(map(tiled, row)) for row in rows.values()], seeds, names), archive, "tiling")
@@ -94,9 +93,7 @@ def seam(pictures: Sequence[Image.Image]) -> float:
 
 def clip_skip() -> None:
     archive = plain("clip_skip=1,2", "seed=1,2,3,10")
-    rows: dict[int, list[int]] = {}
-    for cell in archive.cells:
-        rows.setdefault(cell.recipe["clip_skip"], []).append(cell.i)
+    rows = rows_by(archive, lambda cell: cell.recipe["clip_skip"])
     labels = [f"seed {cell.recipe['seed']}" for cell in archive.cells]
     names = [f"clip skip {skip}" for skip in rows]
     keep(sheet(archive, list(rows.values()), labels, names), archive, "clip_skip")

@@ -20,9 +20,8 @@ Encoded: TypeAlias = Callable[[], tuple[bytes, float]]
 class Encoders:
     """A picture of 1024x1024 takes 50 ms: a fast GPU makes more frames than one thread encodes."""
 
-    def __init__(self, threads: int | None = None) -> None:
-        """`threads` None: by the machine; 0: whoever asks for a frame encodes it."""
-        threads = spare_threads() if threads is None else threads
+    def __init__(self) -> None:
+        threads = spare_threads()  # without any, whoever asks for a frame encodes it
         self._pool = ThreadPoolExecutor(threads, "sdviz-encoder") if threads else None
 
     def frame(self, pixels: Pixels) -> Encoded:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from itertools import islice, takewhile
 
@@ -13,9 +13,7 @@ from sdviz.samplers import resolve
 
 FIRST_ROWS = 8  # where the search for the best size begins
 _GAIN = 0.04  # a larger size must save this share of a row's time, or the search ends
-_FEW = (
-    32  # rows: so many are taken unless a row gets clearly dearer; ticks have a cost of their own
-)
+_FEW = 32  # rows: taken unless a row gets clearly dearer, for ticks have a cost of their own
 _CLEARLY = 1.0  # of a row's time: more than what the first tick of a size and a disturbance cost it
 _LONG = 1.0  # seconds of a tick: such a model is bound by arithmetic, and more rows save nothing
 _TURNS = 3  # at each size; their median counts, so that a disturbance does not
@@ -27,7 +25,9 @@ def rows_of(recipe: Recipe) -> int:
 
 
 class RowBudget:
-    """How many rows a tick may have: fixed, or doubled for as long as that makes a row cheaper."""
+    """How many rows a tick may have: fixed, or doubled up to `_FEW`, and further while that makes a
+    row cheaper.
+    """
 
     def __init__(self, rows: int = 0) -> None:
         """`rows` 0 means: measure."""
@@ -66,7 +66,8 @@ class RowBudget:
 
 
 class Batcher:
-    """First come, first served, but the longest first among the last.
+    """First come, first served, but the longest first among the last; where a tick has no room for
+    all that ride, those with the most to do.
 
     Only cells of one group ride together: of one image size, and with `tiling` or without.
     """
@@ -74,8 +75,8 @@ class Batcher:
     def __init__(self, cells: Iterable[Cell], budget: RowBudget) -> None:
         self.budget = budget
         self._riding: list[Cell] = []
-        self._turns: dict[int, int] = {}  # a riding cell's index -> ticks in its pass so far
-        self._passes: dict[int, int] = {}  # a cell's index -> the number of its pass, where not 0
+        self._turns: Counter[int] = Counter()  # a riding cell's index -> ticks in its pass so far
+        self._passes: Counter[int] = Counter()  # a cell's index -> the number of its pass
         # Sorted by group, so that no group waits for another's tail more than once.
         self._waiting = deque(sorted(cells, key=self._group))
 
@@ -85,7 +86,7 @@ class Batcher:
     def next(self) -> list[Cell]:
         """The cells of the next tick; at least one, whatever the budget."""
         self._admit()
-        # Where there is room for some only, those with the most to do: so all end together.
+        # The most to do first: so all end together.
         first, *rest = sorted(self._riding, key=self._left, reverse=True)
         batch = [first]
         rows = rows_of(first.recipe)
@@ -94,26 +95,25 @@ class Batcher:
                 batch.append(cell)
                 rows += rows_of(cell.recipe)
         riding = {cell.index for cell in batch}
-        for index in riding:
-            self._turns[index] = self._turns.get(index, 0) + 1
+        self._turns.update(riding)
         return [cell for cell in self._riding if cell.index in riding]
 
     def leave(self, cell: Cell) -> None:
         """`cell` is finished or has failed."""
         self._riding.remove(cell)
-        self._turns.pop(cell.index, None)
+        del self._turns[cell.index]
 
     def again(self, cell: Cell) -> None:
         """`cell` is through with a pass and waits for its next, behind those of its group."""
         self.leave(cell)
-        self._passes[cell.index] = self._passes.get(cell.index, 0) + 1
+        self._passes[cell.index] += 1
         group = self._group(cell)
         same = [i for i, other in enumerate(self._waiting) if self._group(other) == group]
         self._waiting.insert(same[-1] + 1 if same else len(self._waiting), cell)
 
     def _pass(self, cell: Cell) -> Pass:
         """The one that `cell` is in, or waits for."""
-        return passes(cell.recipe)[self._passes.get(cell.index, 0)]
+        return passes(cell.recipe)[self._passes[cell.index]]
 
     def _group(self, cell: Cell) -> tuple[int, int, bool]:
         part = self._pass(cell)
@@ -122,7 +122,7 @@ class Batcher:
     def _left(self, cell: Cell) -> int:
         """Evaluations that the pass of `cell` still takes."""
         whole = resolve(cell.recipe.sampler).evaluations(self._pass(cell).count)
-        return whole - self._turns.get(cell.index, 0)
+        return whole - self._turns[cell.index]
 
     def _admit(self) -> None:
         rows = sum(rows_of(cell.recipe) for cell in self._riding)

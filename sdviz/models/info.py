@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import importlib.util
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -120,6 +121,11 @@ def _info(spec: ModelSpec, folder: Path, *, kind: str, checkpoint: Path | None =
     patch = packed if packed > 1 else config.get("patch_size") or 1
     scheduler = _read(folder / "scheduler" / "scheduler_config.json", missing={})
     kind = kind if kind != "auto" else _kind(index, config)
+    if kind == "kolors" and importlib.util.find_spec("sentencepiece") is None:
+        raise ModelError(
+            f"model={spec.name}: Kolors' tokenizer needs the package sentencepiece; "
+            "pip install sentencepiece"
+        )
     return ModelInfo(
         folder=folder,
         kind=kind,

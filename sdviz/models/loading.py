@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 from collections.abc import Callable
 from typing import Any
 
@@ -118,11 +117,6 @@ def _sdxl(source: Folder) -> StableDiffusionXL:
 
 
 def _kolors(source: Folder) -> Kolors:
-    if importlib.util.find_spec("sentencepiece") is None:
-        raise ModelError(
-            f"model={source.spec.name}: Kolors' tokenizer needs the package sentencepiece; "
-            "pip install sentencepiece"
-        )
     from diffusers.pipelines.kolors import ChatGLMModel, ChatGLMTokenizer
 
     parts = {

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
+import importlib.util
 import json
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,33 +13,53 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-_MARKS = 2  # the begin and end of text
+_MARKS = 2  # the begin and end of text, or ChatGLM's two at the begin
 
 
 def beyond(text: str, *, tokenizer: Path, limit: int) -> str:
     """The end of `text` that a text encoder of `limit` tokens does not see; "" if it sees all."""
     if not limit or len(text.encode()) <= limit - _MARKS:  # a token is a byte at least
         return ""
-    words = _load(tokenizer)
-    if words is None:
-        return ""
-    words.no_truncation()
-    offsets = words.encode(text, add_special_tokens=False).offsets
-    taken = limit - _MARKS
-    return text[offsets[taken][0] :] if len(offsets) > taken else ""
+    seen = _reader(tokenizer)
+    return text[seen(text, limit - _MARKS) :] if seen else ""
 
 
 @lru_cache(maxsize=8)
-def _load(folder: Path) -> Tokenizer | None:
-    """The tokenizer in a diffusers folder: CLIP's two files, or the one file of newer ones."""
+def _reader(folder: Path) -> Callable[[str, int], int] | None:
+    """How many characters of a text are its first so many tokens, by the tokenizer in `folder`."""
+    if (folder / "tokenizer.json").is_file() or (folder / "vocab.json").is_file():
+        return _by_tokenizers(folder)
+    if (folder / "tokenizer.model").is_file() and importlib.util.find_spec("sentencepiece"):
+        return _by_sentencepiece(folder / "tokenizer.model")
+    return None
+
+
+def _by_tokenizers(folder: Path) -> Callable[[str, int], int]:
+    """CLIP's two files, or the one file of newer tokenizers."""
     from tokenizers import Tokenizer
 
     whole = folder / "tokenizer.json"
-    if whole.is_file():
-        return Tokenizer.from_file(str(whole))
-    if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
-        return _clip(folder)
-    return None
+    words = Tokenizer.from_file(str(whole)) if whole.is_file() else _clip(folder)
+    words.no_truncation()
+
+    def seen(text: str, count: int) -> int:
+        offsets = words.encode(text, add_special_tokens=False).offsets
+        return offsets[count][0] if len(offsets) > count else len(text)
+
+    return seen
+
+
+def _by_sentencepiece(file: Path) -> Callable[[str, int], int]:
+    """ChatGLM's; the package tells no offsets in a way that lasted, so the end is searched for."""
+    import sentencepiece
+
+    words = sentencepiece.SentencePieceProcessor(model_file=str(file))
+
+    def seen(text: str, count: int) -> int:
+        ends = range(len(text) + 1)
+        return bisect.bisect_right(ends, count, key=lambda end: len(words.encode(text[:end]))) - 1
+
+    return seen
 
 
 def _clip(folder: Path) -> Tokenizer:

@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from diffusers.pipelines.kolors import ChatGLMTokenizer
 
 from sdviz import models
 from sdviz.config import ModelSpec
 from sdviz.errors import ModelError
+from tests import families
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +95,25 @@ def test_both_files_of_clips_tokenizer_say_the_same(copy: Path) -> None:
     before = inspect(copy).check_prompt(prompt)
     (copy / "tokenizer" / "tokenizer.json").unlink()
     assert inspect(copy).check_prompt(prompt) == before != []
+
+
+def test_kolors_tells_what_it_does_not_see(tmp_path: Path) -> None:
+    folder = families.kolors(tmp_path / "kolors")
+    words = ChatGLMTokenizer.from_pretrained(folder, subfolder="tokenizer")
+    prompt = "一只小猫坐在月亮上, a small cat sitting on the moon, " * 12
+    assert len(words(prompt)["input_ids"]) > 256
+    (cut,) = inspect(folder).check_prompt(prompt)
+    seen = len(prompt) - len(cut)
+    assert prompt.endswith(cut) and len(words(prompt[:seen])["input_ids"]) == 256
+    assert len(words(prompt[: seen + 1])["input_ids"]) > 256
+    assert inspect(folder).check_prompt("一只小猫坐在月亮上") == []
+
+
+def test_kolors_needs_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = families.kolors(tmp_path / "kolors")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ModelError, match="pip install sentencepiece"):
+        inspect(folder)
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ class ModelSpec:
     # vocabularies it takes; "": as published, and as the shapes of its weights say
     config: str = ""
     # folder or hub id of a model in diffusers' layout, for the parts that a single-file checkpoint
-    # has not: text encoders, VAE and tokenizers of Stable Diffusion 3 and Flux, CLIP's vocabulary
+    # has not: text encoders, VAE, tokenizers
     base: str = ""
     defaults: Mapping[str, Any] = field(  # settings that this model wants when the user gives none
         default_factory=dict, hash=False

@@ -7,7 +7,6 @@ CLIP's, which the hub's cache may have.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -83,14 +82,15 @@ class _Assembly:
         """The VAE, or a text encoder with its tokenizer."""
         inside = self.family.inside(component, self._shapes)
         here = self._base / component if self._base else None
-        if not inside and component == self.family.spare and not _has_weights(here):
+        lent = here if here is not None and identity.has_weights(here) else None
+        if not inside and component == self.family.spare and not lent:
             self._index |= {component: _ABSENT, tokenizer(component): _ABSENT}
             return
         if inside:
             self._configs[component] = self._known(component) or self._read_off(component, inside)
-        elif here is not None and _has_weights(here):
-            self._configs[component] = _read(here / "config.json")
-            self._parts[component] = here
+        elif lent:
+            self._configs[component] = layouts.read(lent / "config.json")
+            self._parts[component] = lent
         else:
             self._missing.append(component)
         if component == "vae":
@@ -101,9 +101,8 @@ class _Assembly:
 
     def _known(self, component: str) -> dict[str, Any]:
         """The configuration that the user names in place of what shapes tell; {} if none."""
-        name = "scheduler_config.json" if component == "scheduler" else "config.json"
-        file = self._config / component / name if self._config else None
-        return _read(file) if file is not None and file.is_file() else {}
+        file = self._config / layouts.config_file(component) if self._config else None
+        return layouts.read(file) if file is not None and file.is_file() else {}
 
     def _read_off(self, component: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
         if component == "vae":
@@ -128,21 +127,12 @@ class _Assembly:
         """ModelError with what gives the parts that are nowhere."""
         if not self._missing:
             return
-        spec, source = self._spec, self._spec.base or self.family.source
         encoders = self.family.encoders.items()
         clips = [tokenizer(component) for component, encoder in encoders if encoder != "t5"]
         if all(name in clips for name in self._missing):
-            raise layouts.no_vocabulary(spec.name)
-        lacks = f"model={spec.name}: {self._path.name} is a {self.family.name} and "
-        lacks += f"lacks {', '.join(self._missing)}"
-        if Path(source).expanduser().exists():
-            raise ModelError(
-                f"{lacks}, and so does model.base={source}; name a model that has them"
-            )
-        raise ModelError(
-            f"{lacks}; model.base=<folder or hub id> names a model in diffusers' layout that has "
-            f"them, such as {source}; {places.fetching(source, parts=self._missing)}"
-        )
+            raise layouts.no_vocabulary(self._spec.name)
+        family = self.family
+        raise layouts.no_parts(self._spec, self._path, family.name, self._missing, family.source)
 
     def refuse_misfits(self) -> None:
         """ModelError where parts of other models are of other widths."""
@@ -167,8 +157,7 @@ class _Assembly:
         """What has been found, written down."""
         files = {"model_index.json": layouts.dumped(self._index), **self._words}
         for component, config in self._configs.items():
-            name = "scheduler_config.json" if component == "scheduler" else "config.json"
-            files[f"{component}/{name}"] = layouts.dumped(config)
+            files[layouts.config_file(component)] = layouts.dumped(config)
         folder = layouts.write(self._kind, files, model=self._spec.name)
         spared = self._index.get(self.family.spare) == _ABSENT
         return Layout(folder, "other", self._parts, (_WITHOUT_T5,) if spared else ())
@@ -183,27 +172,7 @@ def _base(spec: ModelSpec, family: Family) -> Path | None:
     parts = ["vae", *family.encoders, *map(tokenizer, family.encoders)]
     local = spec.local_files_only
     base = _folder(spec.base, "model.base", parts=parts, local_files_only=local)
-    index = base / "model_index.json" if base else None
-    pipeline = _read(index).get("_class_name", "") if index and index.is_file() else family.pipeline
-    if not str(pipeline).startswith(family.pipeline.removesuffix("Pipeline")):
-        raise ModelError(
-            f"model.base={spec.base}: holds a {pipeline}, and {spec.name} is a {family.name}; name "
-            f"one of its kind, such as {family.source}"
-        )
+    told = layouts.pipeline(base) if base else ""
+    if base and told and not told.startswith(family.pipeline.removesuffix("Pipeline")):
+        raise layouts.foreign(spec, base, family.name, family.source)
     return base
-
-
-def _has_weights(component: Path | None) -> bool:
-    if component is None or not (component / "config.json").is_file():
-        return False
-    return bool(identity.weights_of(component, ""))
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{file}: cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{file}: not a JSON object; fetch the model anew")
-    return content

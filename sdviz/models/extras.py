@@ -10,7 +10,7 @@ from typing import Any
 
 from sdviz.config import ModelSpec
 from sdviz.errors import ModelError
-from sdviz.models import headers, identity, kohya, lora, original, places, vae
+from sdviz.models import headers, identity, kohya, lora, original, places, unet_file, vae
 from sdviz.models.info import ModelInfo
 from sdviz.plan import Recipe
 
@@ -52,9 +52,9 @@ def _denoiser(spec: ModelSpec, info: ModelInfo, folder: Path) -> Mapping[str, tu
     if info.checkpoint is None:
         files = identity.weights_of(folder, spec.variant) if folder.is_dir() else []
         return headers.of_folder(folder, files, key="model")
-    if info.is_batched:
-        return {}  # CompVis's names, which diffusers maps as it loads them
     shapes = headers.shapes(info.checkpoint, key="model", trust_pickle=spec.trust_pickle)
+    if info.is_batched:  # CompVis's names are mapped by diffusers, as it loads them
+        return shapes if unet_file.prefix(shapes) == "" else {}
     return {name: rows.shape(shapes) for name, rows in original.denoiser(shapes).items()}
 
 

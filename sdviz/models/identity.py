@@ -58,6 +58,11 @@ def weights_of(component: Path, variant: str) -> list[Path]:
     return wanted or [path for path in files if ".fp16" not in path.name] or files
 
 
+def has_weights(component: Path) -> bool:
+    """Is the component there whole, and not its configuration alone?"""
+    return (component / "config.json").is_file() and bool(weights_of(component, ""))
+
+
 def cache_folder() -> Path:
     """The user's cache folder for sdviz, by the custom of the system."""
     if sys.platform == "win32":

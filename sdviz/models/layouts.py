@@ -1,8 +1,6 @@
-"""Folders in diffusers' layout for checkpoints that are one file, and the configurations of Stable
-Diffusion 1, 2 and XL. No torch.
+"""Folders in diffusers' layout for checkpoints that are one file, and what goes into them.
 
-The numbers are those that the models were published with (their model cards and configurations).
-The vocabulary of CLIP is not shipped: it is taken from the hub's cache.
+No torch. The vocabulary of CLIP is not shipped: it is taken from the hub's cache.
 """
 
 from __future__ import annotations
@@ -11,115 +9,19 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sdviz.config import ModelSpec
 from sdviz.errors import ModelError
+from sdviz.models import places
 from sdviz.models.identity import SMALL, cache_folder
+from sdviz.models.published import KINDS
 
-_BETAS = {
-    "beta_start": 0.00085,
-    "beta_end": 0.012,
-    "beta_schedule": "scaled_linear",
-    "num_train_timesteps": 1000,
-    "steps_offset": 1,
-    "clip_sample": False,
-    "set_alpha_to_one": False,
-}
-_VAE = {
-    "_class_name": "AutoencoderKL",
-    "block_out_channels": [128, 256, 512, 512],
-    "down_block_types": ["DownEncoderBlock2D"] * 4,
-    "up_block_types": ["UpDecoderBlock2D"] * 4,
-    "layers_per_block": 2,
-    "latent_channels": 4,
-    "scaling_factor": 0.18215,
-    "sample_size": 512,
-}
-_UNET = {"_class_name": "UNet2DConditionModel", "layers_per_block": 2}
-_CLIP_L = {
-    "model_type": "clip_text_model",
-    "hidden_size": 768,
-    "intermediate_size": 3072,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
-    "hidden_act": "quick_gelu",
-    "projection_dim": 768,
-    "max_position_embeddings": 77,
-    "vocab_size": 49408,
-    "bos_token_id": 49406,
-    "eos_token_id": 49407,
-    "pad_token_id": 1,
-}
-_OPEN_CLIP_H = {
-    **_CLIP_L,
-    "hidden_size": 1024,
-    "intermediate_size": 4096,
-    "num_hidden_layers": 23,
-    "num_attention_heads": 16,
-    "hidden_act": "gelu",
-    "projection_dim": 512,
-}
-_OPEN_CLIP_G = {
-    **_CLIP_L,
-    "hidden_size": 1280,
-    "intermediate_size": 5120,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 20,
-    "hidden_act": "gelu",
-    "projection_dim": 1280,
-}
-
-# Kind -> component -> its configuration.
-KINDS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
-    "sd1": {
-        "unet": {**_UNET, "sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8},
-        "vae": _VAE,
-        "text_encoder": _CLIP_L,
-        "scheduler": {"_class_name": "PNDMScheduler", "skip_prk_steps": True, **_BETAS},
-    },
-    "sd2": {
-        "unet": {
-            **_UNET,
-            "sample_size": 96,
-            "cross_attention_dim": 1024,
-            "attention_head_dim": [5, 10, 20, 20],
-            "use_linear_projection": True,
-        },
-        "vae": {**_VAE, "sample_size": 768},
-        "text_encoder": _OPEN_CLIP_H,
-        "scheduler": {"_class_name": "DDIMScheduler", **_BETAS},
-    },
-    "sdxl": {
-        "unet": {
-            **_UNET,
-            "sample_size": 128,
-            "block_out_channels": [320, 640, 1280],
-            "down_block_types": ["DownBlock2D", *["CrossAttnDownBlock2D"] * 2],
-            "up_block_types": [*["CrossAttnUpBlock2D"] * 2, "UpBlock2D"],
-            "transformer_layers_per_block": [1, 2, 10],
-            "attention_head_dim": [5, 10, 20],
-            "cross_attention_dim": 2048,
-            "use_linear_projection": True,
-            "addition_embed_type": "text_time",
-            "addition_time_embed_dim": 256,
-            "projection_class_embeddings_input_dim": 2816,
-        },
-        "vae": {**_VAE, "sample_size": 1024, "scaling_factor": 0.13025, "force_upcast": True},
-        "text_encoder": _CLIP_L,
-        "text_encoder_2": _OPEN_CLIP_G,
-        "scheduler": {
-            "_class_name": "EulerDiscreteScheduler",
-            "timestep_spacing": "leading",
-            "interpolation_type": "linear",
-            **{key: value for key, value in _BETAS.items() if key != "clip_sample"},
-        },
-    },
-}
-_PIPELINES = {"sdxl": "StableDiffusionXLPipeline"}
 _PADDED_WITH_NOTHING = {"sd2", "tokenizer_2"}  # OpenCLIP pads with token 0, which is "!"
+_SHARDS = ".index.json"  # how the names of tables of weights' files end
 
 # Repositories that have CLIP's vocabulary, and the folder in which it is.
 _VOCABULARIES = {
@@ -140,20 +42,6 @@ class Layout:
     kind: str  # as ModelInfo's
     parts: Mapping[str, Path] = field(default_factory=dict)  # components of other models
     notes: tuple[str, ...] = ()  # what the user should know of it
-
-
-def of_unet(kind: str, prediction: str, *, model: str, base: Path | None) -> Layout:
-    """Of a Stable Diffusion 1, 2 or XL; the vocabularies are those of `base`, if there. ModelError,
-    which names `model`.
-    """
-    files = _files(kind, prediction)
-    for name in ("tokenizer", "tokenizer_2") if kind == "sdxl" else ("tokenizer",):
-        pads = "!" if {kind, name} & _PADDED_WITH_NOTHING else "<|endoftext|>"
-        words = copied(name, base) or clip_words(name, pads=pads)
-        if not words:
-            raise no_vocabulary(model)
-        files.update(words)
-    return Layout(write(kind, files, model=model), kind)
 
 
 def write(kind: str, files: Mapping[str, bytes], *, model: str) -> Path:
@@ -187,26 +75,66 @@ def dumped(config: Mapping[str, Any]) -> bytes:
     return json.dumps(dict(config), indent=1).encode()
 
 
+def read(file: Path) -> dict[str, Any]:
+    """A configuration of a layout; ModelError."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{file}: cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{file}: not a JSON object; fetch the model anew")
+    return content
+
+
+def pipeline(folder: Path) -> str:
+    """The class that diffusers makes of the model; "" where it does not say. ModelError."""
+    index = folder / "model_index.json"
+    return str(read(index).get("_class_name", "")) if index.is_file() else ""
+
+
 def copied(name: str, base: Path | None) -> dict[str, bytes]:
     """The small files of component `name` of the model in `base`; {} if it is not there."""
     here = base / name if base else None
     if here is None or not here.is_dir():
         return {}
     return {f"{name}/{file.name}": file.read_bytes() for file in here.iterdir()
-            if file.suffix in SMALL}  # fmt: skip
+            if file.suffix in SMALL and not file.name.endswith(_SHARDS)}  # fmt: skip
 
 
-def _files(kind: str, prediction: str) -> dict[str, bytes]:
-    """Content by name of a folder's configurations."""
-    made = {"model_index.json": {"_class_name": _PIPELINES.get(kind, "StableDiffusionPipeline")}}
-    for component, config in KINDS[kind].items():
+def configurations(kind: str, prediction: str, base: Path | None = None) -> dict[str, bytes]:
+    """Content by name of the configurations of a Stable Diffusion 1, 2, XL or a Kolors.
+
+    Those of the model in `base`, what it has not as published. `prediction` is what the UNet
+    predicts; "" where its file does not say.
+    """
+    known, usual = KINDS[kind], "v_prediction" if kind == "sd2" else "epsilon"
+    made = {"model_index.json": dumped({"_class_name": known.pipeline})}
+    for component, config in known.configs.items():
         if component == "scheduler":
-            config = {**config, "prediction_type": prediction}
+            config = {**config, "prediction_type": usual}
         elif component == "unet" and kind == "sd2" and prediction == "epsilon":
             config = {**config, "sample_size": 64}  # the base model, of 512 pixels
-        file = "scheduler_config.json" if component == "scheduler" else "config.json"
-        made[f"{component}/{file}"] = dict(config)
-    return {name: dumped(config) for name, config in made.items()}
+        made[config_file(component)] = dumped(config)
+    if base is not None:
+        index = base / "model_index.json"
+        made |= {index.name: index.read_bytes()} if index.is_file() else {}
+        for component in ("scheduler", *known.configs):
+            made |= copied(component, base)
+    timing = config_file("scheduler")
+    if prediction and timing in made:
+        made[timing] = dumped({**json.loads(made[timing]), "prediction_type": prediction})
+    return made
+
+
+def config_file(component: str) -> str:
+    """Where a folder in diffusers' layout has a component's configuration."""
+    return f"{component}/{'scheduler_config' if component == 'scheduler' else 'config'}.json"
+
+
+def words(name: str, kind: str, base: Path | None) -> dict[str, bytes]:
+    """The tokenizer `name`: that of `base`, or else CLIP's; {} if it is nowhere."""
+    pads = "!" if {kind, name} & _PADDED_WITH_NOTHING else "<|endoftext|>"
+    return copied(name, base) or ({} if kind == "kolors" else clip_words(name, pads=pads))
 
 
 def clip_words(name: str, *, pads: str) -> dict[str, bytes]:
@@ -231,4 +159,29 @@ def no_vocabulary(model: str) -> ModelError:
         f"model={model}: a checkpoint of one file has no vocabulary in it; fetch CLIP's with: "
         "hf download openai/clip-vit-large-patch14 vocab.json merges.txt, or name a model in "
         "diffusers' layout that has it: model.base=<folder or hub id>"
+    )
+
+
+def no_parts(
+    spec: ModelSpec, file: Path, family: str, missing: Sequence[str], source: str, variant: str = ""
+) -> ModelError:
+    """What to say of a `family`'s file of which parts are neither in it nor in `model.base`, and
+    are in `source`.
+    """
+    lacks = f"model={spec.name}: {file.name} is a {family} and lacks {', '.join(missing)}"
+    source = spec.base or source
+    if Path(source).expanduser().exists():
+        return ModelError(f"{lacks}, and so does model.base={source}; name a model that has them")
+    fetching = places.fetching(source, variant=variant, parts=missing)
+    return ModelError(
+        f"{lacks}; model.base=<folder or hub id> names a model in diffusers' layout that has them, "
+        f"such as {source}; {fetching}"
+    )
+
+
+def foreign(spec: ModelSpec, base: Path, family: str, source: str) -> ModelError:
+    """What to say where `model.base` is of another family than the file; `source` is of its own."""
+    return ModelError(
+        f"model.base={spec.base}: holds a {pipeline(base)}, and {spec.name} is a {family}; name "
+        f"one of its kind, such as {source}"
     )

@@ -11,7 +11,7 @@ from sdviz.config import ModelSpec
 from sdviz.models import original
 from sdviz.models.families import of_pipeline
 from sdviz.models.info import ModelInfo
-from sdviz.models.sources import SingleFile
+from sdviz.models.sources import SingleFile, lent
 
 
 class Parts(SingleFile):
@@ -19,7 +19,6 @@ class Parts(SingleFile):
 
     def __init__(self, info: ModelInfo, spec: ModelSpec, device: str, dtype: torch.dtype) -> None:
         super().__init__(info, spec, device, dtype)
-        self._elsewhere = info.parts
         family = of_pipeline(info.pipeline)
         assert family is not None, "inspect lets no other file through"
         self._family = family
@@ -43,7 +42,7 @@ class Parts(SingleFile):
     def _load(self, cls: Any, name: str, dtype: torch.dtype) -> Any:
         options = {"torch_dtype": dtype, "local_files_only": True}
         if name in self._elsewhere:
-            return cls.from_pretrained(self._elsewhere[name], **options)
+            return lent(cls, self._elsewhere[name], dtype)
         weights = self._weights_of(name, dtype)
         if hasattr(cls, "from_single_file"):
             config = {"config": str(self.path), "subfolder": name}

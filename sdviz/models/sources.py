@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 
 from sdviz.config import ModelSpec
-from sdviz.models import headers, pickles
+from sdviz.errors import ModelError
+from sdviz.models import headers, identity, pickles, unet_file
 from sdviz.models.info import ModelInfo
 
 
@@ -65,14 +66,21 @@ class Folder:
 
 
 class SingleFile(Folder):
-    """The weights in one file by CompVis's names; configurations and vocabularies in a folder."""
+    """The UNet in one file, and what else is in it, by CompVis's names or diffusers'; all else of a
+    folder, and of the model that lends what is missing.
+    """
 
     def __init__(self, info: ModelInfo, spec: ModelSpec, device: str, dtype: torch.dtype) -> None:
         super().__init__(info, spec, device, dtype)
         assert info.checkpoint is not None
         self._weights = _read(info.checkpoint, spec)
+        self._elsewhere = info.parts
 
     def _load(self, cls: Any, name: str, dtype: torch.dtype) -> Any:
+        if name in self._elsewhere:
+            return lent(cls, self._elsewhere[name], dtype)
+        if cls is UNet2DConditionModel:
+            return self._unet().to(dtype)
         options: dict[str, Any] = {"config": str(self.path), "subfolder": name}
         if hasattr(cls, "from_single_file"):
             return cls.from_single_file(
@@ -83,6 +91,33 @@ class SingleFile(Folder):
         return create_diffusers_clip_model_from_ldm(
             cls, self._weights, torch_dtype=dtype, local_files_only=True, **options
         )
+
+    def _unet(self) -> UNet2DConditionModel:
+        """diffusers' own loader lets a UNet pass that has more layers than its configuration."""
+        from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
+
+        config = self.json("unet/config.json")
+        weights = self._weights
+        if unet_file.prefix(weights) == unet_file.COMPVIS:
+            weights = convert_ldm_unet_checkpoint(weights, config) | unet_file.projection(weights)
+        with torch.device("meta"):
+            made = UNet2DConditionModel.from_config(config)
+        try:
+            made.load_state_dict(weights, assign=True)
+        except RuntimeError as error:
+            first = str(error).splitlines()[1].strip()
+            raise ModelError(
+                f"model={self.spec.name}: its UNet is not the one that is configured in "
+                f"{self.path}: {first[:200]}; model.config=<folder> names another configuration"
+            ) from error
+        return made
+
+
+def lent(cls: Any, folder: Path, dtype: torch.dtype) -> Any:
+    """The component in `folder`, of another model than the one that it is for."""
+    is_half = all(".fp16" in file.name for file in identity.weights_of(folder, ""))
+    options = {"variant": "fp16"} if is_half else {}
+    return cls.from_pretrained(folder, torch_dtype=dtype, local_files_only=True, **options)
 
 
 def _read(path: Path, spec: ModelSpec) -> dict[str, torch.Tensor]:

@@ -11,6 +11,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from sdviz import models
+from sdviz.config import ModelSpec
+from sdviz.models.pipeline import WholePipeline
+from sdviz.plan import Recipe
+
 Tensors = dict[str, torch.Tensor]
 
 _RESNET = {
@@ -26,6 +31,7 @@ _UNET = {
     "time_embedding.linear_2": "time_embed.2",
     "add_embedding.linear_1": "label_emb.0.0",
     "add_embedding.linear_2": "label_emb.0.2",
+    "encoder_hid_proj": "encoder_hid_proj",
     "conv_in": "input_blocks.0.0",
     "conv_norm_out": "out.0",
     "conv_out": "out.2",
@@ -46,10 +52,30 @@ _OPEN_CLIP = {
 }
 
 
+def predictions(spec: ModelSpec) -> torch.Tensor:
+    """What a model says of fixed noise, and the picture that its VAE makes of that."""
+    denoiser = models.load(spec)
+    assert not isinstance(denoiser, WholePipeline)
+    texts = denoiser.texts(Recipe(prompt="a cat", negative="dogs", width=64, height=64))
+    rows = denoiser.encode([text for text in texts if text is not None])
+    noise = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        predicted = denoiser.predict(noise, torch.tensor([500.0, 20.0]), rows)
+        return torch.cat([predicted.flatten(), denoiser.decode(predicted).flatten()])
+
+
+def unet(folder: Path) -> Tensors:
+    """The UNet alone, as it is in a file of more."""
+    named = {_unet_name(name, 1): tensor for name, tensor in weights(folder / "unet").items()}
+    return {f"model.diffusion_model.{name}": tensor for name, tensor in named.items()}
+
+
 def checkpoint(folder: Path, *, text: str) -> Tensors:
-    """All weights of a model in one; `text` is "clip", "open_clip", or "both" for SDXL."""
-    tensors = {f"model.diffusion_model.{name}": t for name, t in _unet(folder / "unet").items()}
+    """All weights of a model in one; `text` is "clip", "open_clip", "both" for SDXL, or "none"."""
+    tensors = unet(folder)
     tensors |= {f"first_stage_model.{name}": t for name, t in vae(folder / "vae").items()}
+    if text == "none":
+        return tensors
     if text == "clip":
         prefix = "cond_stage_model.transformer."
         return tensors | _clip(folder / "text_encoder", prefix)
@@ -64,10 +90,6 @@ def checkpoint(folder: Path, *, text: str) -> Tensors:
 
 def weights(folder: Path) -> Tensors:
     return load_file(next(folder.glob("*.safetensors")))
-
-
-def _unet(folder: Path, layers: int = 1) -> Tensors:
-    return {_unet_name(name, layers): tensor for name, tensor in weights(folder).items()}
 
 
 def _unet_name(name: str, layers: int) -> str:

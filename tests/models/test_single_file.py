@@ -17,8 +17,6 @@ from sdviz import models
 from sdviz.config import ModelSpec
 from sdviz.errors import ModelError
 from sdviz.models import layouts
-from sdviz.models.pipeline import WholePipeline
-from sdviz.plan import Recipe
 from tests import families, tiny
 from tests.models import hub, single
 
@@ -37,24 +35,13 @@ PARAMETERS = {
         "text_encoder": 123_060_480,
         "text_encoder_2": 694_659_840,
     },
+    "kolors": {"unet": 2_579_458_820, "vae": 83_653_863},
 }
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-def predictions(spec: ModelSpec) -> torch.Tensor:
-    """What a model says of fixed noise, and the picture that its VAE makes of that."""
-    denoiser = models.load(spec)
-    assert not isinstance(denoiser, WholePipeline)
-    texts = denoiser.texts(Recipe(prompt="a cat", negative="dogs", width=64, height=64))
-    rows = denoiser.encode([text for text in texts if text is not None])
-    noise = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode():
-        predicted = denoiser.predict(noise, torch.tensor([500.0, 20.0]), rows)
-        return torch.cat([predicted.flatten(), denoiser.decode(predicted).flatten()])
 
 
 @pytest.mark.parametrize("kind", MAKE)
@@ -65,9 +52,9 @@ def test_a_single_file_is_the_model_that_it_was_made_of(kind: str, tmp_path: Pat
     save_file(single.checkpoint(folder, text=text), file)
     spec = ModelSpec(name="tested", id=str(file), config=str(folder))
     assert models.inspect(spec).kind == kind
-    whole = predictions(ModelSpec(name="tested", id=str(folder)))
+    whole = single.predictions(ModelSpec(name="tested", id=str(folder)))
     # Equal weights; a matrix that lies in memory the other way round is summed in another order.
-    torch.testing.assert_close(predictions(spec), whole, rtol=0, atol=1e-5)
+    torch.testing.assert_close(single.predictions(spec), whole, rtol=0, atol=1e-5)
     assert whole.std() > 0.01
 
 
@@ -90,19 +77,16 @@ def test_a_pickle_needs_consent_and_runs_nothing(tmp_path: Path) -> None:
     asked = {"name": "tested", "id": str(file), "config": str(folder)}
     with pytest.raises(ModelError, match=r"can run any code.*model\.trust_pickle=true"):
         models.inspect(ModelSpec(**asked))
-    trusted = predictions(ModelSpec(**asked, trust_pickle=True))
-    assert torch.equal(trusted, predictions(ModelSpec(name="tested", id=str(folder))))
+    trusted = single.predictions(ModelSpec(**asked, trust_pickle=True))
+    assert torch.equal(trusted, single.predictions(ModelSpec(name="tested", id=str(folder))))
     assert not trap.exists()
 
 
 @pytest.mark.parametrize("kind", PARAMETERS)
-def test_the_known_layouts_are_the_published_models(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hub.vocabulary(tmp_path / "hub", monkeypatch)
-    folder = layouts.of_unet(kind, "epsilon", model="tested", base=None).folder
+def test_the_known_layouts_are_the_published_models(kind: str) -> None:
+    files = layouts.configurations(kind, "epsilon")
     for component, expected in PARAMETERS[kind].items():
-        config = json.loads((folder / component / "config.json").read_text())
+        config = json.loads(files[f"{component}/config.json"])
         with torch.device("meta"):
             module = _component(component, config)
         assert sum(weight.numel() for weight in module.parameters()) == expected, component
@@ -119,15 +103,27 @@ def _component(name: str, config: dict[str, Any]) -> torch.nn.Module:
 
 
 WIDTHS = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
+BLOCKS = {512: 16, 768: 16, 1024: 16, 2048: 70}  # cross-attentions
+TO_K = "transformer_blocks.0.attn2.to_k.weight"
 
 
-def _sketch(file: Path, width: int, *more: str, metadata: dict[str, str] | None = None) -> Path:
-    """A file with two of a checkpoint's names, by which its kind is told, and `more`."""
-    block = "model.diffusion_model.input_blocks"
+def _sketch(
+    file: Path,
+    width: int,
+    *more: str,
+    blocks: int = 0,
+    channels: int = 4,
+    metadata: dict[str, str] | None = None,
+) -> Path:
+    """A file with the names of a checkpoint by which its kind is told, and `more`."""
+    unet = "model.diffusion_model"
+    parts = ["first_stage_model", "cond_stage_model"]
+    parts += [f"conditioner.embedders.{i}" for i in range(2)]
     tensors = {
-        f"{block}.0.0.weight": torch.zeros(1),
-        f"{block}.1.1.transformer_blocks.0.attn2.to_k.weight": torch.zeros(1, width),
-        **{name: torch.zeros(1) for name in more},
+        f"{unet}.input_blocks.0.0.weight": torch.zeros(1, channels),
+        f"{unet}.out.2.weight": torch.zeros(1),
+        **{f"{unet}.{i}.{TO_K}": torch.zeros(1, width) for i in range(blocks or BLOCKS[width])},
+        **{name: torch.zeros(1) for name in (*more, *(f"{part}.weight" for part in parts))},
     }
     save_file(tensors, file, metadata)
     return file
@@ -195,6 +191,11 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
     good = _sketch(tmp_path / "good.safetensors", 768)
     refused(good, "hf download openai/clip-vit-large-patch14 vocab.json merges.txt")
     refused(_sketch(tmp_path / "odd.safetensors", 512), "width.*512.*model.config=")
+    hub.vocabulary(tmp_path / "hub", monkeypatch)
+    small = _sketch(tmp_path / "small.safetensors", 2048, blocks=35)
+    refused(small, "35 cross-attentions, and what it would be run with has 70; model.config=")
+    inpainting = _sketch(tmp_path / "inpainting.safetensors", 768, channels=9)
+    refused(inpainting, "latents of 9 channels")
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(good.read_bytes()[:-100])
     refused(cut, "ends too early.*fetch it anew")

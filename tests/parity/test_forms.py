@@ -3,8 +3,9 @@ compared with diffusers' own pipeline over the same weights.
 
 Folders of Stable Diffusion 1 are in test_parity with every sampler, those of 2, XL and Kolors in
 test_families with mixed batches, of 3 and Flux in tests/models/test_pipeline with their frames.
-Single files here are of Stable Diffusion 1, 2 and XL: Kolors was published in none, and those of
-Stable Diffusion 3 and Flux, which come in several forms, are in tests/models/test_assembly.
+Single files here hold all that such files can: the text encoder of Kolors is lent by the folder.
+Those with less are in tests/models/test_unet_file, those of Stable Diffusion 3 and Flux, which come
+in several forms, in tests/models/test_assembly.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def sd2(folder: Path) -> Path:
 class Family:
     make: Callable[[Path], Path]
     pipeline: Any
-    text: str = ""  # how single.checkpoint names its text encoders; "": there is no single file
+    text: str = ""  # how single.checkpoint names its text encoders; "": elsewhere
     transformer: Any = None  # what denoises, where it is no UNet
 
 
@@ -47,7 +48,7 @@ FAMILIES = {
     "sd1": Family(tiny.stable_diffusion, diffusers.StableDiffusionPipeline, "clip"),
     "sd2": Family(sd2, diffusers.StableDiffusionPipeline, "open_clip"),
     "sdxl": Family(families.sdxl, diffusers.StableDiffusionXLPipeline, "both"),
-    "kolors": Family(families.kolors, diffusers.KolorsPipeline),
+    "kolors": Family(families.kolors, diffusers.KolorsPipeline, "none"),
     "sd3": Family(
         families.sd3,
         diffusers.StableDiffusion3Pipeline,

@@ -15,7 +15,7 @@ from sdviz.plan import Recipe
 
 if TYPE_CHECKING:
     from sdviz.archive.records import CellRecord
-    from sdviz.plan import Cell
+    from sdviz.plan import Axis, Cell
     from sdviz.request import Request
 
 _LATEST = 20  # archives that are looked at for rates
@@ -47,9 +47,7 @@ def describe(request: Request) -> str:
     plan, config = request.plan, request.config
     rates, done = _earlier(Path(config.outputs))
     todo = [cell for cell in plan.everything if not (config.reuse and cell.key in done)]
-    lines = [f"axis {axis.name}: {_values(axis.values)}" for axis in plan.axes] or [
-        "no axis: one image"
-    ]
+    lines = [f"axis {axis.name}: {_values(axis)}" for axis in plan.axes] or ["no axis: one image"]
     excluded = f", {plan.excluded:,} excluded" if plan.excluded else ""
     there = len(plan.everything) - len(todo)
     references = _references(len(plan.references))
@@ -70,17 +68,18 @@ def _references(count: int) -> str:
     return f" and {count:,} converged reference{'s' * (count > 1)}" if count else ""
 
 
-def _values(values: Sequence[tuple[Any, ...]]) -> str:
-    from sdviz.archive.labels import listed
+def _values(axis: Axis) -> str:
+    from sdviz.archive.labels import listed, value_label
 
-    shown = listed(" + ".join(_value(part) for part in value) for value in values[:_SHOWN])
-    return f"{shown}, ... ({len(values):,} in all)" if len(values) > _SHOWN else shown
+    def told(values: tuple[Any, ...]) -> str:
+        return " + ".join(map(_short, map(value_label, values, axis.keys)))
+
+    shown = listed(map(told, axis.values[:_SHOWN]))
+    more = len(axis.values) > _SHOWN
+    return f"{shown}, ... ({len(axis.values):,} in all)" if more else shown
 
 
-def _value(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:g}"
-    text = str(value)
+def _short(text: str) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 

@@ -50,6 +50,7 @@ class Recipe:
 
 # A setting at its default is left out of the key, so that a new setting does not change old keys.
 DEFAULTS: Mapping[str, Any] = {f.name: f.default for f in fields(Recipe)}
+SWITCHED_OFF = ("lora", "vae", "init", "seed_resize")  # by "", for which people type "none"
 _FILES = {"init", "lora", "vae"}  # settings whose value names a file: its content counts
 CHECKER = "safety checker of {}"  # its name among the contents; each model may have one of its own
 _UNKEYED = {"sr"}  # the prompt has it in it already

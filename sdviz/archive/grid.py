@@ -188,6 +188,6 @@ def grid_infotext(archive: Archive, first: CellRecord) -> str:
     pairs["Script"] = "X/Y/Z plot"
     for letter, axis in zip("XYZ", reversed(archive.dims), strict=False):
         pairs[f"{letter} Type"] = " + ".join(_TYPES.get(key, key) for key in axis.keys)
-        values = (" ".join(map(value_label, position)) for position in axis.values)
+        values = (" ".join(map(value_label, at, axis.keys)) for at in axis.values)
         pairs[f"{letter} Values"] = ", ".join(values)
     return infotext.write(known.prompt, known.negative, {**pairs, "Version": version})

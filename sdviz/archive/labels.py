@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sdviz.plan import DEFAULTS, Axis
+from sdviz.plan import DEFAULTS, SWITCHED_OFF, Axis
 
 _LONGEST = 8  # characters of a number that somebody has typed, and not a range computed
 _ALWAYS = ("model", "prompt", "negative", "cfg", "sampler", "steps", "seed", "width", "height")
 
 
-def value_label(value: Any) -> str:
-    """7 for 7.0, 7.5 for 7.5, 0.3333 for a third, text as it is; words for "" and for None."""
+def value_label(value: Any, key: str = "") -> str:
+    """7 for 7.0, 7.5 for 7.5, 0.3333 for a third, text as it is; words for "" and for None, which
+    are those of the setting `key`, if it is told.
+    """
     if isinstance(value, bool):
         return str(value).lower()  # as it is typed
     if isinstance(value, float):
@@ -20,12 +22,14 @@ def value_label(value: Any) -> str:
         return whole if len(whole) <= _LONGEST else format(value, ".4g")
     if value is None:
         return "default"
+    if value == "" and key in SWITCHED_OFF:
+        return "none"
     return str(value) if value != "" else "(empty)"
 
 
 def position_label(axis: Axis, at: int) -> str:
     """The value at one position of an axis; zipped values side by side."""
-    return " · ".join(value_label(value) for value in axis.values[at])
+    return " · ".join(map(value_label, axis.values[at], axis.keys))
 
 
 def listed(labels: Iterable[str]) -> str:
@@ -39,7 +43,7 @@ def named_label(axis: Axis, at: int) -> str:
     """The same with its setting: "cfg=7"; a prompt stands alone, it says what it is."""
     pairs = zip(axis.keys, axis.values[at], strict=True)
     return " · ".join(
-        value_label(v) if k in ("prompt", "sampler") and v else f"{k}={value_label(v)}"
+        value_label(v) if k in ("prompt", "sampler") and v else f"{k}={value_label(v, k)}"
         for k, v in pairs
     )
 

@@ -118,7 +118,7 @@ def _cells(keys: list[str], cells: list[CellRecord], scored: dict[int, dict[str,
     rows = [
         [
             cell.i,
-            *(cell.recipe.get(key) for key in keys),
+            *(value_label(cell.recipe[key], key) if key in cell.recipe else "" for key in keys),
             cell.status,
             cell.frames,
             cell.timings.get("total_s"),

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from sdviz.archive.labels import value_label
+from sdviz.archive.labels import named_label, position_label, value_label
+from sdviz.plan import Axis
 
 
 @pytest.mark.parametrize(
@@ -25,3 +26,10 @@ from sdviz.archive.labels import value_label
 )
 def test_a_value_is_read_as_it_is_typed(value: Any, label: str) -> None:
     assert value_label(value) == label
+
+
+def test_what_is_switched_off_is_called_none() -> None:
+    axis = Axis(("init", "negative"), (("", ""), ("a.png", "b")))
+    assert position_label(axis, 0) == "none · (empty)"
+    assert named_label(axis, 0) == "init=none · negative=(empty)"
+    assert named_label(axis, 1) == "init=a.png · negative=b"

@@ -73,6 +73,12 @@ def test_show_is_readable(outputs: Path) -> None:
     assert "images/0000-" in text
 
 
+def test_find_shows_the_settings_that_it_was_asked_for(outputs: Path) -> None:
+    titles, first, *_ = run("find", "eta=null tiling=false", outputs).stdout.splitlines()
+    assert titles.split()[-3:] == ["eta", "tiling", "image"]
+    assert "default" in first and "false" in first
+
+
 def test_list_names_every_archive_newest_first(outputs: Path) -> None:
     told = json.loads(run("list", outputs, "--json").stdout)
     assert [(one["name"], one["cells"], one["done"]) for one in told] == [

@@ -12,9 +12,11 @@ from pathlib import Path
 
 from sdviz.archive.commands.rules import read_rule
 from sdviz.archive.find import Found, find
+from sdviz.archive.labels import value_label
 from sdviz.archive.listing import archive_folders
 from sdviz.archive.table import text_table
 from sdviz.errors import ArchiveError
+from sdviz.settings import SETTINGS
 
 EXAMPLE = """python -m sdviz.archive find 'sampler=heun cfg>10'
 python -m sdviz.archive find 'prompt~castle status=done' outputs --json"""
@@ -37,9 +39,10 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([one.as_json() for one in found], ensure_ascii=False))
         return 0
-    keys = ("prompt", "cfg", "sampler", "steps", "seed")
+    asked = [term.key for term in rule if term.key in SETTINGS]
+    keys = dict.fromkeys(["prompt", "cfg", "sampler", "steps", "seed", *asked])
     rows = [
-        [one.cell.i, one.cell.status, *(one.cell.recipe.get(k) for k in keys), _place(one)]
+        [one.cell.i, one.cell.status, *(_value(one, key) for key in keys), _place(one)]
         for one in found[: options.most]
     ]
     print(text_table(["cell", "status", *keys, "image"], rows, widest=90))
@@ -47,6 +50,11 @@ def run(options: argparse.Namespace) -> int:
     told = f"{_count(len(found), 'cell')} in {_count(archives, 'archive')}"
     print(told + _more(len(found), options.most))
     return 0
+
+
+def _value(found: Found, key: str) -> str:
+    recipe = found.cell.recipe
+    return value_label(recipe[key], key) if key in recipe else ""
 
 
 def _place(found: Found) -> str:

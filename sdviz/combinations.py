@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sdviz.errors import ConfigError
 from sdviz.models.extras import SMALLEST_MARKED
-from sdviz.passes import GRID, hires_size
 from sdviz.plan import DEFAULTS
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Values = Mapping[str, Sequence[Any]]  # setting -> its values, None where nothing was given
 
 # Settings that are of use beside another one alone, and what switches that one on.
-_NEEDS = {
+NEEDS = {
     "strength": ("init", "init=photo.png"),
     "resize": ("init", "init=photo.png"),
     "variation_seed": ("variation_strength", "variation_strength=0.1"),
@@ -33,14 +33,17 @@ _BATCHED_ONLY = (
 _WITHOUT_CLIP = ("kolors",)
 
 
-def check(values: Values, infos: Mapping[str, ModelInfo]) -> Iterator[ConfigError]:
-    """Everything that is wrong with the settings as they stand together."""
-    for name, (needed, such_as) in _NEEDS.items():
+def check(
+    values: Values, infos: Mapping[str, ModelInfo], defaults: Mapping[str, Mapping[str, Any]]
+) -> Iterator[ConfigError]:
+    """Everything that is wrong with the settings as they stand together; `defaults` are by model,
+    as for sdviz.planning.make_plan.
+    """
+    for name, (needed, such_as) in NEEDS.items():
         if _given(values, name) and not _is_used(values, needed):
             shown = ",".join(map(str, values[name]))
             yield ConfigError(f"{name}={shown}: of no use without {needed}; add {such_as}")
-    yield from _steps(values)
-    yield from _search(values)
+    yield from _search(values, defaults.values())
     for model, info in infos.items():
         yield from _model(values, model, info)
 
@@ -54,35 +57,20 @@ def _is_used(values: Values, name: str) -> bool:
     return any(value not in (None, DEFAULTS[name]) for value in values[name])
 
 
-def _least(values: Values, name: str) -> Any:
-    return min(DEFAULTS[name] if value is None else value for value in values[name])
-
-
-def _steps(values: Values) -> Iterator[ConfigError]:
-    """A pass that starts from an image takes int(steps * strength) steps: one at least."""
-    passes = []
-    if _is_used(values, "init"):
-        passes.append(("strength", _least(values, "steps")))
-    if _is_used(values, "hires_scale"):
-        own = [n for n in values["hires_steps"] if n]
-        passes.append(("hires_strength", min([*own, _least(values, "steps")])))
-    for name, steps in passes:
-        strength = _least(values, name)
-        if int(steps * strength) < 1:
-            yield ConfigError(
-                f"{name}={strength:g}: no step of {steps} is left; {1 / steps:.2g} is the least"
-            )
-
-
-def _search(values: Values) -> Iterator[ConfigError]:
+def _search(values: Values, defaults: Iterable[Mapping[str, Any]]) -> Iterator[ConfigError]:
     """The first value of `sr` must occur in every prompt, or in a negative prompt beside it."""
     search = search_text(values)
     if not search:
         return
-    texts = {name: [value or "" for value in values[name]] for name in ("prompt", "negative")}
-    if any(search in negative for negative in texts["negative"]):
+
+    def texts(name: str) -> dict[str, None]:
+        own = [given.get(name, DEFAULTS[name]) for given in defaults]
+        several = (own if value is None else [value] for value in values[name])
+        return dict.fromkeys(itertools.chain(*several))
+
+    if any(search in negative for negative in texts("negative")):
         return
-    for prompt in texts["prompt"]:
+    for prompt in texts("prompt"):
         if search not in prompt:
             yield ConfigError(
                 f"sr={search},...: the first value is the text to replace, and "
@@ -119,14 +107,6 @@ def _model(values: Values, model: str, info: ModelInfo) -> Iterator[ConfigError]
     deepest = max(value or 1 for value in values["clip_skip"])
     if deepest > most:
         yield ConfigError(f"clip_skip={deepest}: the text encoder of {model} takes {most} at most")
-    for scale in dict.fromkeys(values["hires_scale"]):
-        if scale is None or scale == 1:
-            continue
-        size = info.native_width, info.native_height
-        if hires_size(*size, scale) == size:
-            yield ConfigError(
-                f"hires_scale={scale:g}: makes the picture no larger, in steps of {GRID} pixels"
-            )
 
 
 def _layers(info: ModelInfo) -> int:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from sdviz.archive.importing import recipe_from_png
+from sdviz.combinations import NEEDS
 from sdviz.errors import ArchiveError, ConfigError
+from sdviz.plan import DEFAULTS
 from sdviz.settings import PLURALS
 
 _DEFAULT_MODEL = "miniature"  # what conf/sweep.yaml says where nobody asked for a model
@@ -40,6 +42,9 @@ def with_picture(given: Mapping[str, Any], model_folders: Sequence[Path]) -> dic
             )
     _leave_out_absent(recipe, known, picture)
     recipe.pop("sr", None)  # the prompt has it in it already
+    for name, (needed, _) in NEEDS.items():  # what did nothing there is not asked for here
+        if known.get(needed) is None and recipe.get(needed) in (None, DEFAULTS[needed]):
+            recipe.pop(name, None)
     several = {one for plural, one in PLURALS.items() if known.get(plural) is not None}
     for name, value in recipe.items():
         if known.get(name) is None and name not in several:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 from sdviz.errors import ConfigError, SdvizError
-from sdviz.passes import passes
-from sdviz.plan import Plan, Recipe
+from sdviz.models.prompt_weights import is_plain
+from sdviz.passes import GRID, passes
+from sdviz.plan import DEFAULTS, Plan, Recipe
 from sdviz.planning import combinations, make_axes
 from sdviz.samplers import resolve
 from sdviz.where import Rule, matches
@@ -19,6 +22,37 @@ _COUNTED = (
     *("model", "sampler", "steps", "init", "strength", "width", "height"),
     *("hires_scale", "hires_steps", "hires_strength"),
 )
+
+# Settings, where they have no effect, and on what recipes.
+_IDLE: Mapping[str, tuple[str, Callable[[Recipe], bool]]] = {
+    "negative": ("at cfg=1", lambda one: one.cfg == 1),
+    "guidance_rescale": ("at cfg=1", lambda one: one.cfg == 1),
+    "emphasis": ("on short prompts without brackets", lambda one: _is_plain(one)),
+    "strength": ("without init=", lambda one: not one.init),
+    "resize": ("without init=", lambda one: not one.init),
+    "variation_seed": ("at variation_strength=0", lambda one: not one.variation_strength),
+    "seed_resize": ("at the picture's own size", lambda one: _is_own_size(one)),
+    "hires_upscaler": ("at hires_scale=1", lambda one: one.hires_scale == 1),
+    "hires_steps": ("at hires_scale=1", lambda one: one.hires_scale == 1),
+    "hires_strength": ("at hires_scale=1", lambda one: one.hires_scale == 1),
+    "lora": ("at lora_scale=0", lambda one: not one.lora_scale),
+    "lora_scale": ("without lora=", lambda one: not one.lora),
+}
+# Worth a word also where no two cells are alike by it.
+_IDLE_ALONE = ("negative", "guidance_rescale", "seed_resize", "lora_scale")
+_SAME = "; cells that differ in it alone are the same picture"
+_SURELY_SHORT = 75  # bytes; a token of CLIP is one at least
+
+
+def _is_plain(recipe: Recipe) -> bool:
+    """Do its prompts surely mean the same with emphasis and without?"""
+    texts = (recipe.prompt, recipe.negative)
+    return all(is_plain(text) and len(text.encode()) <= _SURELY_SHORT for text in texts)
+
+
+def _is_own_size(recipe: Recipe) -> bool:
+    own = f"{recipe.width}x{recipe.height}"
+    return recipe.hires_scale == 1 and recipe.seed_resize in ("", own)
 
 
 def counted(
@@ -55,6 +89,24 @@ def steps(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:
             yield ConfigError(f"steps={count}: {name} takes {most} at most")
 
 
+def images(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:
+    """Passes that start from an image and have no step left, or make it no larger."""
+    found: dict[str, None] = {}
+    for recipe in recipes:
+        first, *second = passes(recipe)
+        for name, part in zip(("strength", "hires_strength"), (first, *second), strict=False):
+            if part.count < 1:
+                least = math.ceil(1000 / part.steps) / 1000
+                share = f"{name}={getattr(recipe, name):g}"
+                found[f"{share}: no step of {part.steps} is left; {least:g} is the least"] = None
+        if any((first.width, first.height) == (part.width, part.height) for part in second):
+            found[
+                f"hires_scale={recipe.hires_scale:g}: makes a picture of {first.width}x"
+                f"{first.height} no larger, in steps of {GRID} pixels"
+            ] = None
+    yield from map(ConfigError, found)
+
+
 def warnings(plan: Plan) -> list[str]:
     """What settings have no effect, and on what."""
     return [*_eta(plan), *_idle(plan), *_alike(plan)]
@@ -71,15 +123,20 @@ def overlap(seeds: Sequence[int], made: Sequence[int]) -> list[str]:
 
 
 def _idle(plan: Plan) -> list[str]:
-    """Warnings where settings have no effect on some cells: without guidance, without a LoRA."""
-    unguided = [cell.recipe for cell in plan.cells if cell.recipe.cfg == 1]
-    bare = [cell.recipe for cell in plan.cells if not cell.recipe.lora]
-    found = {
-        "negative: has no effect at cfg=1": any(one.negative for one in unguided),
-        "guidance_rescale: has no effect at cfg=1": any(one.guidance_rescale for one in unguided),
-        "lora_scale: has no effect without lora=": any(one.lora_scale != 1 for one in bare),
-    }
-    return [warning for warning, is_so in found.items() if is_so]
+    """Warnings where settings have no effect on some cells, and where that makes cells alike."""
+    recipes = [cell.recipe for cell in plan.cells]
+    values = zip(*set(map(attrgetter(*_IDLE), recipes)), strict=True)
+    told = []
+    for (name, (where, is_idle)), several in zip(_IDLE.items(), values, strict=True):
+        if set(several) <= {DEFAULTS[name]}:
+            continue
+        if not any(is_idle(one) for one in recipes if getattr(one, name) != DEFAULTS[name]):
+            continue
+        idle = [one for one in recipes if is_idle(one)]
+        alike = len({replace(one, **{name: DEFAULTS[name]}) for one in idle}) < len(set(idle))
+        if alike or name in _IDLE_ALONE:
+            told.append(f"{name}: has no effect {where}" + _SAME * alike)
+    return told
 
 
 def _alike(plan: Plan) -> list[str]:
@@ -92,7 +149,7 @@ def _alike(plan: Plan) -> list[str]:
     if not names:
         return []
     told = f"seed: has no effect on {', '.join(names)} where the start noise is fixed"
-    return [f"{told}; cells that differ in it alone are the same picture"]
+    return [told + _SAME]
 
 
 def _draws(recipe: Recipe) -> bool:
@@ -108,5 +165,4 @@ def _eta(plan: Plan) -> list[str]:
     if not without:
         return []
     several = len({cell.recipe.eta for cell in plan.cells}) > 1
-    alike = "; cells that differ in it alone are the same picture" if several else ""
-    return [f"eta: has no effect on {', '.join(without)}{alike}"]
+    return [f"eta: has no effect on {', '.join(without)}" + _SAME * several]

@@ -60,7 +60,11 @@ def read_request(
     asked = dict(draft.values)
     known = _known_seeds(draft, config, signed, recorded)
     seeds, drawn = draw_seeds(asked["seed"], known, draw)
-    draft.values["seed"] = several_seeds(seeds, config.samples * config.rounds)
+    count = config.samples * config.rounds
+    draft.values["seed"] = several_seeds(seeds, count)
+    for key in (key for group in draft.zipped if "seed" in group for key in group):
+        if key != "seed":  # what goes with a seed goes with those that follow it
+            draft.values[key] = [value for value in draft.values[key] for _ in range(count)]
     if config.fixed_noise and asked["noise_seed"] == [None]:
         draft.values["noise_seed"] = [seeds[0]]
     plan = reference.referenced(_plan(draft, config), config.reference)
@@ -87,7 +91,7 @@ def _checked(draft: Draft, preset: str, also: Callable[[Config], None]) -> tuple
     with draft.collecting():
         also(config)
     draft.errors.extend(checks.settings(draft.values, config.models, draft.infos))
-    draft.errors.extend(combinations.check(draft.values, draft.infos))
+    draft.errors.extend(combinations.check(draft.values, draft.infos, _defaults(draft, config)))
     draft.errors.extend(checks.weights(config, draft.infos))
     with draft.collecting():
         checks.compiler(config)
@@ -105,6 +109,7 @@ def _checked(draft: Draft, preset: str, also: Callable[[Config], None]) -> tuple
                 draft.values, draft.zipped, draft.rules, _defaults(draft, config)
             )
             draft.errors.extend(plancheck.steps(recipes))
+            draft.errors.extend(plancheck.images(recipes))
             draft.errors.extend(checks.pictures(recipes, config, draft.infos))
     rules = {"zip": draft.zipped, "exclude": draft.rule_texts}
     signed = signature(config, draft.values, rules)

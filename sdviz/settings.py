@@ -17,7 +17,7 @@ from typing import Any
 from sdviz import axes, ranges
 from sdviz.config import nearest
 from sdviz.errors import ConfigError, ConfigErrors, SdvizError, gathered
-from sdviz.plan import DEFAULTS
+from sdviz.plan import DEFAULTS, SWITCHED_OFF
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,12 +183,18 @@ def _checked(name: str, value: Any) -> Any:
 
 
 def _checked_word(name: str, setting: Setting, value: str) -> str:
-    if name in ("lora", "vae", "init", "seed_resize") and value == "none":
+    if name in SWITCHED_OFF and value == "none":
         return ""
     if setting.choices and value not in setting.choices:
         raise ConfigError(f"{name}={value}: {nearest(value, setting.choices)}")
     if setting.pattern and not re.fullmatch(setting.pattern, value):
         raise ConfigError(f"{name}={value}: must be {setting.help}")
+    if name == "seed_resize":
+        for side in filter(None, value.split("x")):
+            try:
+                _checked("width", int(side))
+            except ConfigError as error:
+                raise ConfigError(f"{name}={value}: {error}") from None
     return value
 
 

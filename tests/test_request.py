@@ -101,6 +101,13 @@ def test_samples_and_rounds_go_on_from_the_seed(reading: Reading) -> None:
     assert [(c.recipe.seed, c.recipe.noise_seed) for c in cells] == [(7, 7), (8, 7)]
 
 
+def test_samples_take_along_what_is_zipped_with_their_seed(reading: Reading) -> None:
+    request = reading(seed="1,11", cfg="3,7", zip=[["seed", "cfg"]], samples=2)
+    found = [(cell.recipe.seed, cell.recipe.cfg) for cell in request.plan.cells]
+    assert found == [(1, 3), (2, 3), (11, 7), (12, 7)]
+    assert reading(**request.record).plan.cells == request.plan.cells
+
+
 def test_samples_of_seeds_that_meet_are_told(reading: Reading) -> None:
     request = reading(seed="1,2", samples=3)
     assert [cell.recipe.seed for cell in request.plan.cells] == [1, 2, 3, 4]
@@ -242,7 +249,28 @@ def test_settings_without_effect_are_told(reading: Reading) -> None:
     ]
     assert reading(cfg=7, negative="a cat", guidance_rescale=0.7).warnings == []
     (warning,) = reading(lora_scale="0.5,1").warnings
-    assert warning == "lora_scale: has no effect without lora="
+    assert warning.startswith("lora_scale: has no effect without lora=; cells that differ in it")
+
+
+def test_cells_that_a_setting_without_effect_makes_alike_are_told(reading: Reading) -> None:
+    for given, told in (
+        ({"variation_seed": "1,2", "variation_strength": "0,0.5"}, "at variation_strength=0"),
+        ({"hires_upscaler": "latent,pixel", "hires_scale": "1,2"}, "at hires_scale=1"),
+        ({"emphasis": "a1111,none"}, "on short prompts without brackets"),
+        ({"seed_resize": "none,64x64"}, "at the picture's own size"),
+    ):
+        (warning,) = reading(**given).warnings
+        assert told in warning and warning.endswith("are the same picture")
+    for given in (
+        {"variation_seed": "1", "variation_strength": "0,0.5"},
+        {"hires_strength": "0.5", "hires_scale": "1,2"},
+        {"emphasis": "a1111,none", "prompt": "a (cat:1.3)"},
+        {"emphasis": "a1111,none", "prompt": "a cat, " * 30},
+        {"seed_resize": "none,32x64"},
+        {"seed_resize": "none,64x64", "hires_scale": "2"},
+    ):
+        told_alike = [one for one in reading(**given).warnings if "same picture" in one]
+        assert not told_alike
 
 
 def test_seeds_without_effect_are_told(reading: Reading) -> None:

@@ -65,6 +65,22 @@ def test_a_lora_that_is_not_here_is_left_out_and_said(
     assert not capsys.readouterr().err
 
 
+def test_what_did_nothing_in_the_picture_is_not_asked_for(tmp_path: Path) -> None:
+    from sdviz.archive import png
+    from sdviz.compose import prepare
+
+    recipe = {"prompt": "a cat", "variation_seed": 7, "hires_steps": 3, "seed": 5}
+    info = PngInfo()
+    info.add_text(png.CHUNK, png.own_json({"recipe": recipe}))
+    picture = tmp_path / "a.png"
+    Image.new("RGB", (8, 8)).save(picture, pnginfo=info)
+    asked = [f"from={picture}", f"outputs={tmp_path}", "visdom.enabled=false"]
+    (cell,) = prepare(asked).plan.cells
+    assert (cell.recipe.seed, cell.recipe.variation_seed, cell.recipe.hires_steps) == (5, 0, 0)
+    (cell,) = prepare([*asked, "variation_strength=0.5"]).plan.cells
+    assert cell.recipe.variation_seed == 7
+
+
 def test_without_a_picture_nothing_changes(tmp_path: Path) -> None:
     assert with_picture({"from": None, "cfg": "7"}, []) == {"cfg": "7"}
     with pytest.raises(ConfigError, match="no such file"):

@@ -67,6 +67,12 @@ def test_the_search_text_must_occur(reading: Reading) -> None:
     assert reading(prompt="a cat", negative="dog", sr="dog,house")
 
 
+def test_the_search_text_may_be_in_the_models_own_prompt(reading: Reading) -> None:
+    request = reading(models="miniature", prompt=None, sr="pyramid,house")
+    pyramid, house = (one.prompt for one in recipes(request))
+    assert "pyramid" in pyramid and house == pyramid.replace("pyramid", "house")
+
+
 def test_samples_and_rounds_count_on_from_the_seed(reading: Reading) -> None:
     request = reading(seed="42", samples=3, rounds=2)
     assert [one.seed for one in recipes(request)] == [42, 43, 44, 45, 46, 47]
@@ -155,6 +161,39 @@ def test_all_that_is_wrong_is_told_at_once(reading: Reading, tmp_path: Path) -> 
     ):
         assert part in told, f"{part!r} in {told}"
     assert not (tmp_path / "outputs").exists()
+
+
+def test_steps_are_counted_for_combinations_that_there_are(
+    reading: Reading, tmp_path: Path
+) -> None:
+    image = str(making.picture(tmp_path / "a.png"))
+    pairs = {"steps": "20,10", "strength": "0.05,0.5", "zip": [["steps", "strength"]]}
+    assert len(recipes(reading(init=image, **pairs))) == 2
+    rule = f"steps=1 init={image}"
+    assert len(recipes(reading(init=f"none,{image}", steps="1,20", exclude=rule))) == 3
+    (error,) = refusals(reading, init=image, steps="20,10", strength="0.05")
+    assert error == "strength=0.05: no step of 10 is left; 0.1 is the least"
+
+
+@pytest.mark.parametrize("steps", [1, 3, 7, 28, 30, 49, 999])
+def test_the_least_strength_that_is_told_will_do(reading: Reading, steps: int) -> None:
+    (error,) = refusals(reading, steps=steps, hires_scale=2, hires_strength="0.0001")
+    least = error.split("; ")[1].split()[0]
+    assert reading(steps=steps, hires_scale=2, hires_strength=least)
+
+
+def test_a_second_pass_must_be_larger_at_the_size_that_is_asked_for(reading: Reading) -> None:
+    (error,) = refusals(reading, hires_scale="1.05")
+    assert error.startswith("hires_scale=1.05: makes a picture of 64x64 no larger")
+    assert reading(hires_scale="1.05", width=256, height=256)
+    assert refusals(reading, hires_scale="1.1", width=32, height=32)
+
+
+def test_noise_is_drawn_for_sizes_that_a_picture_can_have(reading: Reading) -> None:
+    errors = refusals(reading, seed_resize="99999x99999,64x4,none")
+    assert [error.split(":")[0] for error in errors] == [
+        "seed_resize=99999x99999", "seed_resize=64x4",
+    ]  # fmt: skip
 
 
 def test_a_long_prompt_is_no_longer_cut_but_for_emphasis_none(reading: Reading) -> None:

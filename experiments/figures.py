@@ -26,8 +26,8 @@ def refresh(study: str) -> None:
     if not shown:
         return
     with tempfile.TemporaryDirectory() as outputs:
-        # A decoder that is named: `auto` would take a cruder one on a machine that is busy.
-        given = [f"outputs={outputs}", "visdom.enabled=false", "preview.decoder=tiny"]
+        # The decoder of the images themselves: only then do frames end in their image.
+        given = [f"outputs={outputs}", "visdom.enabled=false", "preview.decoder=vae"]
         subprocess.run([sys.executable, str(folder / "run.py"), *given], check=True)
         for name in shown:
             (made,) = Path(outputs).glob(f"*/figures/{name}.png")

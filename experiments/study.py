@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import sys
 import textwrap
 from collections.abc import Callable, Hashable, Sequence
@@ -101,9 +102,16 @@ def sheet(
 def grid(
     rows: Sequence[Sequence[Image.Image]], labels: Sequence[str], names: Sequence[str] = ()
 ) -> Figure:
-    """Rows of images as a figure, a label above each column, `names` beside the rows."""
-    figure = plot(1.3 * max(len(row) for row in rows) + 0.2, 1.4 * len(rows) + 0.3)
-    axes = figure.subplots(len(rows), max(len(row) for row in rows), squeeze=False)
+    """Rows of images as a figure, all to one scale; a label above each column, `names` beside the
+    rows.
+    """
+    columns = list(itertools.zip_longest(*rows))
+    widths = [max(image.width for image in column if image) for column in columns]
+    heights = [max(image.height for image in row) for row in rows]
+    scale = 1.3 * len(columns) / sum(widths)  # inches a pixel
+    figure = plot(1.3 * len(columns) + 0.2, scale * sum(heights) + 0.1 * len(rows) + 0.3)
+    ratios = {"width_ratios": widths, "height_ratios": heights}
+    axes = figure.subplots(len(rows), len(columns), squeeze=False, gridspec_kw=ratios)
     for axis in axes.flat:
         axis.set_axis_off()
     for row, images in zip(axes, rows, strict=True):

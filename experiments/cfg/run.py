@@ -20,13 +20,15 @@ def main() -> None:
     axis = figure.subplots()
     axis.plot(scales, [saturated_share(p) for p in pictures], marker="o", label="saturated pixels")
     axis.plot(scales, [clipped_share(p) for p in pictures], marker="o", label="clipped values")
-    axis.set(xlabel="CFG scale", ylabel="share of the picture")
+    axis.set(xlabel="CFG scale", ylabel="share of the picture", xticks=scales)
+    axis.set_ylim(bottom=0)
     scores = archive.scores()
     if scores:
         fit = axis.twinx()
         fit.plot(scales, [scores[cell.i]["scores"]["clip"] for cell in cells], "k--", marker="o")
-        fit.set_ylabel("CLIP score with the prompt (dashed)")
-    axis.legend()
+        fit.set_ylabel("CLIP score with the prompt")
+        axis.plot([], [], "k--", marker="o", label="CLIP score, at the right")
+    axis.legend(loc="lower left")
     keep(figure, archive, "burning")
 
 

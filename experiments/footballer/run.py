@@ -5,7 +5,10 @@ For the real thing: model=sd21 dtype=float16 house=<photo of a house with trees>
 
 from __future__ import annotations
 
-from experiments.study import arguments, keep, sheet, sweep
+from PIL import Image
+
+from experiments.study import arguments, grid, keep, sheet, sweep
+from sdviz.inits import locate
 
 HOUSE = "two white houses in the meadow, a tree"  # what the miniature draws for want of a photo
 
@@ -28,8 +31,10 @@ def main() -> None:
         "seed=1",
         *given,
     )
-    labels = [f"strength {cell.recipe['strength']}" for cell in only.cells]
-    keep(sheet(only, [[cell.i for cell in only.cells]], labels), only, "only-house")
+    labels = ["start", *(f"strength {cell.recipe['strength']}" for cell in only.cells)]
+    pictures = [only.image(cell.i) for cell in only.cells]
+    start = Image.open(locate(house, archive.path.parent)).convert("RGB").resize(pictures[0].size)
+    keep(grid([[start, *pictures]], labels), only, "only-house")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ is the first to come near the converged one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from experiments.study import arguments, keep, plot, sweep
@@ -32,18 +34,27 @@ def main() -> None:
 
 
 def strips(archive: Archive) -> None:
-    """One strip a sampler: its predicted clean picture from the first step to the last."""
+    """One strip a sampler: its predicted clean picture from the first step to the last; above, the
+    step, where all have equally many.
+    """
     cells = archive.cells
     figure = plot(1.1 * COLUMNS + 1.2, 1.15 * len(cells))
     axes = figure.subplots(len(cells), COLUMNS, squeeze=False)
-    for row, cell in zip(axes, cells, strict=True):
-        steps = archive.steps(cell.i)
-        chosen = [steps[round(k)] for k in np.linspace(0, len(steps) - 1, COLUMNS)]
-        for axis, step in zip(row, chosen, strict=True):
+    shown = [chosen(archive.steps(cell.i)) for cell in cells]
+    for row, cell, steps in zip(axes, cells, shown, strict=True):
+        for axis, step in zip(row, steps, strict=True):
             axis.imshow(archive.frame(cell.i, step))
             axis.set(xticks=[], yticks=[])
-        row[0].set_ylabel(str(cell.recipe["sampler"]), fontsize=7)
+        row[0].set_ylabel(str(cell.recipe["sampler"]), fontsize=9)
+    if all(steps == shown[0] for steps in shown):
+        for axis, step in zip(axes[0], shown[0], strict=True):
+            axis.set_title(f"step {step}", fontsize=9)
     keep(figure, archive, "strips")
+
+
+def chosen(steps: Sequence[int]) -> list[int]:
+    """As many of them as a strip has columns, from the first to the last."""
+    return [steps[round(k)] for k in np.linspace(0, len(steps) - 1, COLUMNS)]
 
 
 def settling(archive: Archive) -> None:
@@ -55,6 +66,7 @@ def settling(archive: Archive) -> None:
         distances = [rms(archive.frame(cell.i, step), final) for step in steps]
         axis.plot(steps, distances, label=str(cell.recipe["sampler"]))
     axis.set(xlabel="step", ylabel="distance to the final image (rms)")
+    axis.locator_params(axis="x", integer=True)
     axis.legend(fontsize=7)
     keep(figure, archive, "settling")
 

@@ -16,7 +16,7 @@ def main() -> None:
     for cell in archive.cells:
         seed = cell.recipe["seed"]
         pictures += [first, second] if seed == 3 else [archive.image(cell.i)]
-        labels += [f"seed {seed}"] + [f"seed 3 anew: {difference} differ"] * (seed == 3)
+        labels += [f"seed {seed}"] + [f"seed 3 anew:\n{difference} values differ"] * (seed == 3)
     keep(grid([pictures], labels), archive, "seeds")
 
 

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 
 from experiments.study import arguments, chinese_fonts, keep, sheet, sweep
+
+
+def wrapped(prompt: str, width: int) -> str:
+    """In lines of `width` characters at most, which end with a comma where they can."""
+    lines = [""]
+    for clause in re.findall("[^，、,]+[，、,]?", prompt):
+        for part in textwrap.wrap(clause, width, drop_whitespace=False):
+            if len(lines[-1] + part) > width:
+                lines.append("")
+            lines[-1] += part
+    return "\n".join(line.strip() for line in lines)
 
 
 def main() -> None:
@@ -19,7 +31,7 @@ def main() -> None:
         title = " · ".join([f"page {page + 1}", *words])
         prompt = archive.cell(page).recipe["prompt"]
         if prompt.isascii() or chinese_fonts():
-            title += "\n" + textwrap.fill(prompt, 12 if not prompt.isascii() else 28)
+            title += "\n" + wrapped(prompt, 12 if not prompt.isascii() else 28)
         axis.set_title(title, fontsize=7)
     keep(figure, archive, "story")
 

@@ -12,6 +12,14 @@ function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+// Width in pixels of a text as `root` would write it, bold.
+function ruler(root) {
+  const pen = document.createElement("canvas").getContext("2d");
+  const { fontFamily, fontSize } = getComputedStyle(root);
+  pen.font = `600 ${fontSize} ${fontFamily}`;
+  return (text) => pen.measureText(text).width;
+}
+
 function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

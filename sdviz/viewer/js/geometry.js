@@ -4,12 +4,12 @@ const GAP = 8; // pixels between pictures
 const CAPTION = 1.5; // line heights under a picture
 const CELL_LABEL = 2.7; // line heights of a cell's own label, where there are no headers
 
-// `view`: {width, height} in pixels; `unit`: the size of type; `flow`: a list of cells instead of
-// rows and columns; `names`: of the axes that are rows and columns.
-function sheetGeometry({ view, unit, grid, flow, state, shape, labelled, names }) {
+// `view`: {width, height} in pixels; `unit`: the size of type, `measure` the width of a text; `flow`:
+// a list of cells instead of rows and columns; `names`: of the axes that are rows and columns.
+function sheetGeometry({ view, unit, measure, grid, flow, state, shape, labelled, names }) {
   const scale = unit / 13;
   const sided = !flow && hasLabels(grid.rows);
-  const sideWidth = sided ? sideSize(grid.rows, names, view.width, unit) : 0;
+  const sideWidth = sided ? sideSize(grid.rows, names, view.width, unit, measure) : 0;
   const topHeight = flow || !hasLabels(grid.columns) ? 0 : topSize(grid, sided, unit);
   const caption =
     (state.captions ? Math.round(CAPTION * unit) : 0) +
@@ -21,19 +21,20 @@ function sheetGeometry({ view, unit, grid, flow, state, shape, labelled, names }
   const [stepX, stepY] = [width + GAP, height + caption + GAP];
   const columns = flow ? Math.max(1, Math.floor(room.width / stepX)) : grid.columns.length;
   const rows = flow ? Math.ceil(flow.length / columns) : grid.rows.length;
-  const size = { width, height, longest, unit };
+  const size = { width, height, longest, unit, measure };
   return { ...size, sideWidth, topHeight, caption, stepX, stepY, columns, rows };
 }
 
 const hasLabels = (list) => list.length > 1 || Boolean(list[0] && list[0].labels.length);
 
-// Wide enough for the rows' labels and, within reason, for the axes' names in the corner.
-function sideSize(rows, names, width, unit) {
-  const named = [...names.rows, ...names.columns].map((name) => name.length + 2);
-  const axes = Math.min(Math.max(0, ...named), 19);
-  const longest = Math.max(axes, ...rows.map((line) => line.labels.join(" · ").length));
-  const most = Math.min(width * 0.26, 15 * unit);
-  return Math.round(clamp(longest * unit * 0.56 + 20, 4.5 * unit, most));
+// Wide enough for the rows' labels, which stand one below the other, and, within reason, for the
+// axes' names in the corner.
+function sideSize(rows, names, width, unit, measure) {
+  const named = [...names.rows, ...names.columns].map((name) => measure(`${name} ↓`));
+  const axes = Math.min(Math.max(0, ...named), 11 * unit);
+  const labels = new Set(rows.flatMap((line) => line.labels));
+  const longest = [...labels].reduce((most, label) => Math.max(most, measure(label)), axes);
+  return Math.ceil(clamp(longest + 1.5 * unit, 4.5 * unit, Math.min(width * 0.26, 15 * unit)));
 }
 
 // High enough for the columns' labels and, in the corner, for a line for each axis.

@@ -45,7 +45,7 @@ class Heads {
 
 // Every label of a row gets one line of its height, and what is left goes to the last ones first,
 // which tell a row from the next; what the row before says too is hidden where not even that fits.
-function share(element, { height, sideWidth, unit }) {
+function share(element, { height, sideWidth, unit, measure }) {
   const parts = [...element.children];
   const lines = Math.max(1, Math.floor(height / (1.35 * unit)));
   const said = parts.filter((part) => part.className === "same");
@@ -53,7 +53,7 @@ function share(element, { height, sideWidth, unit }) {
   const shown = parts.filter((part) => !part.hidden);
   let left = lines - shown.length;
   for (const part of shown.reverse()) {
-    const wanted = Math.ceil((part.textContent.length * 0.62 * unit) / (sideWidth - 1.2 * unit));
+    const wanted = Math.ceil(measure(part.textContent) / (sideWidth - 1.2 * unit));
     const more = part.className === "same" ? 0 : clamp(wanted - 1, 0, Math.max(0, left));
     part.style.webkitLineClamp = 1 + more;
     left -= more;

@@ -40,6 +40,7 @@ class Sheet {
   layout() {
     const { app } = this;
     const { state, store, unit } = app;
+    const measure = ruler(app.root);
     this.grid = app.grid;
     this.flow = state.order === "axes" ? null : sorted(cellsOf(this.grid), state.order);
     this.labelled = Boolean(this.flow && store.dims.length);
@@ -51,7 +52,8 @@ class Sheet {
     const down = names.rows.map(span("down", " ↓"));
     this.corner.replaceChildren(...down, ...names.columns.map(span("across", " →")));
     this.names = names;
-    this.geometry = sheetGeometry({ view, unit, grid, flow, state, shape, labelled, names });
+    const given = { view, unit, measure, grid, flow, state, shape, labelled, names };
+    this.geometry = sheetGeometry(given);
     app.shownSize = this.geometry.longest;
     app.pictures.shown = app.shownSize * devicePixelRatio * state.zoom.k;
     this.applyGeometry();

@@ -98,6 +98,8 @@ def _marked(values: Values, model: str, info: ModelInfo) -> Iterator[ConfigError
 
 def _model(values: Values, model: str, info: ModelInfo) -> Iterator[ConfigError]:
     yield from _marked(values, model, info)
+    if info.is_flow and _is_used(values, "schedule"):
+        yield ConfigError(f"schedule: {model} was trained by flow matching and has one of its own")
     if not info.is_batched:
         for name in _BATCHED_ONLY:
             if _is_used(values, name):

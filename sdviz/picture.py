@@ -41,7 +41,8 @@ def with_picture(given: Mapping[str, Any], model_folders: Sequence[Path]) -> dic
                 file=sys.stderr,
             )
     _leave_out_absent(recipe, known, picture)
-    recipe.pop("sr", None)  # the prompt has it in it already
+    for name in ("sr", "schedule"):  # the prompt and the sampler's name have them in them already
+        recipe.pop(name, None)
     for name, (needed, _) in NEEDS.items():  # what did nothing there is not asked for here
         if known.get(needed) is None and recipe.get(needed) in (None, DEFAULTS[needed]):
             recipe.pop(name, None)

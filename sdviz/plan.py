@@ -19,6 +19,7 @@ class Recipe:
     negative: str = ""
     cfg: float = 7.0  # CFG scale; 1 switches guidance off (one row instead of two)
     sampler: str = "DPM++ 2M Karras"  # A1111's spelling, a name of sdviz.samplers
+    schedule: str = ""  # of sigmas, and part of the sampler's name then; "": as that name says
     steps: int = 20
     seed: int = 42  # 0 .. 2**64 - 1; -1 has been replaced by a drawn seed before a Recipe is made
     width: int = 0  # pixels; 0 stands for the model's native size until the plan resolves it
@@ -53,7 +54,7 @@ DEFAULTS: Mapping[str, Any] = {f.name: f.default for f in fields(Recipe)}
 SWITCHED_OFF = ("lora", "vae", "init", "seed_resize")  # by "", for which people type "none"
 _FILES = {"init", "lora", "vae"}  # settings whose value names a file: its content counts
 CHECKER = "safety checker of {}"  # its name among the contents; each model may have one of its own
-_UNKEYED = {"sr"}  # the prompt has it in it already
+_UNKEYED = {"sr", "schedule"}  # the prompt and the sampler's name have them in them already
 _KEYED = sorted([*(name for name in DEFAULTS if name not in _UNKEYED), "dtype"])
 
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
-from sdviz.errors import ConfigError, SdvizError
+from sdviz.errors import ConfigError, SdvizError, gathered
 from sdviz.models.prompt_weights import is_plain
 from sdviz.passes import GRID, passes
 from sdviz.plan import DEFAULTS, Plan, Recipe
-from sdviz.planning import combinations, make_axes
-from sdviz.samplers import resolve
+from sdviz.planning import combinations, make_axes, recipe_of
+from sdviz.samplers import rescheduled, resolve
 from sdviz.where import Rule, matches
 
 # What steps and sizes hang on. All other settings are left at one value: a plan has up to a million
 # cells, and these few combinations.
 _COUNTED = (
-    *("model", "sampler", "steps", "init", "strength", "width", "height"),
+    *("model", "sampler", "schedule", "steps", "init", "strength", "width", "height"),
     *("hires_scale", "hires_steps", "hires_strength"),
 )
 
@@ -65,7 +66,7 @@ def counted(
 
     It is made before there is a plan, so that what it tells is told together with other faults;
     `defaults` are by model, as for sdviz.planning.make_plan. Raises ConfigError where there are too
-    many combinations.
+    many combinations, ConfigErrors where samplers do not go with schedules.
     """
     kept = {*_COUNTED, *(term.key for rule in rules for term in rule)}
     kept.update(*(group for group in zipped if kept.intersection(group)))
@@ -77,7 +78,13 @@ def counted(
         for settings in combinations(axes, fixed, defaults)
         if not matches(rules, settings)
     }
-    return [Recipe(**settings) for settings in found.values()]
+    pairs = {(settings["sampler"], settings["schedule"]) for settings in found.values()}
+    gathered([functools.partial(_scheduled, *pair) for pair in sorted(pairs)])
+    return [recipe_of(settings) for settings in found.values()]
+
+
+def _scheduled(sampler: str, schedule: str) -> list[str]:
+    return [rescheduled(sampler, schedule)] if schedule else []
 
 
 def steps(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:

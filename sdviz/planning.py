@@ -9,6 +9,7 @@ from typing import Any
 
 from sdviz.errors import ConfigError
 from sdviz.plan import DEFAULTS, Axis, Cell, Plan, Recipe, cell_key
+from sdviz.samplers import rescheduled
 
 MOST_CELLS = 1_000_000  # a plan of more is a slip on the command line
 
@@ -74,6 +75,13 @@ def combinations(
         yield {**filled[model], **_filled(varied, defaults[model])}
 
 
+def recipe_of(settings: Mapping[str, Any]) -> Recipe:
+    """Raises ConfigError where the sampler does not go with the schedule."""
+    if schedule := settings.get("schedule"):
+        return Recipe(**{**settings, "sampler": rescheduled(settings["sampler"], schedule)})
+    return Recipe(**settings)
+
+
 def make_plan(
     axes: tuple[Axis, ...],
     fixed: Mapping[str, Any],
@@ -101,7 +109,7 @@ def make_plan(
         if search:
             for name in ("prompt", "negative"):
                 settings[name] = settings[name].replace(search, settings["sr"])
-        recipe = Recipe(**settings)
+        recipe = recipe_of(settings)
         key = cell_key(
             recipe, model_identity=identities[recipe.model], dtype=dtype, contents=contents
         )

@@ -1,8 +1,9 @@
 """What `sampler=` names: a method of the table in methods.py, with its schedule. No torch.
 
 A plain name (`DPM++ 2M`) runs on the model's own sigmas, as in A1111 before 1.9; a schedule is
-part of the name (`DPM++ 2M Karras`). A1111 1.9 and later means its "Automatic" by a plain name,
-which is Karras or Exponential for some; ask for that with `DPM++ 2M Automatic`.
+part of the name (`DPM++ 2M Karras`), or given apart (`schedule=karras`). A1111 1.9 and later means
+its "Automatic" by a plain name, which is Karras or Exponential for some; ask for that with
+`DPM++ 2M Automatic`.
 """
 
 from __future__ import annotations
@@ -117,6 +118,28 @@ def resolve(name: str) -> Sampler:
         if spelling.endswith(suffix) and plain and not plain.schedule:
             return Sampler(plain.method_name, plain.method.automatic if suffix[0] == "a" else "")
     raise ConfigError(_refusal(name, spelling))
+
+
+def schedule_named(name: str) -> str:
+    """The schedule that `name` spells, as freely as in `resolve`; ConfigError if there is none."""
+    known = {_spelling(schedule): schedule for schedule in ("Automatic", "Uniform", *SCHEDULES)}
+    if (spelling := _spelling(str(name))) in known:
+        return known[spelling]
+    there = ", ".join(known.values())
+    raise ConfigError(f"schedule={name}: diffusers has none of that name; there are {there}")
+
+
+@lru_cache(maxsize=1024)
+def rescheduled(name: str, schedule: str) -> str:
+    """The name of sampler `name` with `schedule` in the place of its own; ConfigError where it does
+    not go with that.
+    """
+    method = resolve(name).method_name
+    try:
+        return resolve(f"{method} {schedule}").name
+    except ConfigError as error:
+        rule = f'exclude=\'sampler="{name}" schedule="{schedule}"\''
+        raise ConfigError(f"{error}; {rule} leaves the pair out") from None
 
 
 def _spelling(name: str) -> str:

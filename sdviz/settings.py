@@ -41,6 +41,7 @@ SETTINGS: Mapping[str, Setting] = {
     "sampler": Setting(
         kind="word", help="as in stable-diffusion-webui, or euler_a, dpmpp_2m_karras"
     ),
+    "schedule": Setting(kind="word", help="of the sampler's sigmas: karras, exponential, beta ..."),
     "steps": Setting(kind="int", least=1, most=10_000, help="sampler steps"),
     "seed": Setting(kind="int", least=-1, most=2**64 - 1, help="-1 draws one for the whole sweep"),
     "width": Setting(kind="int", least=8, most=16_384, help="pixels"),
@@ -166,10 +167,10 @@ def _checked(name: str, value: Any) -> Any:
     setting = SETTINGS[name]
     if value is None or setting.kind == "text":
         return value
-    if name == "sampler":
-        from sdviz.samplers import resolve
+    if name in ("sampler", "schedule"):
+        from sdviz import samplers
 
-        return resolve(value).name
+        return samplers.resolve(value).name if name == "sampler" else samplers.schedule_named(value)
     if setting.kind == "flag":
         if str(value).lower() not in ("true", "false"):
             raise ConfigError(f"{name}={value}: must be true or false")

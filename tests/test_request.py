@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,35 @@ def test_names_are_spelled_in_one_way_and_sizes_filled_in(reading: Reading) -> N
     assert cell.recipe.sampler == "Euler a"
     assert cell.recipe.cfg == 7.0 and type(cell.recipe.cfg) is float
     assert (cell.recipe.width, cell.recipe.height, cell.recipe.seed) == (64, 64, 42)
+
+
+def test_a_schedule_stands_in_the_place_of_the_samplers_own(reading: Reading) -> None:
+    plan = reading(sampler="euler,dpmpp_2m_karras", schedule="beta,sgm_uniform,uniform").plan
+    names = ["Euler Beta", "Euler SGM Uniform", "Euler", "DPM++ 2M Beta", "DPM++ 2M SGM Uniform",
+             "DPM++ 2M"]  # fmt: skip
+    assert [cell.recipe.sampler for cell in plan.cells] == names
+    assert [axis.values for axis in plan.axes][1] == (("Beta",), ("SGM Uniform",), ("Uniform",))
+    # The same pictures have the same keys, however they are asked for.
+    named = reading(sampler=",".join(names)).plan
+    assert [cell.key for cell in plan.cells] == [cell.key for cell in named.cells]
+    (plain,) = reading(schedule="automatic").plan.cells
+    assert plain.recipe.sampler == "DPM++ 2M Karras"
+
+
+def test_schedules_that_a_sampler_has_not_are_refused_together(reading: Reading) -> None:
+    errors = refused(reading, sampler="euler,ddim,plms", schedule="karras,sgm_uniform", steps=0)
+    assert len(errors) == 3 and any("steps=0" in error for error in errors)
+    for name in ("DDIM", "PLMS"):
+        assert sum(f"no Karras schedule for {name}" in error for error in errors) == 1
+    (error,) = refused(reading, sampler="euler,ddim", schedule="karras,sgm_uniform")
+    rule = re.search("exclude='(.*)' leaves", error)
+    assert rule is not None
+    plan = reading(sampler="euler,ddim", schedule="karras,sgm_uniform", exclude=rule[1]).plan
+    assert [cell.recipe.sampler for cell in plan.cells] == [
+        "Euler Karras", "Euler SGM Uniform", "DDIM SGM Uniform"
+    ]  # fmt: skip
+    (error,) = refused(reading, schedule="simple")
+    assert "schedule=simple" in error and "Karras, Exponential" in error
 
 
 def test_the_same_command_has_the_same_name_and_keys(reading: Reading) -> None:

@@ -26,7 +26,7 @@ _WRAP = 10  # cells of a single axis that still stand in one row
 _TYPES = {
     "cfg": "CFG Scale", "sampler": "Sampler", "steps": "Steps", "seed": "Seed", "prompt": "Prompt",
     "negative": "Negative prompt", "width": "Width", "height": "Height", "eta": "Eta",
-    "model": "Checkpoint name",
+    "model": "Checkpoint name", "schedule": "Schedule type",
 }  # fmt: skip
 
 

@@ -32,10 +32,11 @@ _PREDICTIONS = {"v": "v_prediction", "epsilon": "epsilon"}
 _ONE = {"vae": "first_stage_model.", "text_encoder": "cond_stage_model."}
 _TWO = {"text_encoder": "conditioner.embedders.0.", "text_encoder_2": "conditioner.embedders.1."}
 _PLACES = {"sd1": _ONE, "sd2": _ONE, "sdxl": {**_ONE, **_TWO}, "kolors": _ONE}
-_DOWN = [*["CrossAttnDownBlock2D"] * 3, "DownBlock2D"]  # of a UNet that does not say otherwise
-_DEPTHS = "transformer_layers_per_block"
+# Blocks of a UNet whose configuration does not say otherwise.
+_DOWN = [*["CrossAttnDownBlock2D"] * 3, "DownBlock2D"]
 _MID = "UNetMidBlock2DCrossAttn"
 _UP = ["UpBlock2D", *["CrossAttnUpBlock2D"] * 3]
+_DEPTHS = "transformer_layers_per_block"
 
 
 def prefix(names: Mapping[str, Any]) -> str | None:
@@ -59,7 +60,15 @@ def layout(path: Path, spec: ModelSpec, shapes: Shapes) -> Layout | None:
     ModelError where a part is missing, or does not fit, with what gives it.
     """
     begin = prefix(shapes)
-    return None if begin is None else _UnetFile(path, spec, shapes, begin).layout()
+    if begin is None:
+        return None
+    texts = [shape for name, shape in shapes.items() if name.endswith(_TO_K)]
+    if any(len(shape) < 2 or shape[1] < 2 for shape in (*texts, shapes[begin + _FIRST[begin]])):
+        raise ModelError(
+            f"model={spec.name}: {path.name} has packed numbers, as quantized models have; take "
+            "one in bf16, fp16 or plain fp8"
+        )
+    return _UnetFile(path, spec, shapes, begin).layout()
 
 
 class _UnetFile:
@@ -71,6 +80,7 @@ class _UnetFile:
         self._unet = {name.removeprefix(begin): shape for name, shape in shapes.items()
                       if name.startswith(begin)}  # fmt: skip
         self._channels = self._unet[_FIRST[begin]][1]
+        self._texts = [shape[1] for name, shape in self._unet.items() if name.endswith(_TO_K)]
         self._config = _config(spec)
         self._kind = self._find_kind()
         self._lacks = [part for part, place in _PLACES[self._kind].items()
@@ -85,8 +95,7 @@ class _UnetFile:
             return spec.kind
         if f"{PROJECTION}weight" in self._unet:
             return "kolors"
-        widths = {shape[1] for name, shape in self._unet.items() if name.endswith(_TO_K)}
-        kinds = {_BY_WIDTH.get(width, "") for width in widths}
+        kinds = {_BY_WIDTH.get(width, "") for width in self._texts}
         if len(kinds) == 1 and "" not in kinds:
             return kinds.pop()
         beside = self._config or _base(spec, ["scheduler"])
@@ -94,10 +103,10 @@ class _UnetFile:
         for kind, known in KINDS.items():
             if known.pipeline == pipeline:
                 return kind
+        widths = sorted(set(self._texts))
         raise ModelError(
-            f"model={spec.name}: {self._path.name} takes a text of width {sorted(widths)}, as no "
-            "kind that sdviz knows; model.config=<folder> names a model of its kind in diffusers' "
-            "layout"
+            f"model={spec.name}: {self._path.name} takes a text of width {widths}, as no kind that "
+            "sdviz knows; model.config=<folder> names a model of its kind in diffusers' layout"
         )
 
     def layout(self) -> Layout:
@@ -124,9 +133,9 @@ class _UnetFile:
         base = _base(spec, wanted, variant) or self._config
         if base is not None and layouts.pipeline(base) not in ("", kind.pipeline):
             raise layouts.foreign(spec, base, kind.name, kind.source)
-        told = self._config or base
-        words = {name: layouts.words(name, self._kind, told) for name in self._tokenizers}
-        files = layouts.configurations(self._kind, self._predicts, told)
+        configured = self._config or base
+        words = {name: layouts.words(name, self._kind, configured) for name in self._tokenizers}
+        files = layouts.configurations(self._kind, self._predicts, configured)
         parts = {part: base / part for part in self._lacks
                  if base and identity.has_weights(base / part)}  # fmt: skip
         there = {*parts, *(file.partition("/")[0] for found in words.values() for file in found)}
@@ -148,10 +157,10 @@ class _UnetFile:
         """
         config = layouts.read(found.folder / "unet" / "config.json")
         takes = {"latents of {} channels": (self._channels, config.get("in_channels", 4))}
-        of_text = [shape[1] for name, shape in self._unet.items() if name.endswith(_TO_K)]
-        blocks = len(of_text)
+        blocks = len(self._texts)
         takes["{} cross-attentions"] = (blocks, _cross_attentions(config, blocks))
-        own = self._unet.get(f"{PROJECTION}weight", (0, of_text[0]))[1]
+        projected = self._unet.get(f"{PROJECTION}weight")
+        own = projected[1] if projected else self._texts[0]
         takes["texts of width {}"] = (own, self._text_width(found))
         for what, (own, other) in takes.items():
             if own != other:

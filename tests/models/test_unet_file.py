@@ -118,6 +118,15 @@ def test_what_is_missing_or_does_not_fit_is_told(
     refused(kolors, "StableDiffusionXLPipeline, and t is a Kolors", base=str(folders("sdxl")))
     wide = saved(folders("sd2"), tmp_path / "sd2.safetensors")
     refused(wide, "texts of width 1024, and .* has 32; .*model.base=", base=str(folders("sd1")))
+    packed = {
+        name: tensor.flatten() for name, tensor in single.weights(folders("sd2") / "unet").items()
+    }
+    save_file(packed, tmp_path / "packed.safetensors")
+    refused(
+        tmp_path / "packed.safetensors",
+        "packed numbers.* take one in bf16",
+        base=str(folders("sd2")),
+    )
     sketch = {
         "conv_in.weight": torch.zeros(320, 4, 3, 3),
         "conv_out.weight": torch.zeros(4, 320, 3, 3),

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from sdviz.archive.labels import value_label
 from sdviz.errors import ArchiveError
 
 _NAME_LIMIT = 120  # characters; file systems stop at 255 bytes, and a Chinese letter takes three
@@ -77,14 +78,13 @@ def readable_name(index: int, total: int, settings: dict[str, object]) -> str:
     `settings` are the cell's values along the axes; long values (prompts) are cut.
     """
     width = max(4, len(str(max(total - 1, 0))))
-    parts = [f"{key}={_plain(value)}" for key, value in settings.items()]
+    parts = [f"{key}={_plain(value_label(value, key))}" for key, value in settings.items()]
     stem = "-".join([f"{index:0{width}d}", *parts])
     while len(stem.encode()) > 150:
         stem = stem[:-1]
     return stem.rstrip(" .") + ".png"
 
 
-def _plain(value: object) -> str:
-    text = format(value, "g") if isinstance(value, float) else str(value)
+def _plain(text: str) -> str:
     text = re.sub(r'[/\\:*?"<>|%#\x00-\x1f\x7f\ud800-\udfff]+', "_", text)
     return re.sub(r"\s+", " ", text).strip()[:40]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sdviz.archive.labels import named_label, position_label, value_label
+from sdviz.archive.paths import readable_name
 from sdviz.plan import Axis
 
 
@@ -33,3 +34,9 @@ def test_what_is_switched_off_is_called_none() -> None:
     assert position_label(axis, 0) == "none · (empty)"
     assert named_label(axis, 0) == "init=none · negative=(empty)"
     assert named_label(axis, 1) == "init=a.png · negative=b"
+
+
+def test_a_picture_is_named_by_its_settings_as_they_are_typed() -> None:
+    settings = {"tiling": True, "cfg": 7.0, "eta": None, "lora": "", "prompt": "a/b: c"}
+    name = readable_name(3, 12, settings)
+    assert name == "0003-tiling=true-cfg=7-eta=default-lora=none-prompt=a_b_ c.png"

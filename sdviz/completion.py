@@ -25,7 +25,10 @@ _SCRIPT = r"""_sdviz_sweep() {
 COMP_WORDBREAKS=${COMP_WORDBREAKS//=}
 complete -o nospace -o default -F _sdviz_sweep python python3 sdviz
 """
-_ZSH = "autoload -Uz bashcompinit && bashcompinit\n"
+_ZSH = """autoload -Uz compinit bashcompinit
+(( $+functions[compdef] )) || compinit -u
+bashcompinit
+"""
 _REMOVAL = "complete -r python python3 sdviz\nunset -f _sdviz_sweep\n"
 
 

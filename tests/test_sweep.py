@@ -119,6 +119,17 @@ _sdviz_sweep; echo "${{COMPREPLY[@]}}"; complete -p python sdviz"""
     assert "preview.decoder=" in first and len(registered) == 2
 
 
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh here")
+def test_a_bare_zsh_takes_the_script(tmp_path: Path) -> None:
+    script = sdviz("-sc", "install=zsh", cwd=tmp_path, torch=False).stdout
+    result = subprocess.run(
+        ["zsh", "-f", "-c", f"{script}\nprint $_comps[sdviz] $_comps[python]"],
+        cwd=tmp_path, text=True, capture_output=True, check=True,
+        env={**environment(), "HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert result.stdout.count("_sdviz_sweep") == 2 and not result.stderr
+
+
 def test_everything_wrong_is_said_at_once_with_status_2(tmp_path: Path, tiny_model: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

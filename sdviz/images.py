@@ -29,7 +29,7 @@ def read(path: Path, what: str) -> Image.Image:
                         f"{what}: {image.width}x{image.height} pixels, more than "
                         f"{MOST_PIXELS:,}; make it smaller"
                     )
-                return _rgb(ImageOps.exif_transpose(image))
+                return _rgb(ImageOps.exif_transpose(image), what)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ConfigError(f"{what}: more than {MOST_PIXELS:,} pixels; make it smaller") from None
     except FileNotFoundError:
@@ -38,10 +38,16 @@ def read(path: Path, what: str) -> Image.Image:
         raise ConfigError(f"{what}: {path} cannot be read as an image: {error}") from None
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _rgb(image: Image.Image, what: str) -> Image.Image:
     if image.has_transparency_data:
         ground = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
+    if image.mode.startswith("I"):  # 16 bits a pixel, which PIL would cut off at 255
+        image = Image.fromarray((np.asarray(image).clip(0, 65_535) // 257).astype(np.uint8))
+    if image.mode == "F":
+        raise ConfigError(
+            f"{what}: its pixels are floating-point numbers; save it with 8 bits a colour"
+        )
     return image.convert("RGB")
 
 
@@ -60,9 +66,9 @@ def resized(image: Image.Image, width: int, height: int, mode: str) -> Image.Ima
     is_wider = width * image.height < height * image.width  # than it is to be
     fits_width = is_wider if mode == "fill" else not is_wider
     if fits_width:
-        size = width, image.height * width // image.width
+        size = width, max(1, image.height * width // image.width)
     else:
-        size = image.width * height // image.height, height
+        size = max(1, image.width * height // image.height), height
     scaled = image.resize(size, Image.Resampling.LANCZOS)
     left, top = width // 2 - size[0] // 2, height // 2 - size[1] // 2
     out = Image.new("RGB", (width, height))

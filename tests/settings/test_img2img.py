@@ -126,6 +126,24 @@ def test_a_decompression_bomb_is_refused_by_its_header(tmp_path: Path, side: int
         images.read(bomb, "init=bomb.png")
 
 
+def test_sixteen_bits_a_pixel_are_as_bright_as_eight(tmp_path: Path) -> None:
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    read = np.asarray(images.read(tmp_path / "deep.png", "init"))
+    assert np.array_equal(read, np.stack([grey] * 3, axis=-1))
+    Image.fromarray(grey.astype(np.float32)).save(tmp_path / "float.tiff")
+    with pytest.raises(ConfigError, match=r"^init: its pixels are floating-point numbers"):
+        images.read(tmp_path / "float.tiff", "init")
+
+
+@pytest.mark.parametrize("mode", images.RESIZE)
+@pytest.mark.parametrize("size", [(3000, 2), (2, 3000), (1, 1)])
+def test_a_strip_takes_any_size(mode: str, size: tuple[int, int]) -> None:
+    strip = Image.new("RGB", size, "red")
+    resized = images.resized(strip, 64, 48, mode)
+    assert resized.size == (64, 48) and (np.asarray(resized) == (255, 0, 0)).all()
+
+
 def test_transparency_becomes_white_and_orientation_is_heeded(tmp_path: Path) -> None:
     clear = tmp_path / "clear.png"
     Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(clear)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sdviz.plan import DEFAULTS, SWITCHED_OFF, Axis
+from sdviz.plan import DEFAULTS, SWITCHED_OFF, Axis, Recipe
 
 _LONGEST = 8  # characters of a number that somebody has typed, and not a range computed
+_PATHS = ("model", "init", "lora", "vae")  # settings whose value may be a path
 _ALWAYS = ("model", "prompt", "negative", "cfg", "sampler", "steps", "seed", "width", "height")
 
 
@@ -29,7 +30,39 @@ def value_label(value: Any, key: str = "") -> str:
 
 def position_label(axis: Axis, at: int) -> str:
     """The value at one position of an axis; zipped values side by side."""
-    return " · ".join(map(value_label, axis.values[at], axis.keys))
+    return " · ".join(_labels(axis, axis.values[at]))
+
+
+def _labels(axis: Axis, values: Iterable[Any]) -> list[str]:
+    """What is read for a value of each of the axis' keys; paths as short as they can be told
+    apart.
+    """
+    labels = []
+    for n, (key, value) in enumerate(zip(axis.keys, values, strict=True)):
+        if key in _PATHS:
+            value = _short(value, {str(several[n]) for several in axis.values})
+        labels.append(value_label(value, key))
+    return labels
+
+
+def _short(path: str, among: Iterable[str]) -> str:
+    """The end of a path that no other of them has; owner/name, as of a hub, is left whole."""
+    parts = path.split("/")
+    if len(parts) < 3:
+        return path
+    others = [f"/{other}" for other in among if other != path]
+    tails = ("/".join(parts[-count:]) for count in range(1, len(parts)))
+    unlike = (tail for tail in tails if not any(other.endswith(f"/{tail}") for other in others))
+    return next(filter(None, unlike), path)
+
+
+def axis_labels(axes: Iterable[Axis], recipe: Recipe) -> dict[str, str]:
+    """What is read for the settings of a cell along the axes, by key."""
+    found: dict[str, str] = {}
+    for axis in axes:
+        values = [getattr(recipe, key) for key in axis.keys]
+        found.update(zip(axis.keys, _labels(axis, values), strict=True))
+    return found
 
 
 def listed(labels: Iterable[str]) -> str:
@@ -41,10 +74,10 @@ def listed(labels: Iterable[str]) -> str:
 
 def named_label(axis: Axis, at: int) -> str:
     """The same with its setting: "cfg=7"; a prompt stands alone, it says what it is."""
-    pairs = zip(axis.keys, axis.values[at], strict=True)
+    labels = zip(axis.keys, axis.values[at], _labels(axis, axis.values[at]), strict=True)
     return " · ".join(
-        value_label(v) if k in ("prompt", "sampler") and v else f"{k}={value_label(v, k)}"
-        for k, v in pairs
+        label if key in ("prompt", "sampler") and value else f"{key}={label}"
+        for key, value, label in labels
     )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sdviz.archive.labels import value_label
 from sdviz.errors import ArchiveError
 
 _NAME_LIMIT = 120  # characters; file systems stop at 255 bytes, and a Chinese letter takes three
@@ -72,13 +72,13 @@ def archive_paths(outputs: Path, name: str) -> ArchivePaths:
     return ArchivePaths(Path(outputs) / name)
 
 
-def readable_name(index: int, total: int, settings: dict[str, object]) -> str:
+def readable_name(index: int, total: int, labels: Mapping[str, str]) -> str:
     """A file name that says what a picture is: "0003-cfg=7-sampler=Euler a.png".
 
-    `settings` are the cell's values along the axes; long values (prompts) are cut.
+    `labels` tell the cell's values along the axes; long ones (prompts) are cut.
     """
     width = max(4, len(str(max(total - 1, 0))))
-    parts = [f"{key}={_plain(value_label(value, key))}" for key, value in settings.items()]
+    parts = [f"{key}={_plain(value)}" for key, value in labels.items()]
     stem = "-".join([f"{index:0{width}d}", *parts])
     while len(stem.encode()) > 150:
         stem = stem[:-1]

@@ -14,6 +14,7 @@ from sdviz.archive import png
 from sdviz.archive.embed import png_texts, timings_json
 from sdviz.archive.encoding import Encoded
 from sdviz.archive.journal import Journal, now
+from sdviz.archive.labels import axis_labels
 from sdviz.archive.paths import ArchivePaths, readable_name
 from sdviz.archive.schedules import Schedules
 from sdviz.archive.store import dumps
@@ -229,13 +230,10 @@ class Recorder(Journal):
     def cell(self, i: int) -> Cell:
         return self._plan.everything[i]
 
-    def axis_settings(self, cell: Cell) -> dict[str, Any]:
-        keys = [key for axis in self._plan.axes for key in axis.keys]
-        return {key: getattr(cell.recipe, key) for key in keys}
-
     def _image_name(self, cell: Cell) -> str:
         total = len(self._plan.everything)
-        name = "images/" + readable_name(cell.index, total, self.axis_settings(cell))
+        labels = axis_labels(self._plan.axes, cell.recipe)
+        name = "images/" + readable_name(cell.index, total, labels)
         if name in self._names:  # a cell of an earlier, narrower sweep of this name has it
             name = f"{name[:-4]}-{cell.key[:8]}.png"
         return name

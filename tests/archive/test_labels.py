@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from sdviz.archive.labels import named_label, position_label, value_label
+from sdviz.archive.labels import axis_labels, named_label, position_label, value_label
 from sdviz.archive.paths import readable_name
-from sdviz.plan import Axis
+from sdviz.plan import Axis, Recipe
 
 
 @pytest.mark.parametrize(
@@ -38,5 +38,16 @@ def test_what_is_switched_off_is_called_none() -> None:
 
 def test_a_picture_is_named_by_its_settings_as_they_are_typed() -> None:
     settings = {"tiling": True, "cfg": 7.0, "eta": None, "lora": "", "prompt": "a/b: c"}
-    name = readable_name(3, 12, settings)
+    axes = [Axis((key,), ((value,),)) for key, value in settings.items()]
+    name = readable_name(3, 12, axis_labels(axes, Recipe(**settings)))
     assert name == "0003-tiling=true-cfg=7-eta=default-lora=none-prompt=a_b_ c.png"
+
+
+def test_paths_are_as_short_as_they_can_be_told_apart() -> None:
+    paths = ["/data/a/x.safetensors", "/data/b/x.safetensors", "/data/b/y.ckpt", "owner/name", ""]
+    axis = Axis(("lora",), tuple((path,) for path in paths))
+    told = [position_label(axis, at) for at in range(len(paths))]
+    assert told == ["a/x.safetensors", "b/x.safetensors", "y.ckpt", "owner/name", "none"]
+    assert axis_labels([axis], Recipe(lora=paths[2])) == {"lora": "y.ckpt"}
+    pyramid = "a/pyramid/or not"
+    assert named_label(Axis(("prompt",), ((pyramid,),)), 0) == pyramid

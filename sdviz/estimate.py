@@ -45,8 +45,13 @@ def rows(recipe: Recipe) -> int:
 def describe(request: Request) -> str:
     """The axes, the numbers of cells and evaluations, and the estimated time, in lines."""
     plan, config = request.plan, request.config
-    rates, done = _earlier(Path(config.outputs))
-    todo = [cell for cell in plan.everything if not (config.reuse and cell.key in done)]
+    from sdviz.archive.listing import archive_folders
+    from sdviz.archive.reuse import finished_keys
+
+    outputs = Path(config.outputs)
+    folders = archive_folders(outputs) if outputs.is_dir() else []
+    done = set().union(*map(finished_keys, folders)) if config.reuse else set()
+    todo = [cell for cell in plan.everything if cell.key not in done]
     lines = [f"axis {axis.name}: {_values(axis)}" for axis in plan.axes] or ["no axis: one image"]
     excluded = f", {plan.excluded:,} excluded" if plan.excluded else ""
     there = len(plan.everything) - len(todo)
@@ -57,7 +62,7 @@ def describe(request: Request) -> str:
             *lines,
             f"cells: {len(plan.cells):,}{references}{excluded}{archived}",
             f"denoiser evaluations: {evaluations(todo):,}",
-            f"estimated time: {_time(todo, rates)}",
+            f"estimated time: {_time(todo, _rates(folders[:_LATEST]))}",
             f"archive: {Path(config.outputs) / config.name}",
             "dry_run=true: nothing was computed",
         ]
@@ -83,28 +88,24 @@ def _short(text: str) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-def _earlier(outputs: Path) -> tuple[dict[Size, float], set[str]]:
-    """Seconds a row by model and size, and the keys of finished cells, out of the latest archives
-    of this machine.
-    """
-    from sdviz.archive.listing import archive_folders
+def _rates(folders: Iterable[Path]) -> dict[Size, float]:
+    """Seconds a row by model and size, as this machine's archives have them."""
     from sdviz.archive.machine import machine
     from sdviz.archive.reader import Archive
 
     here = machine()["cpu"]
     warm, cold = _Rates(), _Rates()  # the first tick pays for warm-up: counted only if need be
-    done: set[str] = set()
-    for folder in archive_folders(outputs)[:_LATEST] if outputs.is_dir() else []:
+    for folder in folders:
         try:
             with Archive(folder) as archive:
-                finished = [cell for cell in archive.everything if cell.status == "done"]
-                done.update(cell.key for cell in finished)
-                for cell in finished if archive.machine.get("cpu") == here else []:
-                    if not cell.source:  # computed there, not copied
+                if archive.machine.get("cpu") != here:
+                    continue
+                for cell in archive.everything:
+                    if cell.status == "done" and not cell.source:  # computed there, not copied
                         (cold if cell.timings.get("warmup") else warm).add(cell)
         except (ArchiveError, ConfigError, KeyError):
             continue  # damaged, or of another version: an estimate goes without it
-    return {**cold.per_row(), **warm.per_row()}, done
+    return {**cold.per_row(), **warm.per_row()}
 
 
 class _Rates:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -50,6 +51,15 @@ def copy_finished(
         if cells:
             copied[root.name] = cells
     return copied
+
+
+def finished_keys(root: Path) -> set[str]:
+    """The keys of the cells that the archive has; none of a damaged one."""
+    try:
+        with contextlib.closing(connect_reader(root / "sweep.db")) as db:
+            return {row[0] for row in db.execute("SELECT key FROM cell WHERE status='done'")}
+    except (sqlite3.DatabaseError, ArchiveError):
+        return set()
 
 
 def _newest_first(own: Path) -> list[Path]:

@@ -86,6 +86,15 @@ def is_quoted(text: str) -> bool:
     return re.fullmatch(rf"{text[0]}(?:\\.|[^\\{text[0]}])*{text[0]}", text, re.DOTALL) is not None
 
 
+def quoted(word: str) -> str:
+    """`word` as it can be typed, so that parse_words has it as one again: in quotes if need be."""
+    try:
+        stands = word != "null" and parse_words(word) == [word]
+    except ConfigError:
+        stands = False
+    return word if stands else '"' + re.sub(r'([\\"])', r"\\\1", word) + '"'
+
+
 def parse_words(text: str) -> list[str]:
     """A list of names: `euler,heun`, `[euler,heun]`, `choice(euler,heun)`, `"a, b"`."""
     words: list[str] = []

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sdviz import checks, combinations, inits, plancheck, reference, scores
+from sdviz.axes import quoted
 from sdviz.commandline import escape_interpolation
 from sdviz.config import Config, keys_of
 from sdviz.draft import Draft, read_draft
@@ -22,7 +23,7 @@ from sdviz.naming import check_name, made_name, signature
 from sdviz.picture import with_picture
 from sdviz.plan import CHECKER, Axis, Plan
 from sdviz.planning import make_axes, make_plan
-from sdviz.settings import draw_seeds, several_seeds
+from sdviz.settings import SETTINGS, draw_seeds, several_seeds
 from sdviz.where import matches
 
 # (outputs, name) -> signature and drawn seeds of an earlier archive of that name, ("", []) if there
@@ -191,11 +192,7 @@ def _record(
     """The configuration as the archive keeps it: complete and plain, in Hydra's syntax, without the
     password.
     """
-    settings = {
-        name: _escaped(values[0] if len(values) == 1 else values)
-        for name, values in asked.items()
-        if name != "model"
-    }
+    settings = {name: _typed(name, values) for name, values in asked.items() if name != "model"}
     kept = asdict(config)
     del kept["visdom"]["password"]
     model = draft.given.get("model")
@@ -211,6 +208,13 @@ def _record(
         **{name: kept[name] for name in keys_of(Config)},
         "signature": signed,
     }
+
+
+def _typed(name: str, values: list[Any]) -> Any:
+    """The values of a setting so that they are read as what they are."""
+    if SETTINGS[name].kind == "word":
+        values = [quoted(value) if isinstance(value, str) else value for value in values]
+    return _escaped(values[0] if len(values) == 1 else values)
 
 
 def _escaped(value: Any) -> Any:

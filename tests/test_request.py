@@ -156,6 +156,19 @@ def test_the_same_command_takes_its_recorded_seed_again(reading: Reading) -> Non
     assert other.plan.cells[0].recipe.seed == 1003
 
 
+def test_words_of_a_record_are_the_words_again(reading: Reading) -> None:
+    for prompt, words in (
+        ("a red cat", "red,\"a blue, big\",''"),
+        ("a null cat", '"null",\'[a]\',"b\'s"'),
+        ('say "a"', """'"a"',a\\b"""),
+    ):
+        first = reading(prompt=prompt, sr=words, seed_resize="none,32x32", sampler="heun,ddim")
+        again = reading(**first.record)
+        assert again.plan.cells == first.plan.cells and again.config.name == first.config.name
+    one = reading(prompt="a, b", sr='"a, b"', seed_resize="none")
+    assert reading(**one.record).plan.cells == one.plan.cells
+
+
 def test_the_record_reads_back_as_the_same_request(reading: Reading) -> None:
     prompts = ["a ${b}, c", '["x", "y"]', "1-3"]
     first = reading(

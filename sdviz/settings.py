@@ -114,6 +114,8 @@ def values_of(name: str, given: Any) -> list[Any]:
             raise ConfigError(f"{name}=[]: give at least one value")
         if setting.kind == "text":
             return [None if item is None else str(item) for item in given]
+        if setting.kind == "word":  # an archive's configuration may hold "" for none
+            given = ["''" if item == "" else item for item in given]
         return gathered([functools.partial(values_of, name, item) for item in given])
     if setting.kind == "flag" and isinstance(given, bool):
         return [given]

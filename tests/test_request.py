@@ -165,6 +165,7 @@ def test_words_of_a_record_are_the_words_again(reading: Reading) -> None:
         first = reading(prompt=prompt, sr=words, seed_resize="none,32x32", sampler="heun,ddim")
         again = reading(**first.record)
         assert again.plan.cells == first.plan.cells and again.config.name == first.config.name
+    assert len(reading(seed_resize=["", "32x32"]).plan.cells) == 2, "as older archives have it"
     one = reading(prompt="a, b", sr='"a, b"', seed_resize="none")
     assert reading(**one.record).plan.cells == one.plan.cells
 

@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sdviz import estimate
 from sdviz.archive.reader import Archive
+from sdviz.compose import plan
 from sdviz.paths import PACKAGE
 
 NOT_TORCH = """
@@ -192,6 +194,17 @@ def test_a_dry_run_estimates_from_what_was_measured(
     larger = sdviz("cfg=1-1000", "width=128", *others, "dry_run=true", cwd=folder, torch=False)
     assert ", by the pixels of other sizes" in larger.stdout
     assert sorted((folder / "outputs").iterdir()) == before
+
+
+def test_a_dry_run_knows_cells_of_every_archive(
+    swept: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimate, "_LATEST", 0)  # however few are looked at for times
+    monkeypatch.chdir(folder)
+    given = yaml.safe_load((swept / "config.yaml").read_text(encoding="utf-8"))
+    given["prompt"] = given["prompt"].replace("\\${", "${")  # as Hydra reads it
+    told = estimate.describe(plan({**given, "cfg": [1, 7, 9], "name": "wider"}))
+    assert "cells: 3, 2 in archives already" in told
 
 
 def test_ctrl_c_ends_in_an_orderly_way(tiny_model: Path, folder: Path) -> None:

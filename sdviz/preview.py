@@ -78,6 +78,11 @@ class Previewer:
         """Decodes with the decoder of that name from now on."""
         self.chosen, self._decode = name, _decoder(name, self._denoiser)
 
+    def cheaper(self) -> str:
+        """The decoder that costs less than the present one; "" if none does."""
+        there = ["vae", *(["tiny"] if self._denoiser.tiny_vae is not None else []), "rgb"]
+        return next(iter(there[there.index(self.chosen) + 1 :]), "")
+
     def choose(self, latents: torch.Tensor, *, seconds_a_step: float) -> dict[str, float]:
         """Takes the best decoder that costs below a tenth of the time; seconds a frame of each
         tried.

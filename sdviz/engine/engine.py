@@ -78,7 +78,7 @@ class Engine:
         self._share(tracks, seconds)
         if self._is_warm:
             self.budget.measured(len(rows.distinct), seconds)
-        self._frames.show(views, is_warm=self._is_warm)
+        self._frames.show(views, seconds=seconds, is_warm=self._is_warm)
         self._finish([view for view in views if view.track.is_finished])
         self._go_on([view.track for view in views if view.track.is_over])
         self._counter.add(len(rows.conditioning))

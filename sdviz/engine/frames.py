@@ -16,7 +16,10 @@ from sdviz.events import Event, Frame, LatentStats, Note
 from sdviz.models.denoiser import Denoiser
 from sdviz.models.memory import is_exhausted
 from sdviz.passes import steps_in
-from sdviz.preview import Previewer
+from sdviz.preview import SHARE, Previewer
+
+_OVER = 1.2  # times SHARE: what was measured before the batch had its size may be off by so much
+_JUDGED = 1.0  # seconds after which a decoder is judged by what it took
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,13 @@ class Frames:
         self._emit_event = emit
         self._previewer = Previewer(denoiser, config)
         self._held: list[_Due] = []  # until a decoder is chosen
+        self._spent = {"previews": 0.0, "denoising": 0.0}  # seconds since it was
 
-    def show(self, views: Sequence[View], *, is_warm: bool) -> None:
+    def show(self, views: Sequence[View], *, seconds: float, is_warm: bool) -> None:
         """Frames of every cell that is not finished; a finished one shows its final image, and a
-        reference nothing else.
+        reference nothing else. `seconds` are those of the tick.
         """
+        self._spent["denoising"] += seconds
         self._held += [
             self._due(view)
             for view in views
@@ -69,6 +74,8 @@ class Frames:
             if not is_warm:  # the first tick pays for warm-up: its time would mislead the choice
                 return
             self._choose()
+        elif self._config.decoder == "auto":
+            self._reconsider()
         held, self._held = self._held, []
         shapes = dict.fromkeys(due.latent.shape for due in held)  # several when sizes change over
         for shape in shapes:
@@ -95,7 +102,9 @@ class Frames:
             return
         start = now(self._device)
         pictures = self._pictures(torch.cat([due.latent for due in held]))
-        seconds = (now(self._device) - start) / len(held)
+        spent = now(self._device) - start
+        self._spent["previews"] += spent
+        seconds = spent / len(held)
         for due, pixels in zip(held, pictures, strict=True):
             due.view.track.clock.preview += seconds
             self._emit(due, pixels)
@@ -131,6 +140,8 @@ class Frames:
         a_step = due.view.track.clock.last
         alike = [other.latent for other in self._held if other.latent.shape == due.latent.shape]
         tried = self._previewer.choose(torch.cat(alike), seconds_a_step=a_step)
+        # Without the first tick, which paid for warm-up; but its frames are yet to be decoded.
+        self._spent["denoising"] = a_step * len(self._held)
         chosen = self._previewer.chosen
         share = tried[chosen] / (tried[chosen] + a_step * self._config.every)
         self._emit_event(
@@ -141,6 +152,20 @@ class Frames:
                 {"decoder": chosen, "seconds": tried},
             )
         )
+
+    def _reconsider(self) -> None:
+        """Goes on with a cheaper decoder where the chosen one takes more than it may: it was chosen
+        among the first ticks, and a step may cost less in the batches that follow.
+        """
+        both = sum(self._spent.values())
+        share = self._spent["previews"] / both if both > _JUDGED else 0.0
+        cheaper = self._previewer.cheaper()
+        if share <= _OVER * SHARE or not cheaper:
+            return
+        text = f"previews by {self._previewer.chosen} took {share:.0%} of the time; going on with "
+        self._previewer.take(cheaper)
+        self._spent = dict.fromkeys(self._spent, 0.0)
+        self._emit_event(Note("preview", text + cheaper, {"decoder": cheaper, "share": share}))
 
 
 def statistics(latent: torch.Tensor, guidance: float | None) -> LatentStats:

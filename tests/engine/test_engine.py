@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -222,6 +223,34 @@ def test_memory_that_runs_out_in_previews_costs_the_good_ones(
         {"decoder": "rgb"}
     ]
     assert all(frame.pixels is not None for frame in frames(events, 0))
+
+
+def test_auto_goes_on_with_a_cheaper_decoder_where_previews_take_too_long(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was chosen when a step cost more, in a smaller batch. The clock is made to say so."""
+    seconds = 0.0
+
+    def costing(name: str, a_decoding: float) -> Callable[[torch.Tensor], torch.Tensor]:
+        def decode(latents: torch.Tensor) -> torch.Tensor:
+            nonlocal seconds
+            seconds += a_decoding
+            return latents[:, :3].repeat_interleave(8, 2).repeat_interleave(8, 3)
+
+        return decode
+
+    costs = {"vae": 100.0, "tiny": 50.0, "rgb": 0.0}
+    monkeypatch.setattr(preview, "_decoder", lambda name, _: costing(name, costs[name]))
+    monkeypatch.setattr(preview, "_seconds_a_frame", lambda *_: 0.0)  # the best seems cheap
+    monkeypatch.setattr("sdviz.engine.frames.now", lambda device: seconds)
+    given = {"folder": tiny_model, "preview": PreviewConfig(decoder="auto")}
+    events = sweep(cells_of({"steps": 8}), **given)
+    notes = [note for note in of_type(events, Note) if note.kind == "preview"]
+    assert [note.data["decoder"] for note in notes] == ["vae", "tiny", "rgb"]
+    assert "previews by vae took" in notes[1].text and "going on with tiny" in notes[1].text
+    assert len(frames(events, 0)) == 8
+    named = sweep(cells_of({"steps": 8}), **(given | {"preview": PreviewConfig(decoder="vae")}))
+    assert [note for note in of_type(named, Note) if note.kind == "preview"] == []
 
 
 def exhausted(latents: torch.Tensor) -> torch.Tensor:

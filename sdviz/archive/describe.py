@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from calendar import timegm
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def description(archive: Archive) -> dict[str, Any]:
             {"keys": list(a.keys), "labels": [position_label(a, at) for at in range(len(a.values))]}
             for a in dims
         ],
-        "fixed": fixed,
+        "fixed": _exact(fixed),
         "quiet": [key for key in fixed if key not in telling(fixed)],
         "cells": [
             _whole(archive, record, fixed) | references.told(record) | _scores(scored, record.i)
@@ -113,7 +114,7 @@ def cell(archive: Archive, i: int) -> dict[str, Any]:
         frames[-1] |= references.distance(i, final)
     return {
         "i": i,
-        "recipe": dict(record.recipe),
+        "recipe": _exact(record.recipe),
         "key": record.key,
         "status": record.status,
         "reason": record.reason,
@@ -124,9 +125,14 @@ def cell(archive: Archive, i: int) -> dict[str, Any]:
     }
 
 
+def _exact(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The same settings for JavaScript, whose numbers would round a seed beyond 2**53: as text."""
+    return {k: str(v) if isinstance(v, int) and v > 2**53 else v for k, v in recipe.items()}
+
+
 def _whole(archive: Archive, record: CellRecord, fixed: dict[str, Any]) -> dict[str, Any]:
     own = {key: value for key, value in record.recipe.items() if key not in fixed}
-    whole = {"c": list(record.coords), "r": own, **_changing(archive, record)}
+    whole = {"c": list(record.coords), "r": _exact(own), **_changing(archive, record)}
     taken, evaluations = steps_taken(record), evaluations_taken(record)
     if taken != record.recipe.get("steps", taken):
         whole["n"] = taken

@@ -50,6 +50,7 @@ SCRIPTS = (
     "curves.js",
     "timings.js",
     "figures.js",
+    "command.js",
     "marks.js",
     "keys.js",
     "prefetch.js",

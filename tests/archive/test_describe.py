@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import time
@@ -113,6 +114,17 @@ def test_the_measures_of_a_cells_frames(tmp_path: Path) -> None:
     assert distances[2] < 0.03, "the last frame is the image, but for WebP"
     assert told["frames"][0]["guidance"] == 0.5
     assert 0 <= told["frames"][0]["clipped"] <= 1
+
+
+def test_the_largest_seeds_reach_a_browser_exactly(tmp_path: Path) -> None:
+    seeds = [42, 2**53 + 1, 2**64 - 1]
+    write(tmp_path, "a", make_plan({"seed": seeds}, noise_seed=2**64 - 3))
+    archive = Archive(tmp_path / "a")
+    read = functools.partial(json.loads, parse_int=float)  # as JavaScript does
+    told = read(json.dumps(describe.description(archive)))
+    assert [int(cell["r"]["seed"]) for cell in told["cells"]] == seeds
+    assert int(told["fixed"]["noise_seed"]) == 2**64 - 3
+    assert int(read(json.dumps(describe.cell(archive, 1)))["recipe"]["seed"]) == 2**53 + 1
 
 
 def test_an_unfinished_cell_has_no_distance(tmp_path: Path) -> None:

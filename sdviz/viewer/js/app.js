@@ -199,10 +199,10 @@ class App {
     }, 250);
   }
 
-  toggleDialog(name) {
+  toggleDialog(name, about) {
     const dialog = this.dialogs[name];
     if (dialog.element.open) return dialog.element.close();
-    dialog.update();
+    dialog.update(about);
     return dialog.element.showModal();
   }
 

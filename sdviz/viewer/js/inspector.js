@@ -50,6 +50,7 @@ class Inspector {
       toggle("setB", state.b === cell.i, () => app.set({ b: cell.i })),
       toggle(marked ? "unmark" : "mark", marked, () => toggleMark(app, cell)),
     ];
+    actions.push(button(say("command"), () => app.toggleDialog("marks", cell)));
     const address = cell.s === "done" ? app.pictures.now(cell, 0, true) : "";
     if (address) actions.push(this.download(cell, address));
     if (store.description.live_control) {

@@ -1,4 +1,4 @@
-// Marked cells, and their export as a command line and as JSON.
+// Marked cells, and what is to be taken away of them, or of one cell: the command, and JSON.
 
 function toggleMark(app, cell) {
   if (!cell) return;
@@ -6,38 +6,6 @@ function toggleMark(app, cell) {
   app.set({
     marks: marks.includes(cell.i) ? marks.filter((index) => index !== cell.i) : [...marks, cell.i],
   });
-}
-
-// One element of an override, quoted for Hydra's grammar where it needs it.
-function hydraValue(value) {
-  if (typeof value === "number" || typeof value === "boolean") return String(value);
-  if (value === null) return "null";
-  const text = String(value);
-  if (/^[A-Za-z_][A-Za-z0-9_./-]*$/.test(text) && !/^(true|false|null|nan|inf)$/i.test(text))
-    return text;
-  return `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
-}
-
-const shellWord = (text) =>
-  /^[A-Za-z0-9_=.,:/@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-
-// `python -m sdviz.sweep` with every setting of the marked cells; settings that differ become
-// lists.
-function sweepCommand(store, cells) {
-  const recipes = cells.map((cell) => store.recipe(cell));
-  const names = [...new Set(recipes.flatMap((recipe) => Object.keys(recipe)))];
-  const words = [];
-  let product = 1;
-  for (const name of names) {
-    const values = [
-      ...new Map(recipes.map((recipe) => [JSON.stringify(recipe[name]), recipe[name]])).values(),
-    ].filter((value) => value !== undefined && value !== null);
-    if (!values.length || (name === "negative" && values.length === 1 && values[0] === ""))
-      continue;
-    product *= values.length;
-    words.push(shellWord(`${name}=${values.map(hydraValue).join(",")}`));
-  }
-  return { command: ["python -m sdviz.sweep", ...words].join(" "), product };
 }
 
 class Marks {
@@ -49,12 +17,17 @@ class Marks {
       spellcheck: "false",
       "aria-label": say("command"),
     });
+    this.title = h("h2", {});
     this.note = h("p", {});
     this.copy = button(say("copy"), () => this.copied());
+    this.clear = button(say("clearMarks"), () => {
+      app.set({ marks: [] });
+      this.element.close();
+    });
     this.element = h(
       "dialog",
       { class: "dialog marks" },
-      h("h2", {}, say("exportMarked")),
+      this.title,
       this.command,
       this.note,
       h(
@@ -62,10 +35,7 @@ class Marks {
         { class: "row" },
         this.copy,
         button(say("download"), () => this.download()),
-        button(say("clearMarks"), () => {
-          app.set({ marks: [] });
-          this.element.close();
-        }),
+        this.clear,
         button(say("close"), () => this.element.close()),
       ),
     );
@@ -75,24 +45,17 @@ class Marks {
     );
   }
 
-  get cells() {
-    return this.app.state.marks.map((index) => this.app.store.byIndex.get(index)).filter(Boolean);
-  }
-
-  update() {
-    const { cells } = this;
+  // `cell`: this one alone, whatever is marked. Without any mark, the one that keys are about.
+  update(cell = null) {
+    const { app } = this;
+    const marked = app.state.marks.map((index) => app.store.byIndex.get(index)).filter(Boolean);
+    const one = cell || (marked.length ? null : app.targetCell());
+    this.cells = one ? [one] : marked;
     setText(this.copy, say("copy"));
-    if (!cells.length) {
-      this.command.value = "";
-      setText(this.note, say("noMarks"));
-      return;
-    }
-    const { command, product } = sweepCommand(this.app.store, cells);
-    this.command.value = command;
-    setText(
-      this.note,
-      product > cells.length ? say("markProduct", { n: product, m: cells.length }) : "",
-    );
+    setText(this.title, one ? nameOf(app.store, one) || say("command") : say("exportMarked"));
+    setText(this.note, one && !cell ? say("noMarks") : "");
+    this.clear.hidden = Boolean(one);
+    this.command.value = this.cells.length ? sweepCommand(app.store, this.cells) : "";
   }
 
   // The clipboard is refused on pages that are not secure: a selection works everywhere.

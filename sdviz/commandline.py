@@ -33,6 +33,39 @@ _MAY_TAKE_VALUE = ("--info", "-i")
 _MULTIRUN = ("-m", "--multirun")
 _COMPLETION = ("-sc", "--shell-completion")
 
+# What other programs call our keys, without signs between the words.
+_ELSEWHERE = {
+    "cfgscale": "cfg",
+    "guidancescale": "cfg",
+    "numinferencesteps": "steps",
+    "samplername": "sampler",
+    "negativeprompt": "negative",
+    "checkpoint": "model",
+    "ckpt": "model",
+    "size": "width= and height=, in pairs by zip=[[width,height]]",
+    "resolution": "width= and height=, in pairs by zip=[[width,height]]",
+    "batchsize": "samples",
+    "batchcount": "rounds",
+    "niter": "rounds",
+    "denoise": "strength",
+    "denoising": "strength",
+    "denoisingstrength": "strength",
+    "image": "init",
+    "initimage": "init",
+    "subseed": "variation_seed",
+    "subseedstrength": "variation_strength",
+    "varseed": "variation_seed",
+    "varstrength": "variation_strength",
+    "clipstopatlastlayers": "clip_skip",
+    "promptsr": "sr",
+    "enablehr": "hires_scale",
+    "hrscale": "hires_scale",
+    "loraweight": "lora_scale",
+    "lorastrength": "lora_scale",
+    "output": "outputs",
+    "outdir": "outputs",
+}
+
 _KEYED = re.compile(r"~|\+{0,2}[\w./@:-]+=")  # `~key` takes a key out
 _OVERRIDE = re.compile(r"\+{0,2}(?P<key>[A-Za-z_][\w./@-]*)=(?P<value>.*)", re.DOTALL)
 
@@ -146,7 +179,8 @@ def _check(argument: str, *, multirun: bool, foreign: bool) -> None:
         return
     if override.is_sweep_override() and key == "zip":
         raise ConfigError(f"`{argument}`: a list in brackets is needed, such as zip=[[cfg,steps]]")
-    if override.is_sweep_override() and not multirun:
+    known = foreign or key.partition(".")[0] in _known()
+    if override.is_sweep_override() and not multirun and known:
         raise ConfigError(
             f"`{argument}`: {key} cannot be an axis, only a setting can ({', '.join(SETTINGS)}); "
             "-m runs one sweep after another"
@@ -171,12 +205,9 @@ def _check_key(key: str) -> None:
     """Is there such a key? Walks the dataclasses, so that `visdom.prt` is told apart from
     `visdom.port`.
     """
-    names = [*SETTINGS, *_RAW, *_OTHER, *_GROUPS, *keys_of(Config)]
     first, *rest = key.split(".")
-    if first not in names:
-        near = nearest(first, dict.fromkeys(names))
-        hint = near if near.startswith("did") else "--help and --cfg job list all keys"
-        raise ConfigError(f"{key}: unknown key; {hint}")
+    if first not in _known():
+        raise ConfigError(f"{key}: unknown key; {_hint(first)}")
     kind = ModelSpec if first == "model" else get_type_hints(Config).get(first)
     for depth, part in enumerate(rest, 1):
         if kind is ModelSpec and part == "defaults":
@@ -188,3 +219,17 @@ def _check_key(key: str) -> None:
             hint = nearest(key, paths) if inner else f"{above} has no keys below it"
             raise ConfigError(f"{key}: unknown key; {hint}")
         kind = get_type_hints(kind)[part] if kind else None
+
+
+def _known() -> list[str]:
+    """Every key at the root of the configuration."""
+    return [*SETTINGS, *_RAW, *_OTHER, *_GROUPS, *keys_of(Config)]
+
+
+def _hint(key: str) -> str:
+    """What a key that does not exist may have meant."""
+    ours = _ELSEWHERE.get(re.sub(r"[\W_]", "", key).casefold())
+    if ours:
+        return f"here it is {ours}"
+    near = nearest(key, dict.fromkeys(_known()))
+    return near if near.startswith("did") else "--help and --cfg job list all keys"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -18,7 +19,9 @@ import yaml
 from sdviz import estimate
 from sdviz.archive.reader import Archive
 from sdviz.compose import plan
+from sdviz.methods import METHODS, SCHEDULES
 from sdviz.paths import PACKAGE
+from sdviz.settings import SETTINGS
 
 NOT_TORCH = """
 import sys
@@ -71,6 +74,16 @@ def swept(folder: Path, typed: list[str]) -> Iterator[Path]:
     last = result.stdout.splitlines()[-1]
     assert last.startswith("2 cells in ") and "archive outputs/cfg-" in last
     yield folder / last.rpartition("archive ")[2]
+
+
+def test_help_tells_every_setting_and_every_sampler(tmp_path: Path) -> None:
+    told = sdviz("--help", cwd=tmp_path, torch=False).stdout
+    words = set(re.findall(r"\w+", told))
+    assert words.issuperset(SETTINGS), f"missing: {set(SETTINGS) - words}"
+    samplers = told.partition("Samplers, ")[2].partition("Values of an axis")[0]
+    listed = {name.strip() for name in samplers.partition("):")[2].split(",")}
+    assert listed == set(METHODS)
+    assert set(SCHEDULES) <= set(re.findall(r"[A-Z][\w ]+", samplers))
 
 
 def test_help_is_quick_and_needs_no_torch(tmp_path: Path) -> None:

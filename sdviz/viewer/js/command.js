@@ -34,7 +34,7 @@ function sweepCommand(store, cells) {
   const settings = [...new Set(recipes.flatMap((recipe) => Object.keys(recipe)))]
     .filter((name) => name !== "sr" && !quiet.includes(name))
     .map((name) => ({ name, values: different(name) }))
-    .filter(({ values }) => values.length > 1 || (values[0] !== "" && (values[0] ?? null) !== null));
+    .filter(({ values }) => values.length > 1 || !["", null, undefined].includes(values[0]));
   const varying = settings.filter(({ values }) => values.length > 1);
   const paired = varying.reduce((n, { values }) => n * values.length, 1) > cells.length;
   if (paired)

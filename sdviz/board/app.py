@@ -15,12 +15,14 @@ import tornado.template
 import tornado.web
 from tornado.httputil import HTTPServerRequest
 
-from sdviz.board import page
+from sdviz.board import page, panes
 from sdviz.board.control import ENVIRONMENT, Control, control_routes
 from sdviz.board.feed import Feed
 from sdviz.board.follow import Follower
 from sdviz.board.guard import Guard, refusal_page
 from sdviz.board.login import Login, LoginHandler
+from sdviz.board.overview import ENVIRONMENT as FIRST
+from sdviz.board.overview import Overview
 from sdviz.board.registry import Registry
 from sdviz.board.routes import sdviz_routes
 from sdviz.board.state import BoardState
@@ -57,6 +59,7 @@ class BoardApplication(Application):  # type: ignore[misc]
         self.login = Login(settings.username, settings.password, settings.port)
         self.registry = Registry(state)
         self.feed = Feed()
+        self.overview = Overview(self.feed)
         self.control = Control(self)
         self._followers: dict[str, asyncio.Task[None]] = {}
         files = page.static_files()
@@ -78,6 +81,7 @@ class BoardApplication(Application):  # type: ignore[misc]
         shared = {"app": self, "feed": self.feed}
         static = (r"/static/(.*)", StaticHandler, {"files": files})
         self.add_handlers(r".*", [static, *control_routes(shared), *sdviz_routes(shared)])
+        Windows(self, FIRST).put(panes.overview(f"{settings.base_url}/sdviz/"))
 
     def follow(self, name: str, max_windows: int | None = None) -> None:
         """Show the archive of this name, and whatever changes in it; once, however often it is
@@ -94,6 +98,10 @@ class BoardApplication(Application):  # type: ignore[misc]
             VisdomConfig.max_windows if max_windows is None else max_windows,
         )
         self._followers[name] = asyncio.get_running_loop().create_task(follower.run())
+
+    def has_page(self, name: str) -> bool:
+        """Whether Visdom has an environment for the sweep of this name."""
+        return name in self._followers
 
     def follow_known(self) -> None:
         """After a restart: the pages of the last sweeps."""

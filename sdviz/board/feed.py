@@ -72,6 +72,10 @@ class Feed:
         """{sampler: [(step, mean seconds that the step took in this sampler's cells)]}."""
         return await self._slow.read(path, _seconds_per_step)
 
+    async def asked(self, path: Path, question: Callable[[Archive], T]) -> T:
+        """The answer of `question`, which may take its time."""
+        return await self._slow.read(path, question)
+
     async def frame(self, path: Path, index: int, step: int) -> bytes:
         return await self._quick.read(path, lambda archive: archive.frame_bytes(index, step))
 

@@ -35,8 +35,10 @@ _STYLE = (
     "text-overflow:ellipsis}.window .bar .pull-right:hover{position:absolute;right:0;z-index:9;"
     "max-width:none;white-space:normal;background:#fff;padding:0 4px;text-align:right}"
     ".content-image{margin:0!important;image-rendering:auto!important}"
-    ".window:has(.sdviz-live){background:#2b2b2b;border-color:#2b2b2b}.sdviz-live{display:block;overflow:auto}"
-    ".window:has(.sdviz-live) :is(.content,.content-text){height:100%;margin:0;padding:0}"
+    ".window:has(.sdviz-live,.sdviz-sweeps){background:#2b2b2b;border-color:#2b2b2b}"
+    ".sdviz-live{display:block;overflow:auto}"
+    ".window:has(.sdviz-live,.sdviz-sweeps) :is(.content,.content-text)"
+    "{height:100%;margin:0;padding:0}"
 )
 _ERROR = "<!doctype html><title>Error</title><p>The server could not answer; its log says why."
 
@@ -62,7 +64,7 @@ def static_files() -> dict[str, bytes]:
             "The scripts of the Visdom page are missing from this sdviz; "
             "install it again where npm works: pip install -e ."
         )
-    for name in ("reconnect.js", "hold.js", "live.js"):
+    for name in ("reconnect.js", "hold.js", "live.js", "sweeps.js"):
         files[f"sdviz/{name}"] = Path(__file__).with_name(name).read_bytes()
     files.update({f"sdviz/{name}": content for name, content in viewer.assets().items()})
     return files

@@ -45,7 +45,8 @@ def head(description: Mapping[str, Any], max_windows: int, sheet_url: str) -> Me
             f"<div>Windows: the first {max_windows} of {cells} cells; the sheet shows all.</div>"
         )
     alone = f"<a href='{escape(sheet_url)}' target='_blank'>The sheet on a page of its own</a>"
-    lines.append(f"<div>{alone}</div>")
+    every = f"<a href='{escape(sheet_url.rpartition('sweep/')[0])}'>All sweeps</a>"
+    lines.append(f"<div>{alone} &middot; {every}</div>")
     body = "".join(lines)
     style = "padding:.4em .8em;font:14px/1.45 sans-serif;color:#222;overflow-wrap:anywhere"
     return _window("about", "about", "text", f"<div style='{style}'>{body}</div>", _WIDE, 150)
@@ -55,6 +56,12 @@ def sheet(source: str) -> Message:
     """The contact sheet: an element in which the viewer's script mounts itself."""
     element = f'<div class="sdviz" data-src="{escape(source)}" style="height:100%"></div>'
     return _window("sheet", "contact sheet", "text", element, _WIDE, 680)
+
+
+def overview(source: str) -> Message:
+    """The list of all sweeps, in which sweeps.js mounts itself."""
+    element = f'<div class="sdviz-sweeps" data-src="{escape(source)}" style="height:100%"></div>'
+    return _window("sweeps", "sweeps", "text", element, _WIDE, 680)
 
 
 def control(source: str) -> Message:

@@ -15,6 +15,7 @@ import sdviz
 from sdviz.archive.figures import NAME as FIGURE
 from sdviz.board.feed import to_json
 from sdviz.board.handler import Handler
+from sdviz.board.overview import OverviewHandler, SweepsHandler
 from sdviz.board.picture_handlers import (
     FigureHandler,
     FrameHandler,
@@ -34,6 +35,7 @@ def sdviz_routes(shared: dict[str, Any]) -> list[Any]:
         (r"/sdviz/hello", HelloHandler, shared),
         (r"/sdviz/register", RegisterHandler, shared),
         (r"/sdviz/stop", StopHandler, shared),
+        (r"/sdviz/", OverviewHandler, shared),
         (r"/sdviz/sweeps", SweepsHandler, shared),
         (rf"{sweep}/", SweepPageHandler, shared),
         (rf"{sweep}/description\.json", DescriptionHandler, shared),
@@ -96,15 +98,6 @@ class StopHandler(Handler):
         self.require_token()
         self.finish({"stopping": os.getpid()})
         self.app.stop()
-
-
-class SweepsHandler(Handler):
-    """Every archive in the folders that hold a registered one."""
-
-    def get(self) -> None:
-        found = self.app.registry.archives()
-        sweeps = [{"name": path.name, "url": f"sweep/{name}/"} for name, path in found.items()]
-        self.finish({"sweeps": sweeps})
 
 
 class SweepPageHandler(Handler):

@@ -13,6 +13,7 @@ PATHS = [
     "/env/main",
     "/static/js/main.js",
     "/sdviz/health",
+    "/sdviz/",
     "/sdviz/sweeps",
     "/user/style.css",
 ]

@@ -52,7 +52,7 @@ def test_a_stranger_gets_the_form_and_nothing_else(
     name = register(open_board, path, "locked", 60)
     sweep = f"/sdviz/sweep/{name}"
     closed = ["/", f"/env/{name}", "/static/js/main.js", f"{sweep}/frame/0/1.webp", "/sdviz/sweeps"]
-    for address in [*closed, f"{sweep}/description.json", "/sdviz/live/state"]:
+    for address in [*closed, f"{sweep}/description.json", "/sdviz/live/state", "/sdviz/"]:
         status, _, body = ask("GET", address, port=open_board.port)
         assert status == 401, address
         assert b"visdom.listen=true" in body

@@ -32,8 +32,8 @@ def test_serves_archives_in_the_foreground_until_ctrl_c(port: int, outputs: Path
         assert process.stdout is not None and process.stderr is not None
         assert process.stdout.readline().startswith(f"Visdom: http://127.0.0.1:{port}/")
         assert process.stdout.readline().rstrip().endswith("/env/foreground")
-        found = ask(port, "GET", "/sdviz/sweeps")["sweeps"]
-        assert {"name": "foreground", "url": "sweep/foreground/"} in found
+        found = {one["name"]: one for one in ask(port, "GET", "/sdviz/sweeps")["sweeps"]}
+        assert found["foreground"]["url"] == "sweep/foreground/"
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
         assert process.stderr.read() == ""

@@ -116,7 +116,7 @@ def images(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:
 
 def warnings(plan: Plan) -> list[str]:
     """What settings have no effect, and on what."""
-    return [*_eta(plan), *_idle(plan), *_alike(plan)]
+    return [*_eta(plan), *_schedules(plan), *_idle(plan), *_alike(plan)]
 
 
 def overlap(seeds: Sequence[int], made: Sequence[int]) -> list[str]:
@@ -127,6 +127,16 @@ def overlap(seeds: Sequence[int], made: Sequence[int]) -> list[str]:
     names = ", ".join(map(str, seeds))
     told = f"seed: those that follow {names} meet: {different} different seeds, not {len(made)}"
     return [f"{told}; leave more room between them"]
+
+
+def _schedules(plan: Plan) -> list[str]:
+    """Warnings where schedules of two names are one: "Automatic" stands for another."""
+    names: dict[str, dict[str, None]] = {}
+    for recipe in (cell.recipe for cell in plan.cells):
+        names.setdefault(recipe.sampler, {})[recipe.schedule] = None
+    several = {sampler: own for sampler, own in names.items() if len(own) > 1}
+    return [f"schedule: {' and '.join(own)} are the same for {resolve(sampler).method_name}{_SAME}"
+            for sampler, own in several.items()]  # fmt: skip
 
 
 def _idle(plan: Plan) -> list[str]:

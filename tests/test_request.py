@@ -68,6 +68,8 @@ def test_a_schedule_stands_in_the_place_of_the_samplers_own(reading: Reading) ->
     # The same pictures have the same keys, however they are asked for.
     named = reading(sampler=",".join(names)).plan
     assert [cell.key for cell in plan.cells] == [cell.key for cell in named.cells]
+    (warning,) = reading(schedule="karras,automatic,beta").warnings
+    assert "Karras and Automatic are the same for DPM++ 2M" in warning
     (plain,) = reading(schedule="automatic").plan.cells
     assert plain.recipe.sampler == "DPM++ 2M Karras"
 

@@ -133,14 +133,16 @@ class Live:
             self._server = server
 
     def _obey(self, command: Mapping[str, Any]) -> dict[str, Any]:
-        from sdviz.steer import field_errors
+        from sdviz.steer import field_errors, form_of
 
         action = command["action"]
-        if action in ("check", "run"):
-            try:
+        try:
+            if action in ("check", "run"):
                 return self._read(command["settings"], run=action == "run")
-            except SdvizError as error:
-                return {"errors": field_errors(error)}
+            if action in ("recipe", "picture"):
+                return {"settings": form_of(action, command["given"])}
+        except SdvizError as error:
+            return {"errors": field_errors(error)}
         if action == "remove":
             with self._changed:
                 self._queue = [job for job in self._queue if job.number != command["job"]]

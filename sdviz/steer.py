@@ -4,13 +4,22 @@ line's.
 
 from __future__ import annotations
 
+import base64
+import json
 import re
+import shlex
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sdviz.archive.labels import value_label
+import yaml
+
+from sdviz.archive.importing import recipe_from_png
+from sdviz.archive.labels import telling, value_label
 from sdviz.compose import plan
-from sdviz.errors import ConfigErrors, SdvizError
+from sdviz.config import nearest
+from sdviz.errors import ArchiveError, ConfigError, ConfigErrors, SdvizError
 from sdviz.paths import conf_dir
 from sdviz.plan import DEFAULTS
 from sdviz.settings import PLURALS, SETTINGS
@@ -18,9 +27,11 @@ from sdviz.settings import PLURALS, SETTINGS
 if TYPE_CHECKING:
     from sdviz.request import Request
 
-# What the form shows; other settings hold as the command line gave them.
+# What the form shows; all other settings stand in one field, as on the command line.
 FIELDS = ("prompt", "negative", "cfg", "sampler", "steps", "seed", "width", "height", "model")
+FURTHER = "further"
 _TEXT = ("prompt", "negative")
+_ALSO = ("zip", "exclude", "samples", "rounds", "fixed_noise", "reference")  # taken there as well
 
 
 def prepare(given: Mapping[str, Any], settings: Mapping[str, str]) -> Request:
@@ -29,10 +40,8 @@ def prepare(given: Mapping[str, Any], settings: Mapping[str, str]) -> Request:
 
     An empty field takes the model's default. Raises ConfigErrors; `field_errors` sorts them.
     """
-    filled = {
-        **given,
-        "order": [*FIELDS, *[s for s in given.get("order") or [] if s not in FIELDS]],
-    }
+    filled = {**given, **_further(settings.get(FURTHER), given)}
+    filled["order"] = [*FIELDS, *[name for name in filled["order"] if name not in FIELDS]]
     for name in FIELDS:
         text = settings.get(name, "").strip()
         key = "models" if name == "model" else name
@@ -43,6 +52,38 @@ def prepare(given: Mapping[str, Any], settings: Mapping[str, str]) -> Request:
     if not filled["models"]:
         filled["models"] = given.get("models")
     return plan(filled, also=lambda config: None)  # the page is there already
+
+
+def _further(text: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that have no field, and their order; None: those of the command line hold.
+
+    Raises ConfigErrors.
+    """
+    if text is None:
+        return {"order": list(given.get("order") or [])}
+    found: dict[str, Any] = dict.fromkeys(name for name in SETTINGS if name not in FIELDS)
+    typed: list[str] = []
+    errors: list[SdvizError] = []
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise ConfigErrors([ConfigError(f"{FURTHER}: {error}: {text}")]) from None
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name in FIELDS or name in PLURALS:
+            errors.append(ConfigError(f"{FURTHER}: {name} has a field of its own"))
+        elif not equals or name not in (*found, *_ALSO):
+            known = nearest(name, (*found, *_ALSO)) if equals else "such as clip_skip=2"
+            errors.append(ConfigError(f"{FURTHER}: `{word}` is no setting=value; {known}"))
+        else:
+            try:
+                found[name] = yaml.safe_load(value) if name in _ALSO else value
+            except yaml.YAMLError:
+                errors.append(ConfigError(f"{FURTHER}: `{word}` cannot be read"))
+            typed.append(name)
+    if errors:
+        raise ConfigErrors(errors)
+    return {**found, "order": [name for name in typed if name in SETTINGS]}
 
 
 def _value(name: str, text: str) -> Any:
@@ -61,7 +102,8 @@ def field_errors(error: SdvizError) -> dict[str, str]:
         text = str(one)
         key = (re.match(r"[a-z_]+(?=\b)", text) or [""])[0]
         key = PLURALS.get(key, "model" if key == "models" else key)
-        told.setdefault(key if key in FIELDS else "", []).append(text)
+        place = key if key in FIELDS else FURTHER if key in (FURTHER, *SETTINGS) else ""
+        told.setdefault(place, []).append(text.removeprefix(f"{FURTHER}: "))
     return {key: " ".join(texts) for key, texts in told.items()}
 
 
@@ -76,7 +118,51 @@ def as_typed(given: Mapping[str, Any]) -> dict[str, str]:
         parts = value if isinstance(value, list) else [value]
         sign = "\n" if name in _TEXT else ","
         typed[name] = sign.join(str(part) for part in parts if part is not None)
+    others = [name for name in SETTINGS if name not in FIELDS and given.get(name) is not None]
+    typed[FURTHER] = _words({name: given[name] for name in others})
     return typed
+
+
+def form_of(kind: str, given: str) -> dict[str, str]:
+    """The form for what a page gives: a "recipe" as JSON, or a "picture" (PNG) in base64.
+
+    Raises ArchiveError for a picture without a recipe.
+    """
+    if kind == "recipe":
+        return as_form(json.loads(given))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "picture.png"
+        path.write_bytes(base64.b64decode(given))
+        try:
+            return as_form(recipe_from_png(path))
+        except ArchiveError as error:
+            told = str(error).removeprefix(f"from={path}: ")
+            raise ArchiveError(told.replace(str(path), "the picture")) from None
+
+
+def as_form(recipe: Mapping[str, Any]) -> dict[str, str]:
+    """The form that makes a picture of this recipe; settings that it does not tell stay empty."""
+    told = {name: value for name, value in telling(recipe).items() if name in SETTINGS}
+    told.pop("sr", None)  # the prompt has its effect already
+    if not told.get("init"):  # stable-diffusion-webui tells the one and not the other
+        told.pop("strength", None)
+    fields = {name: _typed(told.pop(name, None)) for name in FIELDS}
+    return fields | {FURTHER: _words(told)}
+
+
+def _words(settings: Mapping[str, Any]) -> str:
+    """Settings as a command line has them."""
+    several = ((n, v if isinstance(v, list | tuple) else [v]) for n, v in settings.items())
+    texts = ((name, ",".join(map(_typed, values))) for name, values in several)
+    return " ".join(shlex.quote(f"{name}={text}") for name, text in texts if text)
+
+
+def _typed(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def choices() -> dict[str, list[str]]:

@@ -26,7 +26,7 @@ ENVIRONMENT = "live"
 _PATIENCE_S = 20.0  # a long poll's longest wait
 _ANSWER_S = 30.0  # the live process checks a form in well under a second
 _GONE_S = 5.0  # without a question of the live process, it counts as gone
-_ACTIONS = ("check", "run", "remove", "stop_after", "stop_now")
+_ACTIONS = ("check", "run", "recipe", "picture", "remove", "stop_after", "stop_now")
 
 
 class Control:
@@ -178,7 +178,9 @@ class StateHandler(Handler):
 
 
 class DoHandler(Handler):
-    """A page's command: {"action": one of ..., "settings": {name: text}, "job": number}."""
+    """A page's command: {"action": one of ..., "settings": {name: text}, "job": number}; with
+    "given", a recipe as JSON or a PNG in base64, whose form is asked for.
+    """
 
     async def post(self) -> None:
         kind = self.request.headers.get("Content-Type", "")
@@ -193,6 +195,7 @@ class DoHandler(Handler):
                 "action": str(asked["action"]),
                 "settings": {str(k): str(v) for k, v in dict(asked.get("settings", {})).items()},
                 "job": int(asked.get("job", 0)),
+                "given": str(asked.get("given", "")),
             }
         except (ValueError, KeyError, TypeError):
             raise tornado.web.HTTPError(400, "this is no command") from None

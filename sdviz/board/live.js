@@ -3,24 +3,26 @@
 (() => {
   const EN = {
     prompt: "Prompt", negative: "Negative prompt", cfg: "CFG scale", sampler: "Sampler", steps: "Steps", seed: "Seed",
-    width: "Width", height: "Height", model: "Model", run: "Run", stopAfter: "Stop after this cell", stopNow: "Stop now",
+    width: "Width", height: "Height", model: "Model", further: "Further settings, as on the command line", run: "Run", stopAfter: "Stop after this cell", stopNow: "Stop now",
     queue: "Queue", now: "Now", done: "Done", remove: "Remove", idle: "Nothing is running.", ready: "ready",
     away: "python -m sdviz.live is not running; start it, and this form comes to life.",
     hint: "Every field takes one value, a list (7,15,20) or a range (1-20 [5], range(0,8)). One prompt a line.",
     cells: (n, e) => `${n} cell${n === 1 ? "" : "s"}, ${e} evaluations`, lost: "The page's server does not answer.",
+    picture: "Settings of a picture …", drop: "A PNG of sdviz, stable-diffusion-webui or Fooocus; it can be dropped anywhere on this form.",
     stopping: "stopping", loading: "The model is being loaded.", of: "of", cell: "cells",
   };
   const ZH = {
     prompt: "提示词", negative: "反向提示词", cfg: "CFG 强度", sampler: "采样器", steps: "步数", seed: "种子",
-    width: "宽", height: "高", model: "模型", run: "运行", stopAfter: "完成当前格后停止", stopNow: "立即停止",
+    width: "宽", height: "高", model: "模型", further: "更多设置，写法同命令行", run: "运行", stopAfter: "完成当前格后停止", stopNow: "立即停止",
     queue: "队列", now: "正在运行", done: "已完成", remove: "移除", idle: "没有正在运行的任务。", ready: "就绪",
     away: "python -m sdviz.live 未在运行；启动后即可使用此表单。",
     hint: "每项可填一个值、一个列表 (7,15,20) 或一个范围 (1-20 [5], range(0,8))。提示词每行一个。",
     cells: (n, e) => `${n} 格，${e} 次求值`, lost: "页面的服务器没有响应。",
+    picture: "读取图片的设置…", drop: "sdviz、stable-diffusion-webui 或 Fooocus 的 PNG；也可直接拖到此表单上。",
     stopping: "正在停止", loading: "正在加载模型。", of: "/", cell: "格",
   };
   const say = (navigator.language || "").toLowerCase().startsWith("zh") ? { ...EN, ...ZH } : EN;
-  const FIELDS = ["prompt", "negative", "cfg", "sampler", "steps", "seed", "width", "height", "model"];
+  const FIELDS = ["prompt", "negative", "cfg", "sampler", "steps", "seed", "width", "height", "model", "further"];
   const KEPT = ["keydown", "keyup", "keypress", "mousedown", "mouseup", "click", "dblclick", "mousemove", "pointerdown",
     "pointermove", "pointerup", "touchstart", "touchmove", "touchend", "wheel", "contextmenu", "dragstart", "input", "change"];
   const STYLE = `
@@ -28,7 +30,7 @@
     * { box-sizing: border-box; }
     .all { min-height: 100%; overflow: auto; padding: 1em 1.2em; background: #2b2b2b; color: #e4e4e4; font: 14px/1.45 system-ui, sans-serif; }
     form { display: grid; grid-template-columns: repeat(12, 1fr); gap: .6em .8em; }
-    .field { grid-column: span 2; min-width: 0; } .prompt, .negative { grid-column: span 6; }
+    .field { grid-column: span 2; min-width: 0; } .prompt, .negative { grid-column: span 6; } .further { grid-column: 1 / -1; }
     .sampler { grid-column: span 3; } .steps, .width, .height { grid-column: span 1; }
     label { display: block; color: #b8b8b8; font-size: 12px; }
     input, textarea { width: 100%; font: inherit; color: #fff; background: #1c1c1c; border: 1px solid #555; padding: .35em .5em; border-radius: 2px; }
@@ -45,6 +47,7 @@
     h3 { font-size: 12px; color: #b8b8b8; font-weight: 400; margin: .2em 0; }
     ul { list-style: none; margin: 0; padding: 0; } li { display: flex; gap: .6em; align-items: baseline; overflow-wrap: anywhere; }
     li button { padding: 0 .5em; } a { color: #fff; }
+    .dropping { outline: 2px dashed #fff; outline-offset: -6px; }
     @media (max-width: 760px) { .field, .prompt, .negative { grid-column: 1 / -1 !important; } .lists { grid-template-columns: 1fr; } }`;
 
   function h(tag, attributes = {}, ...children) {
@@ -80,24 +83,36 @@
         stop_after: h("button", { type: "button", onclick: () => this.act("stop_after") }, say.stopAfter),
         stop_now: h("button", { type: "button", onclick: () => this.act("stop_now") }, say.stopNow),
       };
+      this.file = h("input", { type: "file", accept: "image/png", hidden: true, onchange: () => this.picture(this.file.files[0]) });
+      const open = h("button", { type: "button", title: say.drop, onclick: () => this.file.click() }, say.picture);
       this.note = h("div", { class: "warn", role: "status" });
       this.lists = h("div", { class: "lists" });
       this.form = h("form", { onsubmit: (event) => { event.preventDefault(); this.act("run"); } },
         ...fields, h("div", { class: "row quiet" }, say.hint), this.general,
-        h("div", { class: "row" }, ...Object.values(this.buttons), this.size));
-      return h("div", { class: "all" }, this.note, this.form, this.lists);
+        h("div", { class: "row" }, ...Object.values(this.buttons), open, this.file, this.size));
+      const root = h("div", { class: "all" }, this.note, this.form, this.lists);
+      const over = (event) => {
+        if (!event.dataTransfer.types.includes("Files")) return;
+        event.preventDefault();
+        root.classList.toggle("dropping", event.type === "dragover");
+        if (event.type === "drop") this.picture(event.dataTransfer.files[0]);
+      };
+      for (const name of ["dragover", "dragleave", "drop"]) root.addEventListener(name, over);
+      return root;
     }
 
     field(name) {
       const long = name === "prompt" || name === "negative";
+      const listed = !long && name !== "further";
       const input = h(long ? "textarea" : "input", {
-        id: name, name, spellcheck: "false", autocomplete: "off", list: long ? undefined : `${name}-choices`,
+        id: name, name, spellcheck: "false", autocomplete: "off", list: listed ? `${name}-choices` : undefined,
+        placeholder: name === "further" ? "clip_skip=1,2 hires_scale=1.5 zip=[[cfg,steps]]" : "",
         "aria-describedby": `${name}-error`, oninput: () => this.typed(),
         onkeydown: (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.act("run"); },
       });
       this.inputs[name] = input;
       this.errors[name] = h("div", { class: "error", id: `${name}-error`, role: "alert" });
-      const choices = long ? [] : [h("datalist", { id: `${name}-choices` })];
+      const choices = listed ? [h("datalist", { id: `${name}-choices` })] : [];
       return h("div", { class: `field ${name}` }, h("label", { for: name }, say[name]), input, ...choices, this.errors[name]);
     }
 
@@ -123,7 +138,23 @@
       this.again(JSON.parse(carried));
     }
 
-    again({ recipe, what }) {
+    // A PNG brings its settings.
+    async picture(file) {
+      if (!file) return;
+      this.file.value = "";
+      const address = await new Promise((resolve) => {
+        const reader = new FileReader();
+        reader.onload = () => resolve(reader.result);
+        reader.readAsDataURL(file);
+      });
+      const told = await this.act("picture", 0, address.slice(address.indexOf(",") + 1));
+      if (!told || !told.settings) return;
+      this.touched = true;
+      this.fill(told.settings);
+      this.act("check");
+    }
+
+    async again({ recipe, what }) {
       const settings = Object.fromEntries(FIELDS.filter((name) => name in recipe).map((name) => [name, String(recipe[name] ?? "")]));
       if (what === "seeds") {
         const seed = BigInt(recipe.seed ?? 0);
@@ -133,10 +164,13 @@
       this.fill(settings);
       this.root.scrollIntoView({ block: "nearest" });
       this.inputs[what === "seeds" ? "seed" : "prompt"].focus();
+      const told = await this.act("recipe", 0, JSON.stringify(recipe));
+      this.fill({ further: (told && told.settings && told.settings.further) || "" });
       this.act("check");
     }
 
-    async act(action, job = 0) {
+    // `given`: a recipe or a picture whose form is asked for. Resolves to the answer, unless a later command has been given.
+    async act(action, job = 0, given = "") {
       clearTimeout(this.timer);
       const number = (this.acted = (this.acted || 0) + 1);
       await this.met;
@@ -144,15 +178,17 @@
         const answer = await fetch(`${this.source}do`, {
           method: "POST",
           headers: { "Content-Type": "application/json", "X-Sdviz-Page": this.secret },
-          body: JSON.stringify({ action, settings: this.settings(), job }),
+          body: JSON.stringify({ action, settings: this.settings(), job, given }),
         });
         const told = await answer.json();
-        if (number !== this.acted) return; // a later command has been given
+        if (number !== this.acted) return null;
         this.tell(told.errors || (told.error ? { "": told.error } : {}));
         this.size.textContent = told.cells === undefined ? "" : say.cells(told.cells, told.evaluations);
         if (action === "run" && !told.errors && answer.ok) this.touched = false;
+        return told;
       } catch {
         this.tell({ "": say.lost });
+        return null;
       }
     }
 

@@ -67,7 +67,7 @@ def overview(source: str) -> Message:
 def control(source: str) -> Message:
     """The form of `python -m sdviz.live`, in which live.js mounts itself."""
     element = f'<div class="sdviz-live" data-src="{escape(source)}" style="height:100%"></div>'
-    return _window("control", "live", "text", element, _WIDE, 400)
+    return _window("control", "live", "text", element, _WIDE, 500)
 
 
 def cell(

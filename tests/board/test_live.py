@@ -4,6 +4,7 @@ model.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -197,9 +198,9 @@ def test_steers_a_real_model(port: int, tmp_path: Path, page: Any) -> None:
 
 @pytest.mark.browser
 def test_a_cell_fills_the_form(board: Server, process: Process, outputs: Path, page: Any) -> None:
-    plan = sweeps.make_plan({"cfg": [3, 7]}, seed=5, prompt="a <red> pyramid, snow")
+    plan = sweeps.make_plan({"cfg": [3, 7]}, seed=5, prompt="a <red> pyramid, snow", tiling=True)
     path = sweeps.write(outputs, "again", plan).path
-    process.reply = {"cells": 4, "evaluations": 24}
+    process.reply = {"cells": 4, "evaluations": 24, "settings": {"further": "tiling=true"}}
     page.goto(board.url(f"/env/{register(board, path, 'again', 60)}"))
     page.locator(".sdviz .sheet img").nth(1).click()
     page.get_by_role("button", name="More seeds like this").click()
@@ -208,3 +209,33 @@ def test_a_cell_fills_the_form(board: Server, process: Process, outputs: Path, p
     assert page.get_by_label("Seed").input_value() == "6,7,8,9"
     assert page.get_by_label("CFG scale").input_value() == "7"
     assert page.get_by_label("Prompt", exact=True).input_value() == "a <red> pyramid, snow"
+    assert page.get_by_label("Further settings").input_value() == "tiling=true"
+    asked = next(told for told in process.heard if told["action"] == "recipe")
+    assert json.loads(asked["given"])["tiling"] is True
+    assert process.heard[-1]["settings"]["further"] == "tiling=true"
+
+
+@pytest.mark.browser
+def test_a_picture_dropped_on_the_form_fills_it(
+    board: Server, process: Process, tmp_path: Path, page: Any
+) -> None:
+    page.goto(board.url("/env/live"))
+    page.get_by_label("CFG scale").wait_for()
+    process.reply = {"settings": {"prompt": "a ship", "cfg": "4.5", "further": "clip_skip=2"}}
+    (tmp_path / "ship.png").write_bytes(b"the bytes of a picture")
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Settings of a picture").click()
+    chooser.value.set_files(tmp_path / "ship.png")
+    eventually(lambda: page.get_by_label("Further settings").input_value() == "clip_skip=2")
+    assert page.get_by_label("CFG scale").input_value() == "4.5"
+    process.reply = {"errors": {"": "no recipe in it"}}
+    page.locator(".sdviz-live form").evaluate(
+        """form => {
+            const files = new DataTransfer();
+            files.items.add(new File(["dropped"], "other.png", { type: "image/png" }));
+            form.dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true }));
+        }"""
+    )
+    page.get_by_text("no recipe in it").wait_for()
+    given = [base64.b64decode(one["given"]) for one in process.heard if one["action"] == "picture"]
+    assert given == [b"the bytes of a picture", b"dropped"]

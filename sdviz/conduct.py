@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sdviz import catchup
 from sdviz.archive.machine import machine, versions
 from sdviz.archive.writer import ArchiveWriter
 from sdviz.errors import BoardError, SdvizError
@@ -55,8 +56,11 @@ def conduct(
             stack.callback(archive.close)
             _say(*(note.text for note in archive.notes))
             todo = list(archive.todo)
+            unsaid = catchup.unscored(archive.path, request.plan, todo, config)
             if not todo:
                 _say("nothing to compute: all cells are archived (reuse=false computes them anew)")
+            if unsaid:
+                _say(f"{_cells(len(unsaid), 'archived ')} to score or caption")
             board = _open_board(request, archive.path)
             page = f" · page {_address(board)}" if board else ""
             if todo:
@@ -69,7 +73,7 @@ def conduct(
             sinks = Fanout(archive, views)
             stack.pop_all()
             with contextlib.closing(sinks):
-                status = _denoise(request, todo, sinks, interrupt, load)
+                status = _denoise(request, todo, sinks, interrupt, load, unsaid)
     _say_failures(tally)
     seconds = time.perf_counter() - started
     if status == "interrupted":
@@ -86,8 +90,12 @@ def _denoise(
     sinks: Sink,
     interrupt: Interruptible,
     load: Callable[..., Any] | None,
+    unsaid: dict[Cell, catchup.Told],
 ) -> str:
-    """Runs the engine between a sweep's first event and its last; returns the status at the end."""
+    """Runs the engine between a sweep's first event and its last; returns the status at the end.
+
+    `unsaid` are archived cells that scores or captions are still asked of.
+    """
     started = time.perf_counter()
     failed = False
 
@@ -116,6 +124,8 @@ def _denoise(
                 should_stop=interrupt,
                 load=load,
             )
+        folder = Path(request.config.outputs) / request.config.name
+        catchup.score(folder, unsaid, request.config, emit, interrupt)
     except KeyboardInterrupt:
         return finish("interrupted")
     except SdvizError:
@@ -171,5 +181,5 @@ def _references(todo: Sequence[Cell]) -> str:
     return f" ({count:,} of them to measure the others by)" if count else ""
 
 
-def _cells(count: int) -> str:
-    return f"{count:,} cell{'s' * (count != 1)}"
+def _cells(count: int, what: str = "") -> str:
+    return f"{count:,} {what}cell{'s' * (count != 1)}"

@@ -18,6 +18,9 @@ from sdviz.events import CellFinished, CellScored, Event
 from sdviz.models import headers, identity, places
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from sdviz.models.scoring import Aesthetic, Captioner, Clip
     from sdviz.plan import Cell
 
@@ -134,15 +137,16 @@ class Scorer:
         def emit_and_score(event: Event) -> None:
             emit(event)
             if isinstance(event, CellFinished):
-                emit(self.score(cells[event.cell], event))
+                emit(self.score(cells[event.cell], event.pixels))
 
         return emit_and_score
 
-    def score(self, cell: Cell, event: CellFinished) -> CellScored:
+    def score(self, cell: Cell, pixels: NDArray[np.uint8]) -> CellScored:
+        """What is said of a cell's picture, (H, W, 3)."""
         scores = {}
         if self._clip and "clip" in self._names:
-            scores["clip"] = round(self._clip.score(cell.recipe.prompt, event.pixels), 3)
+            scores["clip"] = round(self._clip.score(cell.recipe.prompt, pixels), 3)
         if self._aesthetic:
-            scores["aesthetic"] = round(self._aesthetic.score(event.pixels), 3)
-        caption = self._captioner.caption(event.pixels) if self._captioner else ""
-        return CellScored(event.cell, scores, caption)
+            scores["aesthetic"] = round(self._aesthetic.score(pixels), 3)
+        caption = self._captioner.caption(pixels) if self._captioner else ""
+        return CellScored(cell.index, scores, caption)

@@ -16,6 +16,7 @@ from transformers import (
     CLIPModel,
     CLIPTokenizer,
 )
+from transformers.utils import logging
 
 from sdviz.errors import ModelError
 from sdviz.models import prompt_weights
@@ -103,6 +104,7 @@ class Captioner:
 
 def loaded(cls: Any, folder: Path, key: str) -> Any:
     """A model or tokenizer for inference; ModelError, which names `key`, if it cannot be read."""
+    logging.disable_progress_bar()
     try:
         made = cls.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError, RuntimeError, json.JSONDecodeError) as error:

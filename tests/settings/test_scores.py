@@ -212,3 +212,30 @@ def test_a_sweep_archives_what_is_said_of_its_pictures(
         for a, b in itertools.pairwise(order)
         if b == "CellScored"
     )
+
+
+def test_what_was_archived_unscored_is_scored_when_that_is_asked(
+    tiny_model: Path, clip: Path, blip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from sdviz.compose import prepare
+    from sdviz.conduct import conduct
+
+    words = [f"model={tiny_model}", "steps=1", "name=a", f"outputs={tmp_path}", "visdom=off"]
+    by_clip = ["score=clip", f"score_clip={clip}"]
+
+    def told(*more: str) -> dict[int, Any]:
+        assert conduct(prepare([*words, "device=cpu", *more])) == 0
+        with Archive(tmp_path / "a") as archive:
+            assert archive.status == "finished"
+            return archive.scores()
+
+    assert told("seed=1,2") == {}
+    scored = told("seed=1,2", *by_clip)
+    assert "2 archived cells to score or caption" in capsys.readouterr().out
+    wider = told("seed=1,2,3", *by_clip, f"caption={blip}")
+    assert "2 archived cells to score or caption\n1 cell to compute" in capsys.readouterr().out
+    assert [set(one["scores"]) for one in wider.values()] == [{"clip"}] * 3
+    assert all(one["caption"] for one in wider.values())
+    assert [wider[i]["scores"] for i in (0, 1)] == [scored[i]["scores"] for i in (0, 1)]
+    assert told("seed=1,2,3", *by_clip, f"caption={blip}") == wider
+    assert "to score" not in capsys.readouterr().out

@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "where": {"errors", "axes"},
     "config": {"errors", "paths"},
     "plan": {"errors", "config"},
-    "planning": {"errors", "plan"},
+    "planning": {"errors", "plan", "samplers"},
     "axes": {"errors"},
     "ranges": {"errors", "axes"},
     "methods": set(),

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sdviz import checks, combinations, inits, plancheck, reference, scores
+from sdviz import checks, combinations, inits, plancheck, promptsigns, reference, scores
 from sdviz.axes import quoted
 from sdviz.commandline import escape_interpolation
 from sdviz.config import Config, keys_of
@@ -72,6 +72,7 @@ def read_request(
     record = _record(draft, config, asked, drawn, signed)
     warnings = [
         *checks.prompts(plan, draft.infos),
+        *promptsigns.told(plan),
         *plancheck.warnings(plan),
         *plancheck.overlap(seeds, draft.values["seed"]),
     ]

@@ -288,6 +288,28 @@ def test_an_eta_without_effect_is_told(reading: Reading) -> None:
     assert reading(sampler="heun").warnings == []
 
 
+@pytest.mark.parametrize(
+    ("prompt", "says"),
+    [
+        ("a ship <lora:sea:0.7>", "`<lora:sea:0.7>` in a prompt is read as text: LoRAs"),
+        ("a [red|blue] house", "`[red|blue]` in a prompt is read as text: prompts do"),
+        ("a [cat:dog:0.5]", "`[cat:dog:0.5]` in a prompt is read as text: prompts do not change"),
+        ("a cat AND a dog", "`AND` in a prompt is read as text: AND does not mix prompts"),
+        ("a __colour__ cat", "`__colour__` in a prompt is read as text: wildcards"),
+    ],
+)
+def test_what_other_programs_read_into_a_prompt_is_told(
+    reading: Reading, prompt: str, says: str
+) -> None:
+    (warning,) = reading(prompt=prompt).warnings
+    assert warning.startswith(says)
+
+
+def test_plain_prompts_are_not_warned_of(reading: Reading) -> None:
+    plain = r"a (house:1.3), [quiet], BREAK, time 12:30, \[a|b\], SAND AND, snake_case, (a:b)"
+    assert reading(prompt=plain).warnings == []
+
+
 def test_settings_without_effect_are_told(reading: Reading) -> None:
     assert reading(cfg=1, negative="a cat").warnings == ["negative: has no effect at cfg=1"]
     assert reading(cfg="1,7", guidance_rescale=0.7).warnings == [

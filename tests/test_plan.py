@@ -101,7 +101,12 @@ def _another(default: Any) -> Any:
 def test_every_setting_but_the_models_name_changes_the_key() -> None:
     recipe = Recipe(model="m", width=64, height=64)
     key = cell_key(recipe, model_identity="x", dtype="float32")
-    other = {f.name: _another(f.default) for f in fields(Recipe) if f.name not in ("model", "sr")}
+    written_elsewhere = {"sr": "a cat", "schedule": "Beta"}  # in the prompt, in the sampler's name
+    other = {
+        f.name: _another(f.default)
+        for f in fields(Recipe)
+        if f.name != "model" and f.name not in written_elsewhere
+    }
     keys = {
         cell_key(replace(recipe, **{name: value}), model_identity="x", dtype="float32")
         for name, value in other.items()
@@ -110,6 +115,8 @@ def test_every_setting_but_the_models_name_changes_the_key() -> None:
     keys |= {cell_key(recipe, model_identity="x", dtype="bfloat16")}
     assert len(keys) == len(other) + 2 and key not in keys
     assert cell_key(replace(recipe, model="moved"), model_identity="x", dtype="float32") == key
+    elsewhere = replace(recipe, **written_elsewhere)
+    assert cell_key(elsewhere, model_identity="x", dtype="float32") == key
 
 
 def test_the_key_is_the_hash_of_plain_json() -> None:

@@ -88,6 +88,9 @@ def _webui(text: infotext.Infotext) -> dict[str, Any]:
         found["model"] = pairs["Model"]
     if pairs.get("VAE"):
         found["vae"] = pairs["VAE"]
+    if embeddings := pairs.get("TI hashes"):
+        names = ", ".join(one.partition(":")[0].strip() for one in embeddings.split(","))
+        _LOG.warning("sdviz has no textual inversion: %s in the prompt is read as words", names)
     return found | _webui_further(pairs)
 
 

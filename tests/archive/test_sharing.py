@@ -266,12 +266,14 @@ def test_a_webui_picture_tells_its_lora_and_vae(
         tmp_path / "l.png",
         "a castle <lora:add_detail:0.8>, by a lake <lora:ink:1:0.5>\n"
         "Steps: 8, Sampler: Heun, Seed: 5,"
-        ' VAE hash: c6a580b13a, VAE: ft-mse.pt, Lora hashes: "add_detail: 7c6bad76eb54, ink: 01ab"',
+        ' VAE hash: c6a580b13a, VAE: ft-mse.pt, Lora hashes: "add_detail: 7c6bad76eb54, ink: 01ab",'
+        ' TI hashes: "EasyNegative: c74b4e810b03, bad_hands: aa7651be"',
     )
     told = recipe_from_png(picture)
     assert (told["prompt"], told["vae"]) == ("a castle, by a lake", "ft-mse.pt")
     assert (told["lora"], told["lora_scale"]) == ("add_detail", 0.8)
     assert "ink" in caplog.text, "what is left out is said"
+    assert "EasyNegative, bad_hands in the prompt" in caplog.text
 
 
 def test_import_refuses_what_has_no_recipe(tmp_path: Path) -> None:

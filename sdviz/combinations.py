@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sdviz.errors import ConfigError
-from sdviz.models.extras import SMALLEST_MARKED
 from sdviz.plan import DEFAULTS
 
 if TYPE_CHECKING:
@@ -83,21 +82,7 @@ def search_text(values: Values) -> str:
     return values["sr"][0] or ""
 
 
-def _marked(values: Values, model: str, info: ModelInfo) -> Iterator[ConfigError]:
-    """A watermark needs room."""
-    if not _is_used(values, "watermark"):
-        return
-    for side, own in (("width", info.native_width), ("height", info.native_height)):
-        least = min(own if value is None else value for value in values[side])
-        if least < SMALLEST_MARKED:
-            yield ConfigError(
-                f"watermark=true: needs {SMALLEST_MARKED} pixels a side, and the {side} of {model} "
-                f"is {least}; add {side}={SMALLEST_MARKED}"
-            )
-
-
 def _model(values: Values, model: str, info: ModelInfo) -> Iterator[ConfigError]:
-    yield from _marked(values, model, info)
     if info.is_flow and _is_used(values, "schedule"):
         yield ConfigError(f"schedule: {model} was trained by flow matching and has one of its own")
     if not info.is_batched:

@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import Any
 
 from sdviz.errors import ConfigError, SdvizError, gathered
+from sdviz.models.extras import SMALLEST_MARKED
 from sdviz.models.prompt_weights import is_plain
 from sdviz.passes import GRID, passes
 from sdviz.plan import DEFAULTS, Plan, Recipe
@@ -21,7 +22,7 @@ from sdviz.where import Rule, matches
 # cells, and these few combinations.
 _COUNTED = (
     *("model", "sampler", "schedule", "steps", "init", "strength", "width", "height"),
-    *("hires_scale", "hires_steps", "hires_strength"),
+    *("hires_scale", "hires_steps", "hires_strength", "watermark"),
 )
 
 # Settings, where they have no effect, and on what recipes.
@@ -111,6 +112,20 @@ def images(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:
                 f"hires_scale={recipe.hires_scale:g}: makes a picture of {first.width}x"
                 f"{first.height} no larger, in steps of {GRID} pixels"
             ] = None
+    yield from map(ConfigError, found)
+
+
+def watermarks(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:
+    """Finished pictures that have no room for the watermark that they are to have."""
+    found: dict[str, None] = {}
+    for recipe in (recipe for recipe in recipes if recipe.watermark):
+        end = passes(recipe)[-1]
+        for side, length in (("width", end.width), ("height", end.height)):
+            if length < SMALLEST_MARKED:
+                found[
+                    f"watermark=true: needs {SMALLEST_MARKED} pixels a side, and the {side} of "
+                    f"{recipe.model} is {length}; add {side}={SMALLEST_MARKED}"
+                ] = None
     yield from map(ConfigError, found)
 
 

@@ -112,6 +112,7 @@ def _checked(draft: Draft, preset: str, also: Callable[[Config], None]) -> tuple
             )
             draft.errors.extend(plancheck.steps(recipes))
             draft.errors.extend(plancheck.images(recipes))
+            draft.errors.extend(plancheck.watermarks(recipes))
             draft.errors.extend(checks.pictures(recipes, config, draft.infos))
     rules = {"zip": draft.zipped, "exclude": draft.rule_texts}
     signed = signature(config, draft.values, rules)

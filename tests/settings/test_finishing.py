@@ -194,6 +194,9 @@ def test_a_watermark_needs_room(tiny_model: Path, tmp_path: Path) -> None:
     assert "watermark=true: needs 256 pixels a side, and the width of" in told
     assert "is 64; add width=256" in told and "the height" not in told
     assert not (tmp_path / "out").exists()
+    assert prepare([*words, "hires_scale=4"]), "the finished picture is what is marked"
+    assert prepare([*words[:1], "watermark=false,true", "width=64,256", "zip=[[watermark,width]]",
+                    *words[2:]])  # fmt: skip
 
 
 def test_the_watermark_can_be_read_out_of_the_archive(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SPARE = 64 << 20  # bytes that must be free to begin at all
 _MOST_WARNINGS = 5
-_CHUNKED = ("sd1", "sd2", "sdxl")  # the kinds that have CLIP
+WITH_CLIP = ("sd1", "sd2", "sdxl")  # the kinds that have CLIP
 
 
 def outputs(folder: Path) -> None:
@@ -187,7 +187,7 @@ def prompts(plan: Plan, infos: Mapping[str, ModelInfo]) -> list[str]:
     """A warning for each prompt of which the text encoder does not see the end, with that end."""
     texts: dict[tuple[str, str, str], None] = {}
     for cell in plan.cells:
-        if cell.recipe.emphasis == "a1111" and infos[cell.recipe.model].kind in _CHUNKED:
+        if cell.recipe.emphasis == "a1111" and infos[cell.recipe.model].kind in WITH_CLIP:
             continue  # long prompts go on in further chunks
         texts[(cell.recipe.model, "prompt", cell.recipe.prompt)] = None
         texts[(cell.recipe.model, "negative", cell.recipe.negative)] = None

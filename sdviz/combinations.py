@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sdviz.errors import ConfigError
+from sdviz.models import kinds
 from sdviz.plan import DEFAULTS
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _BATCHED_ONLY = (
     "guidance_rescale", "clip_skip", "init", "noise_seed", "variation_strength", "seed_resize",
     "tiling", "hires_scale",
 )  # fmt: skip
+_ARGUMENTS = {"negative": "negative_prompt", "eta": "eta"}  # what pipelines call the rest
 _WITHOUT_CLIP = ("kolors",)
 
 
@@ -89,6 +91,9 @@ def _model(values: Values, model: str, info: ModelInfo) -> Iterator[ConfigError]
         for name in _BATCHED_ONLY:
             if _is_used(values, name):
                 yield ConfigError(f"{name}: a pipeline such as that of {model} does not take it")
+        for name, argument in _ARGUMENTS.items():
+            if _is_used(values, name) and not kinds.takes(info.pipeline, argument):
+                yield ConfigError(f"{name}: {info.pipeline}, which runs {model}, does not take it")
         return
     most = _layers(info)
     deepest = max(value or 1 for value in values["clip_skip"])

@@ -7,9 +7,11 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from sdviz.checks import WITH_CLIP
 from sdviz.errors import ConfigError, SdvizError, gathered
+from sdviz.models import kinds
 from sdviz.models.extras import SMALLEST_MARKED
 from sdviz.models.prompt_weights import is_plain
 from sdviz.passes import GRID, passes
@@ -17,6 +19,9 @@ from sdviz.plan import DEFAULTS, Plan, Recipe
 from sdviz.planning import combinations, make_axes, recipe_of
 from sdviz.samplers import rescheduled, resolve
 from sdviz.where import Rule, matches
+
+if TYPE_CHECKING:
+    from sdviz.models import ModelInfo
 
 # What steps and sizes hang on. All other settings are left at one value: a plan has up to a million
 # cells, and these few combinations.
@@ -43,6 +48,7 @@ _IDLE: Mapping[str, tuple[str, Callable[[Recipe], bool]]] = {
 # Worth a word also where no two cells are alike by it.
 _IDLE_ALONE = ("negative", "guidance_rescale", "seed_resize", "lora_scale")
 _SAME = "; cells that differ in it alone are the same picture"
+_OWN_GUIDANCE = "true_cfg_scale"  # pipelines with it heed a negative prompt by it alone
 _SURELY_SHORT = 75  # bytes; a token of CLIP is one at least
 
 
@@ -132,6 +138,20 @@ def watermarks(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:
 def warnings(plan: Plan) -> list[str]:
     """What settings have no effect, and on what."""
     return [*_eta(plan), *_schedules(plan), *_idle(plan), *_alike(plan)]
+
+
+def unheard(plan: Plan, infos: Mapping[str, ModelInfo]) -> list[str]:
+    """Warnings where a model does not read prompts as those of Stable Diffusion 1, 2 and XL do."""
+    told: dict[str, None] = {}
+    for recipe in (cell.recipe for cell in plan.cells):
+        info = infos[recipe.model]
+        if info.kind in WITH_CLIP:
+            continue
+        if recipe.emphasis != "none" and not is_plain(recipe.prompt + recipe.negative):
+            told[f"emphasis: {recipe.model} takes prompts as typed, brackets and all"] = None
+        if recipe.negative and not info.is_batched and kinds.takes(info.pipeline, _OWN_GUIDANCE):
+            told[f"negative: has no effect on {recipe.model}, whose guidance is distilled"] = None
+    return list(told)
 
 
 def overlap(seeds: Sequence[int], made: Sequence[int]) -> list[str]:

@@ -74,6 +74,7 @@ def read_request(
         *checks.prompts(plan, draft.infos),
         *promptsigns.told(plan),
         *plancheck.warnings(plan),
+        *plancheck.unheard(plan, draft.infos),
         *plancheck.overlap(seeds, draft.values["seed"]),
     ]
     return Request(config, plan, record, warnings)

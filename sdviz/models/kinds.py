@@ -41,6 +41,11 @@ def why_not(name: str) -> str:
     return ""
 
 
+def takes(name: str, argument: str) -> bool:
+    """Has the call of the pipeline class `name` that argument, as far as is known?"""
+    return argument in (_arguments(name) or {argument})
+
+
 @functools.lru_cache
 def _arguments(name: str) -> dict[str, bool] | None:
     """The arguments of the pipeline's call, and whether each can be left out; None: no such class.

@@ -142,3 +142,19 @@ def test_what_a_flow_model_does_not_take(folders: dict[str, Path]) -> None:
         extras.check_sampler("DPM++ 2M Karras", spec, info)
     with pytest.raises(ModelError, match="keeps its own VAE"):
         extras.check_vae("anything/else", spec, info)
+
+
+def test_what_a_pipeline_does_not_take_is_refused_or_told_before_it_is_loaded(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    from sdviz.compose import prepare
+    from sdviz.errors import ConfigErrors
+
+    flux = [f"model={folders['flux']}", f"outputs={tmp_path}", "visdom=off", "device=cpu"]
+    with pytest.raises(ConfigErrors, match=r"^eta: FluxPipeline, which runs .* does not take it$"):
+        prepare([*flux, "eta=0.5"])
+    weighted, distilled = prepare([*flux, "prompt=a (cat:1.2)", "negative=a dog"]).warnings
+    assert weighted.startswith("emphasis: ") and weighted.endswith("brackets and all")
+    assert distilled.startswith("negative: has no effect on ")
+    sd3 = [f"model={folders['sd3']}", *flux[1:]]
+    assert not prepare([*sd3, "prompt=a (cat:1.2)", "emphasis=none", "negative=a dog"]).warnings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +12,20 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from sdviz.archive import infotext, png
-from sdviz.archive.labels import common_settings, named_label, telling, value_label
+from sdviz.archive.labels import common_settings, named_label, position_label, telling, value_label
 from sdviz.archive.paths import ArchivePaths
 from sdviz.archive.sheet import Sheet, draw
 from sdviz.errors import ArchiveError
 from sdviz.events import Note
+from sdviz.plan import Axis
 
 if TYPE_CHECKING:
     from sdviz.archive.reader import Archive
     from sdviz.archive.records import CellRecord
 
 _MOST_CELLS = 4000  # drawn at a sweep's end by itself; more take longer than a user waits
+_LONG = 24  # characters of a label
+_SCREEN = 1.6  # its width to its height
 _WRAP = 10  # cells of a single axis that still stand in one row
 _TYPES = {
     "cfg": "CFG Scale", "sampler": "Sampler", "steps": "Steps", "seed": "Seed", "prompt": "Prompt",
@@ -88,7 +92,7 @@ def grid_sheet(archive: Archive, cells: list[CellRecord]) -> Sheet:
     lengths = [len(axis.values) for axis in dims]
     if len(dims) == 1 and lengths[0] > _WRAP:
         return _wrapped(archive, by_place, title, size)
-    down, across = spread(lengths)
+    down, across = spread(dims)
     rows, columns = (
         list(itertools.product(*(range(lengths[axis]) for axis in axes))) for axes in (down, across)
     )
@@ -110,18 +114,31 @@ def grid_sheet(archive: Archive, cells: list[CellRecord]) -> Sheet:
     )
 
 
-def spread(lengths: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The axes that go down and those that go across, by number: the last across, the one before it
-    down, and each further one where there are fewer, as on the page; so no sheet is a long strip.
+def spread(dims: Sequence[Axis]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The axes that go down and those that go across, by number, as on the page: the last goes
+    across, those with long labels down, and the others so that the sheet has about the shape of a
+    screen.
     """
-    counts = [1, 1]
-    sides: tuple[list[int], list[int]] = ([], [])
-    for axis in reversed(range(len(lengths))):
-        first_two = len(lengths) - axis <= 2
-        side = axis == len(lengths) - 1 if first_two else counts[1] < counts[0]
-        sides[side].append(axis)
-        counts[side] *= lengths[axis]
-    return tuple(sorted(sides[0])), tuple(sorted(sides[1]))
+    last = len(dims) - 1
+    if last < 1:
+        return (), tuple(range(len(dims)))
+    lengths = [len(axis.values) for axis in dims]
+    long = {
+        at
+        for at, axis in enumerate(dims[:last])
+        if any(len(position_label(axis, i)) > _LONG for i in range(lengths[at]))
+    }
+
+    def distance(down: tuple[int, ...]) -> float:
+        """From a screen's shape, as a ratio's logarithm."""
+        rows = math.prod(lengths[axis] for axis in down)
+        return round(abs(math.log(math.prod(lengths) / rows / rows / _SCREEN)), 9)
+
+    # At most 2**9 ways; of equal ones that with the axis before the last down.
+    ways = range(1, 1 << min(last, 9))
+    every = (tuple(a for a in range(last) if way >> (last - 1 - a) & 1) for way in ways)
+    best = min((down for down in every if long <= {*down}), key=distance, default=(*range(last),))
+    return best, tuple(axis for axis in range(last + 1) if axis not in best)
 
 
 def _wrapped(
@@ -132,7 +149,7 @@ def _wrapped(
 ) -> Sheet:
     axis = archive.dims[0]
     count = len(axis.values)
-    across = max(1, min(count, round((count * 1.6 * size[1] / size[0]) ** 0.5)))
+    across = max(1, min(count, round((count * _SCREEN * size[1] / size[0]) ** 0.5)))
     rows = -(-count // across)
 
     def picture(r: int, c: int) -> Image.Image | str:

@@ -38,7 +38,7 @@ def arrange(
     or one that is named twice.
     """
     if rows is None and columns is None and pages is None:
-        both = spread([len(axis.values) for axis in dims])
+        both = spread(dims)
         return Arrangement(rows=both[0], columns=both[1])
     given = {"rows": rows, "columns": columns, "pages": pages}
     chosen = {place: _numbers(dims, place, text) for place, text in given.items()}

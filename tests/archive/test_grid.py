@@ -62,13 +62,22 @@ def test_many_axes_are_spread_over_rows_and_columns(tmp_path: Path) -> None:
     plan = make_plan({**axes, "eta": [0.0, 1.0], "steps": [2, 3]}, width=40, height=32)
     archive = Archive(write(tmp_path, "a", plan).path)
     sheet = grid_sheet(archive, archive.cells)
-    assert (len(sheet.rows), len(sheet.columns)) == (12, 4)
-    assert sheet.rows[1] == "a\nEuler a\neta=1" and sheet.columns[2] == "cfg=7\nsteps=2"
+    assert (len(sheet.rows), len(sheet.columns)) == (6, 8)
+    assert sheet.rows[1] == "a\neta=1" and sheet.columns[2] == "cfg=3\nHeun\nsteps=2"
     with Image.open(tmp_path / "a" / "grid.png") as image:
         drawn = np.asarray(image)
     (_, left), (_, right) = (places(drawn, picture(plan.cells[i], 2))[0] for i in (0, 8))
     assert left < right
-    assert arrange(archive.dims, rows=None, columns=None, pages=None).columns == (1, 4)
+    assert arrange(archive.dims, rows=None, columns=None, pages=None).columns == (1, 2, 4)
+
+
+def test_prompts_go_down_where_there_is_room_for_them(tmp_path: Path) -> None:
+    prompts = ["a painting of two blue houses in the snow", "a pyramid"]
+    plan = make_plan({"prompt": prompts, "cfg": [3.0, 7.0, 9.0], "seed": [1, 2, 3]})
+    archive = Archive(write(tmp_path, "a", plan).path)
+    sheet = grid_sheet(archive, archive.cells)
+    assert (len(sheet.rows), len(sheet.columns)) == (2, 9)
+    assert sheet.rows[1] == "a pyramid"
 
 
 @pytest.mark.skipif(

@@ -111,7 +111,11 @@ def test_axes_are_chosen_on_the_page(sweeps: Sweeps, open_page: Open) -> None:
             "three", synthetic.description({"seed": [1, 2], "sampler": SAMPLERS, "cfg": CFG})
         )
     )
-    assert page.locator(".side .label").first.inner_text().split() == ["1", "Euler", "a"]  # nested
+    # As a screen is, wider than high: two axes across, one within the other.
+    expect(page.locator(".side .label")).to_have_text(SAMPLERS)
+    assert [label.split() for label in page.locator(".top .label").all_inner_texts()][:4] == [
+        ["1", "1"], ["1", "7"], ["1", "20"], ["2", "1"],
+    ]  # fmt: skip
     page.locator('[data-axis="seed"] .role').select_option("page")
     expect(page.locator(".side .label")).to_have_text(SAMPLERS)
     page.locator('[data-axis="seed"] .page').select_option(label="2")
@@ -234,7 +238,7 @@ def test_headers_of_many_axes_are_not_cut_off(sweeps: Sweeps, open_page: Open) -
     page = open_page(address)
     names = page.locator(".corner span")
     assert names.all_inner_texts() == [
-        "prompt ↓", "sampler ↓", "guidance_rescale ↓", "cfg →", "steps →",
+        "prompt ↓", "guidance_rescale ↓", "cfg →", "sampler →", "steps →",
     ]  # fmt: skip
     assert names.evaluate_all(_CUT) == []
     narrow = open_page(address, width=390, height=800)

@@ -5,20 +5,32 @@ const ROLES = ["rows", "columns", "page"];
 
 const MOST_AT_FIRST = 240; // cells on a sheet before anybody has chosen
 
-// The last axis makes columns, the one before it rows, and each further one goes where there are
-// fewer, while the sheet stays small; the rest become pages.
+const SCREEN = 1.6; // columns for each row
+
+const LONG = 24; // characters; prompts, mostly
+
+// The last axes that fit on a sheet, the others being pages. The very last makes columns, those with
+// long labels rows, and the others either, so that the sheet has about the shape of a screen.
 function defaultRoles(dims) {
-  const roles = dims.map(() => "page");
-  const count = { columns: 1, rows: 1 };
-  for (let index = dims.length - 1; index >= 0; index -= 1) {
-    const size = dims[index].labels.length;
-    const further = dims.length - index > 2;
-    if (further && count.columns * count.rows * size > MOST_AT_FIRST) break;
-    const role =
-      index === dims.length - 1 || (further && count.columns < count.rows) ? "columns" : "rows";
-    roles[index] = role;
-    count[role] *= size;
+  const sizes = dims.map((dim) => dim.labels.length);
+  const last = dims.length - 1;
+  let first = Math.max(0, last - 1);
+  const product = (axes) => axes.reduce((count, axis) => count * sizes[axis], 1);
+  const from = (axis) => sizes.map((_, index) => index).filter((index) => index >= axis);
+  while (first > 0 && product(from(first - 1)) <= MOST_AT_FIRST) first -= 1;
+  const roles = dims.map((_, axis) => (axis < first ? "page" : "columns"));
+  const isLong = (axis) => dims[axis].labels.some((label) => label.length > LONG);
+  if (last < 1) return roles;
+  const distance = (down) =>
+    Math.abs(Math.log(product(from(first)) / product(down) ** 2 / SCREEN)).toFixed(9);
+  // Of equal ways the first: the axis before the last makes rows.
+  let best = [];
+  for (let way = 1; way < 2 ** (last - first); way += 1) {
+    const down = from(first).filter((axis) => axis < last && (way >> (last - 1 - axis)) & 1);
+    if (from(first).some((axis) => axis < last && isLong(axis) && !down.includes(axis))) continue;
+    if (!best.length || Number(distance(down)) < Number(distance(best))) best = down;
   }
+  for (const axis of best) roles[axis] = "rows";
   return roles;
 }
 
@@ -102,8 +114,6 @@ function placeOf(grid, cell) {
   const column = grid.columns.findIndex(matches);
   return row < 0 || column < 0 || grid.cellAt(row, column) !== cell ? [-1, -1] : [row, column];
 }
-
-const LONG = 24; // characters; prompts, mostly
 
 // What tells this cell from the others, as a person reads it: "cfg 7 · sampler Heun". Long labels
 // come last.

@@ -54,6 +54,13 @@ def test_click_opens_the_cell_with_everything_known(grid: str, open_page: Open) 
     )  # the PNG
 
 
+def test_what_is_switched_off_is_called_none(sweeps: Sweeps, open_page: Open) -> None:
+    page = open_page(sweeps.add("off", synthetic.description({"lora": ["", "a.safetensors"]})))
+    page.locator('.cell[data-cell="0"] .pic').click()
+    lora = page.locator(".inspector .facts .varying")
+    expect(lora).to_have_text("loranone")
+
+
 def test_its_slider_is_its_own(grid: str, open_page: Open) -> None:
     page = open_page(grid)
     drag_slider(page, page.locator(".slider"), 0.5)

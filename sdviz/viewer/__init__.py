@@ -36,6 +36,7 @@ SCRIPTS = (
     "cell.js",
     "heads.js",
     "sheet.js",
+    "snapshot.js",
     "values.js",
     "axes.js",
     "readout.js",

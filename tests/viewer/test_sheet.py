@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.viewer import synthetic
@@ -269,3 +272,34 @@ def test_the_bar_tells_prompt_negative_and_what_holds_for_every_cell(
     expect(prompt).to_have_text("a pyramid · negative: night, moon")
     title = prompt.get_attribute("title") or ""
     assert "negative night, moon" in title.splitlines() and "eta" not in title
+
+
+def test_the_sheet_is_saved_as_it_stands(grid: str, open_page: Open, tmp_path: Path) -> None:
+    page = open_page(grid)
+    page.locator('[data-axis="cfg"] summary').click()
+    page.locator('[data-axis="cfg"] .menu').get_by_label("7", exact=True).click()
+
+    def saved(name: str) -> np.ndarray[Any, Any]:
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Save picture").click()
+        assert download.value.suggested_filename == name
+        download.value.save_as(tmp_path / name)
+        return np.asarray(Image.open(tmp_path / name).convert("RGB")).astype(int)
+
+    def sky(picture: np.ndarray[Any, Any], cell: int) -> np.ndarray[Any, Any]:
+        """(y, x) of all pixels of this cell's sky."""
+        colour = synthetic.scene(cell, 128).getpixel((2, 2))
+        return np.argwhere(abs(picture - colour).max(axis=2) < 3)
+
+    picture = saved("synthetic.png")
+    middles = {cell: np.median(sky(picture, cell), axis=0) for cell in (0, 2, 3, 5, 6, 8)}
+    for row in (0, 3, 6):
+        assert abs(middles[row][0] - middles[row + 2][0]) < 40  # beside each other
+        assert middles[row][1] + 150 < middles[row + 2][1]
+    assert middles[0][0] + 150 < middles[3][0] < middles[6][0] - 150
+    assert all(len(sky(picture, hidden)) < 50 for hidden in (1, 4, 7))
+    page.locator(".sheet").focus()
+    page.keyboard.press("Home")
+    assert set(steps(page).values()) == {1}
+    noisy = saved("synthetic-step-1.png")
+    assert noisy.shape == picture.shape and len(sky(noisy, 0)) < len(sky(picture, 0)) / 4

@@ -125,6 +125,7 @@ def test_timings_by_sampler_and_by_cell(grid: str, open_page: Open) -> None:
     assert rows["Heun"][2] == "2" and rows["Euler a"][2] == "1"  # evaluations per step
     assert float(rows["Heun"][1]) > 1.2 * float(rows["Euler a"][1])  # seconds per step
     page.locator(".timings").get_by_label("Order").select_option("slowest")
+    expect(page.locator(".cell-bar").first).to_contain_text("Heun")
     times = [float(text.split()[0]) for text in page.locator(".cell-bar .num").all_inner_texts()]
     assert times == sorted(times, reverse=True) and len(times) == 9
     page.locator(".cell-bar").first.click()

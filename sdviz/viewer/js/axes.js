@@ -33,6 +33,7 @@ class AxesBar {
         button(say("fit"), () => app.set({ size: null }), { class: "fit" }),
       ),
       h("div", { class: "group" }, h("label", {}, this.captions, h("span", {}, say("captions")))),
+      button(say("savePicture"), () => savePicture(app), { class: "save" }),
     );
   }
 

@@ -119,6 +119,7 @@ const KEYS = [
     say: "helpCaptions",
     run: (app) => app.set({ captions: !app.state.captions }),
   },
+  { keys: ["S"], show: "S", say: "helpSave", run: (app) => savePicture(app) },
   {
     keys: ["r", "R"],
     show: "r R",

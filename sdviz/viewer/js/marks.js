@@ -75,10 +75,7 @@ class Marks {
       sweep: store.description.name,
       cells: this.cells.map((cell) => ({ cell: cell.i, recipe: store.recipe(cell) })),
     };
-    const address = URL.createObjectURL(
-      new Blob([JSON.stringify(content, null, 2)], { type: "application/json" }),
-    );
-    h("a", { href: address, download: `${store.description.name || "sdviz"}-marked.json` }).click();
-    setTimeout(() => URL.revokeObjectURL(address), 10000);
+    const written = new Blob([JSON.stringify(content, null, 2)], { type: "application/json" });
+    saveFile(written, `${store.description.name || "sdviz"}-marked.json`);
   }
 }

@@ -44,6 +44,11 @@ class StatusBar {
     setText(this.marks, `${state.marks.length} ${say("marked")}`);
   }
 
+  // Says something in the place of the sweep's state, until that changes.
+  tell(text) {
+    setText(this.status, text);
+  }
+
   words() {
     const { store } = this.app;
     const { progress = {}, status } = store.description;

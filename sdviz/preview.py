@@ -92,7 +92,7 @@ class Previewer:
 
     def choose(self, latents: torch.Tensor, *, seconds_a_step: float) -> dict[str, float]:
         """Takes the best decoder that costs below a tenth of the time; seconds a frame of each
-        tried.
+        tried, without what memory was too small for.
 
         `latents` (n, c, h, w) are those of a tick; `seconds_a_step` is what a cell's step costs.
         """
@@ -101,8 +101,13 @@ class Previewer:
         most = self._every * seconds_a_step * SHARE / (1 - SHARE)
         # The full VAE is dear to try: where there is a tiny one, it says whether that is any use.
         for name in ("vae",) if self._denoiser.tiny_vae is None else ("tiny", "vae"):
-            self.take(name)
-            seconds[name] = _seconds_a_frame(self._decode, latents, most)
+            try:
+                self.take(name)
+                seconds[name] = _seconds_a_frame(self._decode, latents, most)
+            except (RuntimeError, MemoryError) as error:
+                if not is_exhausted(error):
+                    raise
+                continue
             if seconds[name] < most:
                 chosen = name
             if seconds[name] * _TIMES > most:

@@ -253,5 +253,17 @@ def test_auto_goes_on_with_a_cheaper_decoder_where_previews_take_too_long(
     assert [note for note in of_type(named, Note) if note.kind == "preview"] == []
 
 
+def test_a_decoder_that_memory_is_too_small_for_is_not_chosen(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preview, "_light_vae", lambda denoiser: exhausted)
+    monkeypatch.setattr(preview, "_tiny", lambda denoiser: exhausted)
+    config = PreviewConfig(decoder="auto")
+    events = sweep(cells_of({}), folder=tiny_model, preview=config)
+    (note,) = [note for note in of_type(events, Note) if note.kind == "preview"]
+    assert note.data["decoder"] == "rgb" and list(note.data["seconds"]) == ["rgb"]
+    assert all(frame.pixels is not None for frame in frames(events, 0))
+
+
 def exhausted(latents: torch.Tensor) -> torch.Tensor:
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9.00 GiB")

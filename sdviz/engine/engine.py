@@ -14,11 +14,12 @@ from sdviz.engine.devices import free, now
 from sdviz.engine.finishing import Finisher
 from sdviz.engine.frames import Frames, View
 from sdviz.engine.start import Starter
+from sdviz.engine.tiles import Tiles
 from sdviz.engine.track import Track
 from sdviz.events import CellFailed, CellFinished, CellStarted, Event, Note, Pixels
 from sdviz.models.denoiser import Denoiser
-from sdviz.models.memory import TILED, is_exhausted
-from sdviz.models.options import tile, uncompile
+from sdviz.models.memory import is_exhausted
+from sdviz.models.options import uncompile
 from sdviz.models.tiling import Tiling
 from sdviz.plan import Cell
 from sdviz.preview import in_chunks, to_pixels
@@ -49,6 +50,7 @@ class Engine:
         self._tracks: dict[int, Track] = {}  # riding, by the cell's index
         self._starter = Starter(denoiser, config)
         self._tiling = Tiling(denoiser.convolutional)
+        self._tiles = Tiles(denoiser, emit)
         self._frames = Frames(denoiser, config.preview, emit)
         self._emit = emit
         self._counter = counter
@@ -101,7 +103,7 @@ class Engine:
 
     def _start(self, cell: Cell) -> Track:
         self._emit(CellStarted(cell.index))
-        return self._starter.first(cell)
+        return self._tiles.attempt(lambda: self._starter.first(cell))
 
     def _submit(self, rows: arithmetic.Rows, tracks: Sequence[Track]) -> torch.Tensor | None:
         """Predictions (rows, c, h, w) on the CPU; None if to be tried again, or failed."""
@@ -175,34 +177,26 @@ class Engine:
         if not views:
             return
         start = now(self.denoiser.device)
-        images = self._decoded(torch.cat([view.track.latents for view in views]))
-        if images is None:
+        latents = torch.cat([view.track.latents for view in views])
+        try:
+            decoded = self._tiles.attempt(lambda: self._decoded(latents))
+        except MemoryError:
             for view in views:
                 self._fail(view.track.cell, "memory ran out in the VAE")
             return
         seconds = (now(self.denoiser.device) - start) / len(views)
-        for view, image, pixels in zip(views, images, to_pixels(images), strict=True):
+        for view, (pixels, is_finite) in zip(views, decoded, strict=True):
             view.track.clock.decode = seconds
-            cell = view.track.cell
-            if not torch.isfinite(image).all():
-                self._overflow(cell, "NaN or infinite pixels from the VAE")
-                continue
-            self._keep(view, pixels)
+            if is_finite:
+                self._keep(view, pixels)
+            else:
+                self._overflow(view.track.cell, "NaN or infinite pixels from the VAE")
 
-    def _decoded(self, latents: torch.Tensor) -> torch.Tensor | None:
-        """Images (n, 3, H, W) on the CPU; None if memory ran out, in tiles as well."""
-        try:
-            return in_chunks(self.denoiser.decode, latents).cpu()
-        except (RuntimeError, MemoryError) as error:
-            if not is_exhausted(error):
-                raise
-        free(self.denoiser.device)
-        if not tile(self.denoiser.vae):
-            return None
-        text = "memory ran out in the VAE; going on with it in tiles"
-        self._emit(Note("memory", text, {"vae_tiling": True}))
-        self._notes = (*self._notes, TILED)
-        return self._decoded(latents)
+    def _decoded(self, latents: torch.Tensor) -> list[tuple[Pixels, bool]]:
+        """Each image, and whether all of it is finite; worked out where the images are."""
+        images = in_chunks(self.denoiser.decode, latents)
+        finite = torch.isfinite(images).flatten(1).all(1).tolist()
+        return list(zip(to_pixels(images), finite, strict=True))
 
     def _keep(self, view: View, pixels: Pixels) -> None:
         """The end of a cell whose image is sound."""
@@ -216,7 +210,7 @@ class Engine:
         clock.decode += now(self.denoiser.device) - start
         self._frames.last(view, done.pixels)
         self._leave(cell)
-        notes = (*self._notes, *done.notes)
+        notes = (*self._notes, *self._tiles.notes, *done.notes)
         self._emit(CellFinished(cell.index, done.pixels, clock.timings(), notes))
 
     def _go_on(self, tracks: Sequence[Track]) -> None:
@@ -226,11 +220,14 @@ class Engine:
             if track.is_finished:
                 continue
             try:
-                self._tracks[cell.index] = self._starter.after(track)
+                self._tracks[cell.index] = self._next(track)
             except Exception as error:  # the guard of a cell: what it asks for cannot be
                 self._fail(cell, f"{type(error).__name__}: {error}")
                 continue
             self._batcher.again(cell)
+
+    def _next(self, track: Track) -> Track:
+        return self._tiles.attempt(lambda: self._starter.after(track))
 
     def _overflow(self, cell: Cell, reason: str) -> None:
         """Half precision overflows where float32 does not: then the cell gets a second chance."""

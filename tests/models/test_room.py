@@ -18,6 +18,7 @@ from sdviz.events import CellFailed, CellFinished, Note, Progress
 from sdviz.models import room
 from sdviz.models.keeping import Keeper
 from tests.engine.sweeping import cells_of, of_type, sweep
+from tests.settings import making
 from tests.test_sweep import sdviz
 
 ABSURD = 1 << 42  # bytes: four terabytes
@@ -136,6 +137,26 @@ def test_memory_that_runs_out_in_the_vae(
     else:
         assert done == {} and all("memory ran out" in event.reason for event in failed)
         assert sorted(event.cell for event in failed) == [0, 1]
+
+
+@pytest.mark.parametrize("asked", [{"init": "x"}, {"hires_scale": 2, "hires_upscaler": "pixel"}])
+def test_memory_that_runs_out_where_a_picture_becomes_a_latent(
+    asked: dict[str, Any], tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = models.load
+
+    def scarce(spec: ModelSpec, **options: Any) -> Any:
+        model = load(spec, **options)
+        monkeypatch.setattr(model.vae, "encode", Scarce(model.vae, model.vae.encode))
+        return model
+
+    monkeypatch.setattr(models, "load", scarce)
+    inits = {"x": making.known(making.picture(tmp_path / "x.png"))}
+    told = sweep(cells_of({"seed": 1}, asked), folder=tiny_model, batch=4, inits=inits)
+    assert of_type(told, CellFailed) == []
+    notes = [note.text for note in of_type(told, Note) if note.kind == "memory"]
+    assert len(notes) == 1 and "in tiles" in notes[0]
+    assert len(of_type(told, CellFinished)) == 2
 
 
 @pytest.mark.parametrize("kind", ["auto", "other"])

@@ -54,9 +54,8 @@ class Loras:
         if adapter not in found:
             raise ModelError(f"lora={name}: none of its layers is in {self._spec.name}")
         for part in self._pipeline.components.values():
-            if isinstance(part, torch.nn.Module):  # a LoRA comes in a precision of its own
-                part.requires_grad_(False)
-                part.to(_precision(part))
+            if isinstance(part, torch.nn.Module):
+                _settle(part.requires_grad_(False))
         self._names[name] = adapter
 
     def _weights(self, path: Path) -> dict[str, torch.Tensor]:
@@ -83,12 +82,16 @@ def _of_kohyas(weights: dict[str, torch.Tensor], blocks: int) -> dict[str, torch
     return made
 
 
-def _precision(module: torch.nn.Module) -> torch.dtype:
-    """Of the module's own weights, and not of a LoRA's."""
-    return next(
-        (weight.dtype for name, weight in module.named_parameters() if "lora_" not in name),
-        torch.float32,
-    )
+def _settle(module: torch.nn.Module) -> None:
+    """A LoRA comes in a precision of its own, and takes the module's.
+
+    All else stays: in float16 some layers of T5 are in float32, where they would overflow.
+    """
+    weights = dict(module.named_parameters())
+    own = next((w.dtype for name, w in weights.items() if "lora_" not in name), torch.float32)
+    for name, weight in weights.items():
+        if "lora_" in name:
+            weight.data = weight.data.to(own)
 
 
 class Fitting:

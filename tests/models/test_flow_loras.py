@@ -15,6 +15,8 @@ from sdviz import models
 from sdviz.config import ModelSpec
 from sdviz.errors import ModelError
 from sdviz.models import extras
+from sdviz.models.fitting import Fitting
+from sdviz.models.pipeline import WholePipeline
 from tests.engine.sweeping import pictures, sweep
 from tests.models import loras, original
 from tests.models.forms import CLASSES, FORMS, WHOLE, Tensors, cells, kind, of_diffusers, saved
@@ -84,6 +86,28 @@ def test_a_lora_on_a_file_at_every_scale(
     for scale in (0.0, 0.5, 1.0):
         made = pictures(sweep(cells(lora=str(lora), lora_scale=scale), spec=spec))
         assert most_different(made, of_diffusers(form, folder, lora, scale)) <= 1, scale
+
+
+def test_a_lora_leaves_the_precision_of_t5(flows: Callable[[str], Path], tmp_path: Path) -> None:
+    """In float16 its widest layers are in float32, where they would overflow."""
+    folder = flows("dev")
+    lora = loras.diffusers_format(
+        loras.pairs(folder, diffusers.FluxTransformer2DModel, "transformer"),
+        tmp_path,
+        "transformer",
+    )
+    spec = ModelSpec(name="tested", id=str(folder))
+    model = models.load(spec, dtype="float16")
+    assert isinstance(model, WholePipeline)
+    Fitting(model, spec).fit(cells(lora=str(lora))[0].recipe)
+    kept = {
+        weight.dtype
+        for name, weight in model.pipeline.text_encoder_2.named_parameters()
+        if name.endswith(".wo.weight")
+    }
+    assert kept == {torch.float32}
+    adapted = [w for name, w in model.pipeline.transformer.named_parameters() if "lora_" in name]
+    assert {weight.dtype for weight in adapted} == {torch.float16}
 
 
 def test_loras_that_do_not_fit_a_file_are_refused(

@@ -16,6 +16,7 @@ from sdviz.archive.writer import ArchiveWriter
 from sdviz.errors import BoardError, SdvizError
 from sdviz.events import CellFailed, Event, Note, SweepFinished, SweepStarted
 from sdviz.interrupt import Interruptible
+from sdviz.models import device
 from sdviz.sinks import Sink
 from sdviz.sinks.fanout import Fanout
 from sdviz.sinks.log import EventLog
@@ -109,9 +110,9 @@ def _denoise(
         emit(SweepFinished(status, time.perf_counter() - started))
         return status
 
-    sinks.handle(
-        SweepStarted(request.config.name, request.plan, request.record, machine(), versions())
-    )
+    config = request.config
+    here = machine() | (device.described(config.device) if todo else {})
+    sinks.handle(SweepStarted(config.name, request.plan, request.record, here, versions()))
     try:
         if todo:
             from sdviz import engine
@@ -119,13 +120,13 @@ def _denoise(
             engine.run(
                 todo,
                 plan=request.plan,
-                config=request.config,
+                config=config,
                 emit=emit,
                 should_stop=interrupt,
                 load=load,
             )
-        folder = Path(request.config.outputs) / request.config.name
-        catchup.score(folder, unsaid, request.config, emit, interrupt)
+        folder = Path(config.outputs) / config.name
+        catchup.score(folder, unsaid, config, emit, interrupt)
     except KeyboardInterrupt:
         return finish("interrupted")
     except SdvizError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,7 +62,7 @@ def describe(request: Request) -> str:
             *lines,
             f"cells: {len(plan.cells):,}{references}{excluded}{archived}",
             f"denoiser evaluations: {evaluations(todo):,}",
-            f"estimated time: {_time(todo, _rates(folders[:_LATEST]))}",
+            f"estimated time: {_time(todo, _rates(folders[:_LATEST], config.device))}",
             f"archive: {Path(config.outputs) / config.name}",
             "dry_run=true: nothing was computed",
         ]
@@ -88,17 +88,18 @@ def _short(text: str) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-def _rates(folders: Iterable[Path]) -> dict[Size, float]:
-    """Seconds a row by model and size, as this machine's archives have them."""
+def _rates(folders: Iterable[Path], device: str) -> dict[Size, float]:
+    """Seconds a row by model and size, as archives of this machine's `device` have them."""
     from sdviz.archive.machine import machine
     from sdviz.archive.reader import Archive
+    from sdviz.models.device import described
 
-    here = machine()["cpu"]
+    here = _computer(machine() | described(device))
     warm, cold = _Rates(), _Rates()  # the first tick pays for warm-up: counted only if need be
     for folder in folders:
         try:
             with Archive(folder) as archive:
-                if archive.machine.get("cpu") != here:
+                if _computer(archive.machine) != here:
                     continue
                 for cell in archive.everything:
                     if cell.status == "done" and not cell.source:  # computed there, not copied
@@ -106,6 +107,11 @@ def _rates(folders: Iterable[Path]) -> dict[Size, float]:
         except (ArchiveError, ConfigError, KeyError):
             continue  # damaged, or of another version: an estimate goes without it
     return {**cold.per_row(), **warm.per_row()}
+
+
+def _computer(machine: Mapping[str, Any]) -> tuple[str, str]:
+    """What the speed depends on: the processor, and the GPU where one computes."""
+    return machine.get("cpu", ""), machine.get("gpu") or machine.get("device", "cpu")
 
 
 class _Rates:

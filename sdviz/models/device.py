@@ -31,6 +31,15 @@ def resolve(config: Config) -> tuple[str, str]:
     return device, "float32" if device == "cpu" else "float16"
 
 
+def described(device: str) -> dict[str, str]:
+    """For the archive: `device` as it was settled, and the name of a GPU of NVIDIA's or AMD's."""
+    if not device.startswith("cuda"):
+        return {"device": device}
+    import torch
+
+    return {"device": device, "gpu": torch.cuda.get_device_name(device)}
+
+
 def _device(wanted: str) -> str:
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", wanted):
         raise ConfigError(f"device={wanted}: not one of auto, cpu, cuda, cuda:1, mps")

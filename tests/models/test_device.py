@@ -44,6 +44,12 @@ def test_what_cannot_be_is_refused(settings: dict[str, str], words: str) -> None
         device.resolve(Config(**settings))  # type: ignore[arg-type]
 
 
+def test_the_archive_is_told_what_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert device.described("cpu") == {"device": "cpu"}
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA A100")
+    assert device.described("cuda") == {"device": "cuda", "gpu": "NVIDIA A100"}
+
+
 def test_on_a_machine_without_a_gpu_no_torch_is_needed() -> None:
     code = (
         "import sys; from sdviz.config import Config; from sdviz.models import device;"

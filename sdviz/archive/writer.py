@@ -30,7 +30,9 @@ from sdviz.errors import ArchiveError
 from sdviz.events import Event, Frame, Note, SweepFinished
 from sdviz.plan import Cell, Plan
 
-_QUEUE_BYTES = 32 << 20  # pixels that may wait; ten frames of 1024x1024, or 2,600 of 64x64
+# Pixels that may wait; 42 frames of 1024x1024. Those of a whole tick should: they are encoded while
+# the next one is computed, and a GPU need not wait for them.
+_QUEUE_BYTES = 128 << 20
 _LATENCY = 0.08  # seconds that an event may wait for its commit, so that the page is fresh
 
 

@@ -15,7 +15,7 @@ from sdviz import models
 from sdviz.config import ModelSpec
 from sdviz.errors import ConfigError
 from sdviz.events import CellFailed, CellFinished, Note, Progress
-from sdviz.models import room
+from sdviz.models import memory, room
 from sdviz.models.keeping import Keeper
 from tests.engine.sweeping import cells_of, of_type, sweep
 from tests.settings import making
@@ -94,6 +94,21 @@ def test_the_weights_are_those_that_are_loaded(tiny_model: Path) -> None:
 
 def test_some_memory_is_free() -> None:
     assert room.free("cpu") > 100_000_000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 8.00 GiB",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+        "MPS backend out of memory (MPS allocated: 8.00 GB, other allocations: 1.00 GB)",
+        "Invalid buffer size: 16.00 GiB",
+        "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes",
+    ],
+)
+def test_every_device_has_its_words_for_it(words: str) -> None:
+    assert memory.is_exhausted(RuntimeError(words))
 
 
 class Scarce:

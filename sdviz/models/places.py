@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -107,10 +111,18 @@ def fetching(
 
 def _command(repo: str, revision: str, patterns: Patterns) -> str:
     wanted, unwanted = patterns
-    words = [f"hf download {repo}", *([f"--revision {revision}"] if revision else [])]
+    words = [f"{_program('hf')} download {repo}", *([f"--revision {revision}"] if revision else [])]
     words += [f'--include "{pattern}"' for pattern in wanted]
     words += [f'--exclude "{pattern}"' for pattern in unwanted]
     return f"fetch it with: {' '.join(words)} (HF_ENDPOINT=https://... before it for a mirror)"
+
+
+def _program(name: str) -> str:
+    """How a shell finds a program of this Python's: by its name, or where it is."""
+    here = Path(sys.executable).with_name(name)
+    if shutil.which(name) or not here.is_file():
+        return name
+    return shlex.quote(os.path.relpath(here) if here.is_relative_to(Path.cwd()) else str(here))
 
 
 def _patterns(key: str, variant: str, parts: Collection[str]) -> Patterns:

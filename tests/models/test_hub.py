@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,29 @@ def test_a_missing_model_names_what_fetches_it(
     assert "hf download some/model --revision v3" in message
     assert '--include "*/*.fp16.safetensors"' in message
     assert "HF_ENDPOINT=" in message
+
+
+def test_the_command_that_fetches_can_be_typed_as_it_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.use(tmp_path / "hub", monkeypatch)
+    own = tmp_path / "my env"
+    own.mkdir()
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    for name in ("python", "hf"):
+        (own / name).touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", str(own / "python"))
+    spec = ModelSpec(name="a", id="some/model")
+    for path, folder, program in (
+        (own, elsewhere, "hf"),
+        (elsewhere, tmp_path, "'my env/hf'"),
+        (elsewhere, elsewhere, f"'{own}/hf'"),
+    ):
+        monkeypatch.setenv("PATH", str(path))
+        monkeypatch.chdir(folder)
+        with pytest.raises(ModelError) as caught:
+            models.inspect(spec)
+        assert f"fetch it with: {program} download some/model" in str(caught.value)
 
 
 @pytest.mark.parametrize("gone", ["model_index.json", "unet/diffusion_pytorch_model.safetensors"])

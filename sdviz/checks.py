@@ -100,7 +100,7 @@ def _samplers(
         if sampler.missing_package:
             yield ConfigError(
                 f"sampler={name}: needs the package {sampler.missing_package}; "
-                f"pip install {sampler.missing_package}"
+                f"python -m pip install {sampler.missing_package}"
             )
 
 

@@ -24,7 +24,7 @@ class Table(Sequence[Mapping[str, Any]]):
         try:
             import pandas
         except ImportError as error:
-            raise ArchiveError("to_pandas() needs pandas: pip install pandas") from error
+            raise ArchiveError("to_pandas() needs pandas: python -m pip install pandas") from error
         return pandas.DataFrame(self._rows, columns=self.columns)
 
     def __getitem__(self, at: Any) -> Any:

@@ -47,7 +47,7 @@ def visdom_folder() -> Path:
     """Where the installed visdom is; it is not imported for that (0.3 takes seconds)."""
     spec = importlib.util.find_spec("visdom")
     if spec is None or spec.origin is None:
-        raise BoardError("The page needs the package visdom: pip install visdom")
+        raise BoardError("The page needs the package visdom: python -m pip install visdom")
     return Path(spec.origin).parent
 
 
@@ -62,7 +62,7 @@ def static_files() -> dict[str, bytes]:
     if "js/plotly-plotly.min.js" not in files:
         raise BoardError(
             "The scripts of the Visdom page are missing from this sdviz; "
-            "install it again where npm works: pip install -e ."
+            "install it again where npm works: python -m pip install -e ."
         )
     for name in ("reconnect.js", "hold.js", "live.js", "sweeps.js"):
         files[f"sdviz/{name}"] = Path(__file__).with_name(name).read_bytes()

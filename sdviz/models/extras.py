@@ -32,7 +32,7 @@ def check_lora(name: str, spec: ModelSpec, info: ModelInfo) -> None:
     if not name:
         return
     if importlib.util.find_spec("peft") is None:
-        raise ModelError(f"lora={name}: needs the package peft; pip install peft")
+        raise ModelError(f"lora={name}: needs the package peft; python -m pip install peft")
     shapes: Mapping[str, tuple[int, ...]] = headers.shapes(
         lora.find(name), key="lora", trust_pickle=spec.trust_pickle
     )

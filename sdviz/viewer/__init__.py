@@ -22,6 +22,7 @@ SCRIPTS = (
     "dom.js",
     "align.js",
     "colours.js",
+    "orders.js",
     "layout.js",
     "geometry.js",
     "store.js",

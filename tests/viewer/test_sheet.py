@@ -152,6 +152,31 @@ def test_sorted_by_time(grid: str, open_page: Open) -> None:
     assert page.locator('.cell[data-cell="8"] .lab').inner_text() == "sampler Heun · cfg 20"
 
 
+def test_sorted_by_score(sweeps: Sweeps, open_page: Open) -> None:
+    """Only where there are scores, which then stand below the pictures."""
+    described = synthetic.description({"sampler": SAMPLERS, "cfg": CFG})
+    scores = [20, 31.5, 18, 25, 33.25, 19, 28, 30, 22.5]
+    for cell, score in zip(described["cells"], scores, strict=True):
+        cell["clip"] = score
+    del described["cells"][5]["clip"]
+    page = open_page(sweeps.add("scored", described))
+    order = page.locator(".tools").get_by_label("Order")
+    assert "prompt adherence, highest first" in order.inner_text()
+    assert "aesthetic" not in order.inner_text()
+    order.select_option("clip")
+    page.wait_for_selector(".labelled")
+    box = """all => all.map((cell) => {
+        const { top, left } = cell.getBoundingClientRect();
+        const told = cell.querySelector(".cap").lastChild.textContent;
+        return [top, left, Number(cell.dataset.cell), told];
+    })"""
+    told = [(cell, text) for _, _, cell, text in sorted(page.locator(".cell").evaluate_all(box))]
+    assert told == [
+        (4, "33.3"), (1, "31.5"), (7, "30"), (6, "28"), (3, "25"), (8, "22.5"), (0, "20"),
+        (2, "18"), (5, ""),
+    ]  # fmt: skip
+
+
 def test_headers_stay_in_view(sweeps: Sweeps, open_page: Open) -> None:
     page = open_page(
         sweeps.add(

@@ -40,14 +40,7 @@ class AxesBar {
   update() {
     const { app } = this;
     const { state, store } = app;
-    setOptions(
-      this.order,
-      ["axes", "wrapped", "slowest", "fastest"].map((name) => [
-        name,
-        say(name === "axes" ? "byAxes" : name),
-      ]),
-      state.order,
-    );
+    setOptions(this.order, orderOptions(ordersOf(store)), state.order);
     if (document.activeElement !== this.size) this.size.value = state.size || app.shownSize || 128;
     this.captions.checked = state.captions;
     if (!this.axes || this.dims !== store.dims) {

@@ -58,7 +58,7 @@ class CellView {
     setText(this.left, step === null ? "" : `${shown}/${steps}`);
     setText(
       this.right,
-      cell.s === "done" && cell.t ? seconds(cell.t.total_s) : cell.s === "done" ? "" : state,
+      cell.s === "done" ? figureOf(cell, app.state.order) : state,
     );
     this.image.alt = `${nameOf(app.store, cell)} · ${say("step")} ${shown === null ? 0 : shown}`;
     this.element.setAttribute("aria-label", this.image.alt);

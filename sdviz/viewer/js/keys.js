@@ -104,7 +104,7 @@ const KEYS = [
     keys: ["o"],
     show: "o",
     say: "helpOrder",
-    run: (app) => app.set({ order: nextOf(CHOICES.order, app.state.order) }),
+    run: (app) => app.set({ order: nextOf(ordersOf(app.store), app.state.order) }),
   },
   {
     keys: ["p"],

@@ -84,18 +84,6 @@ function cellsOf(grid) {
   return found;
 }
 
-function sorted(cells, order) {
-  if (order !== "slowest" && order !== "fastest") return cells;
-  const time = (cell) => (cell.t && Number.isFinite(cell.t.total_s) ? cell.t.total_s : null);
-  const sign = order === "slowest" ? -1 : 1;
-  return [...cells].sort((one, other) => {
-    const [left, right] = [time(one), time(other)];
-    if (left === null || right === null)
-      return (left === null) - (right === null) || one.i - other.i;
-    return sign * (left - right) || one.i - other.i;
-  });
-}
-
 // The neighbour of a cell along the rows (dy) or columns (dx), holes skipped; null at the edge.
 function neighbour(grid, cell, dx, dy) {
   const [row, column] = placeOf(grid, cell);

@@ -4,7 +4,6 @@ const PER_REQUEST = 100; // cells in one request of `urls.curves`
 const ONE_BY_ONE = 100; // cells at most, where each is a request of its own
 const REST_MS = 2000; // between two rounds of a running sweep
 
-const SCORES = ["clip", "aesthetic"]; // of the cell, and not of its last frame
 
 class Series {
   // `changed()` is called when figures have come.

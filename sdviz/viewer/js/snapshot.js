@@ -149,8 +149,8 @@ class Snapshot {
     const lines = flowed(this) ? this.wrapped(nameOf(store, cell), this.wide).slice(0, 2) : [];
     if (state.captions && step !== null) {
       const steps = store.steps(cell);
-      const time = cell.s === "done" && cell.t ? `   ${seconds(cell.t.total_s)}` : "";
-      lines.push(`${step || steps}/${steps}${time}`);
+      const told = cell.s === "done" ? figureOf(cell, state.order) : "";
+      lines.push(`${step || steps}/${steps}   ${told}`.trimEnd());
     }
     this.write(lines, x, y);
   }

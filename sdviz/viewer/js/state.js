@@ -91,7 +91,7 @@ const CHOICES = {
   view: ["sheet", "inspect", "strips", "compare", "curves", "timings", "figures"],
   align: ALIGNMENTS,
   stripAlign: ALIGNMENTS,
-  order: ["axes", "slowest", "fastest", "wrapped"],
+  order: ["axes", "wrapped", "slowest", "fastest", ...SCORES],
   mode: ["side", "divider", "blend", "flicker", "difference"],
 };
 

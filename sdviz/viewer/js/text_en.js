@@ -30,6 +30,7 @@ const EN = {
   byAxes: "by axes",
   slowest: "slowest first",
   fastest: "fastest first",
+  highest: "{what}, highest first",
   wrapped: "wrapped",
   captions: "Captions",
   savePicture: "Save picture",

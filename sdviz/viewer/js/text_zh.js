@@ -30,6 +30,7 @@ const ZH = {
   byAxes: "按坐标轴",
   slowest: "最慢在前",
   fastest: "最快在前",
+  highest: "{what}从高到低",
   wrapped: "依次排列",
   captions: "图注",
   savePicture: "保存图片",

@@ -54,11 +54,8 @@ class Timings {
   layout() {
     const { app } = this;
     const { store, state } = app;
-    setOptions(
-      this.order,
-      ["axes", "slowest", "fastest"].map((name) => [name, say(name === "axes" ? "byAxes" : name)]),
-      state.order === "wrapped" ? "axes" : state.order,
-    );
+    const orders = ordersOf(store).filter((order) => order !== "wrapped");
+    setOptions(this.order, orderOptions(orders), state.order === "wrapped" ? "axes" : state.order);
     const cells = sorted(cellsOf(app.grid), state.order).filter((cell) => cell.t);
     const shown = cells.slice(0, MOST_BARS);
     setText(

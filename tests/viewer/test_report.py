@@ -53,6 +53,24 @@ def test_one_file_works_from_the_disk(tmp_path: Path, open_page: Open) -> None:
     page.wait_for_selector('[data-plot="distance"] path.line')
 
 
+def test_back_leads_from_a_view_to_the_one_before(tmp_path: Path, open_page: Open) -> None:
+    sweep = synthetic.description({"cfg": [1, 7]}, steps=6, size=64)
+    sweep["urls"] = {}
+    page = open_page(written(tmp_path / "report.html", sweep, embed=embedded(sweep)))
+    page.locator('.cell[data-cell="1"] .pic').click()
+    page.wait_for_function("() => location.hash.includes('inspect')")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function("() => location.hash.includes('cell=0')")
+    page.keyboard.press("m")
+    page.go_back()
+    expect(page.locator(".sheet")).to_be_visible()
+    expect(page.locator('.cell.marked[data-cell="0"]')).to_be_visible()  # what was picked stays
+    page.go_forward()
+    expect(page.locator(".inspector h2")).to_have_text("cfg 1")
+    page.evaluate("location.hash = '#view=%22curves%22'")
+    expect(page.locator(".curves")).to_be_visible()
+
+
 def test_state_is_in_the_hash(tmp_path: Path, open_page: Open) -> None:
     sweep = synthetic.description({"sampler": ["Euler a", "Heun"], "cfg": [1, 7]}, steps=6, size=64)
     sweep["urls"] = {}

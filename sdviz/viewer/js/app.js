@@ -59,6 +59,8 @@ class App {
     const { store } = this;
     this.initial = defaultState(store);
     this.state = this.inHash ? fromHash(location.hash, this.initial, store) : { ...this.initial };
+    this.savedView = this.state.view;
+    if (this.inHash) addEventListener("hashchange", () => this.readHash());
     this.shape = shapeOf(store);
     this.status = new StatusBar(this);
     this.axes = new AxesBar(this);
@@ -189,14 +191,27 @@ class App {
     return Number(this.views[this.state.view].element.dataset.missing || 0) > 0;
   }
 
+  // A view is a place that the browser's Back leads from; all else changes where one is.
   saveHash() {
     if (!this.inHash) return;
     clearTimeout(this.hashTimer);
     this.hashTimer = setTimeout(() => {
+      const { view } = this.state;
       const hash = toHash(this.state, this.initial);
       const bare = location.pathname + location.search;
-      if (hash !== location.hash) history.replaceState(null, "", hash || bare);
+      const method = view === this.savedView ? "replaceState" : "pushState";
+      this.savedView = view;
+      if (hash !== location.hash) history[method](null, "", hash || bare);
     }, 250);
+  }
+
+  // Back, forward, or an address that somebody has put in. What has been picked stays picked.
+  readHash() {
+    clearTimeout(this.hashTimer);
+    const { a, b, marks } = this.state;
+    const chosen = fromHash(location.hash, { ...this.initial, a, b, marks }, this.store);
+    this.savedView = chosen.view;
+    this.set(Object.fromEntries(SAVED.map((name) => [name, chosen[name]])));
   }
 
   toggleDialog(name, about) {

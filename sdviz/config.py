@@ -77,7 +77,9 @@ class PreviewConfig:
     every: int = _number(
         1, 1, 10_000
     )  # a frame after every n-th step; the last step always has one
-    of: str = _choice("x0", "xt")  # x0: the predicted clean latent; xt: the noisy latent itself
+    # x0: the predicted clean latent; prompt, negative: what either predicts without the other,
+    # before CFG weighs them; xt: the noisy latent itself
+    of: str = _choice("x0", "xt", "prompt", "negative")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -75,7 +75,8 @@ class Engine:
         x0 = arithmetic.denoised(guided, rows, self.denoiser.prediction_type)
         if self.denoiser.prediction_type == "sample":
             guided = arithmetic.noise(x0, rows)
-        views = self._step(tracks, guided, x0, guidance)
+        shown = self._frames.subject(x0, prediction, rows)
+        views = self._step(tracks, guided, shown, guidance)
         seconds = now(self.denoiser.device) - start
         self._share(tracks, seconds)
         if self._is_warm:
@@ -147,7 +148,7 @@ class Engine:
         self,
         tracks: Sequence[Track],
         guided: torch.Tensor,
-        x0: torch.Tensor,
+        shown: torch.Tensor,
         guidance: Sequence[float | None],
     ) -> list[View]:
         """Lets every scheduler step; a view for each track whose step is complete."""
@@ -162,7 +163,7 @@ class Engine:
             if not torch.isfinite(track.latents).all():
                 self._overflow(track.cell, f"NaN or infinite latents after step {step}")
             elif step:
-                views.append(View(track, step, timestep, x0[i : i + 1], guidance[i]))
+                views.append(View(track, step, timestep, shown[i : i + 1], guidance[i]))
         return views
 
     def _share(self, tracks: Sequence[Track], seconds: float) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sdviz.config import PreviewConfig
 from sdviz.engine.devices import now
+from sdviz.engine.rows import Rows, denoised
 from sdviz.engine.track import Track
 from sdviz.events import Event, Frame, LatentStats, Note
 from sdviz.models.denoiser import Denoiser
@@ -29,7 +30,7 @@ class View:
     track: Track
     step: int
     timestep: float  # that the step's last evaluation was at
-    x0: torch.Tensor  # (1, c, h, w)
+    shown: torch.Tensor  # (1, c, h, w): a predicted clean latent, see `subject`
     guidance: float | None  # root mean square of (conditional - unconditional)
 
 
@@ -50,6 +51,7 @@ class Frames:
         self, denoiser: Denoiser, config: PreviewConfig, emit: Callable[[Event], None]
     ) -> None:
         self._device = denoiser.device
+        self._prediction_type = denoiser.prediction_type
         self._config = config
         self._emit_event = emit
         self._previewer = Previewer(denoiser, config)
@@ -81,6 +83,15 @@ class Frames:
         for shape in shapes:
             self._decode([due for due in held if due.latent.shape == shape])
 
+    def subject(self, x0: torch.Tensor, prediction: torch.Tensor, rows: Rows) -> torch.Tensor:
+        """(n, c, h, w) that frames show of a tick's tracks: x0, or, where `preview.of` asks for it,
+        what the prompt or the negative prompt alone predicts, of a `prediction` (rows, c, h, w).
+        """
+        chosen = {"prompt": rows.conditional, "negative": rows.unconditional}.get(self._config.of)
+        if chosen is None:
+            return x0
+        return denoised(prediction[chosen], rows, self._prediction_type)
+
     def last(self, view: View, pixels: NDArray[np.uint8]) -> None:
         """The frame of a finished cell: its final image."""
         self._emit(self._due(view), pixels)
@@ -89,10 +100,10 @@ class Frames:
         track = view.track
         if track.is_finished:
             latent = track.latents
-        elif self._config.of == "x0":
-            latent = view.x0
-        else:
+        elif self._config.of == "xt":
             latent = track.latents if track.is_over else track.look()[0]
+        else:
+            latent = view.shown
         return _Due(view, latent, track.noise_left(), track.clock.denoise)
 
     def _decode(self, held: Sequence[_Due]) -> None:

@@ -52,6 +52,9 @@ class Solo:
         self._shows = config.preview.decoder != "none"
         text = f"{model.name} is not batched: its cells run one after the other"
         emit(Note("solo", text, {"pipeline": model.name}))
+        if self._config.of in ("prompt", "negative"):
+            text = f"preview.of={self._config.of}: {model.name} does not tell; frames show x0"
+            emit(Note("preview", text, {"of": "x0"}))
         for note in model.notes:
             emit(Note("parts", f"{model.name}: {note}", {}))
 
@@ -139,7 +142,7 @@ class _Run:
         self._preview += self._since - arrived
 
     def _show(self, step: int, seen: Evaluation) -> None:
-        latent = seen.x0 if self.solo._config.of == "x0" else seen.latents
+        latent = seen.latents if self.solo._config.of == "xt" else seen.x0
         self._frame(step, seen, latent, self._picture(latent))
 
     def _picture(self, latent: torch.Tensor) -> Pixels | None:

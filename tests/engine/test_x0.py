@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
+import torch
 
 from sdviz import samplers
 from sdviz.config import PreviewConfig
 from sdviz.events import CellFailed, CellFinished
+from sdviz.models.denoiser import Conditioning, Text
 from tests.engine import sweeping
 from tests.oracle import Oracle
 
@@ -41,6 +44,44 @@ def test_every_frame_shows_the_predicted_clean_latent(
         sigmas = [frame.sigma for frame in frames]
         assert all(later < sooner for sooner, later in pairwise(sigmas)), (cell, sigmas)
         assert sigmas[-1] == 0
+
+
+class Divided(Oracle):
+    """The prompt's answer lies 1 above, the negative prompt's 1 below."""
+
+    def encode(self, texts: Sequence[Text]) -> list[Conditioning]:
+        return [{"side": torch.tensor(1.0 if text.prompt == "a cat" else -1.0)} for text in texts]
+
+    def predict(
+        self, x: torch.Tensor, timesteps: torch.Tensor, rows: Sequence[Conditioning]
+    ) -> torch.Tensor:
+        between = self.answer
+        predictions = []
+        for i, row in enumerate(rows):
+            self.answer = between + row["side"]
+            predictions.append(super().predict(x[i : i + 1], timesteps[i : i + 1], [row]))
+        self.answer = between
+        return torch.cat(predictions)
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
+@pytest.mark.parametrize(("of", "beside"), [("x0", 5), ("prompt", 1), ("negative", -1)])
+def test_prompt_and_negative_can_be_shown_alone(
+    prediction: str, of: str, beside: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    oracle = Divided(prediction)
+    sweeping.use(monkeypatch, lambda dtype: oracle)
+    cells = sweeping.cells_of({"cfg": 3}, {"cfg": 1})
+    events = sweeping.sweep(cells, preview=PreviewConfig(decoder="none", of=of))
+    middle = float(oracle.answer.mean())
+    for cell, expected in zip(cells, (beside, 1), strict=True):  # at CFG 1 there is the prompt only
+        first = sweeping.frames(events, cell.index)[0]
+        assert first.stats is not None
+        assert first.stats.mean == pytest.approx(middle + expected, abs=1e-2)
+    finals = [event.pixels for event in sweeping.of_type(events, CellFinished)]
+    plain = sweeping.sweep(cells, preview=PreviewConfig(decoder="none"))
+    for final, same in zip(finals, sweeping.of_type(plain, CellFinished), strict=True):
+        assert (final == same.pixels).all()
 
 
 def test_the_noisy_latent_itself_can_be_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdviz.errors import ConfigError, SdvizError
-from sdviz.plan import DEFAULTS
+from sdviz.plan import DEFAULTS, spoken
 
 if TYPE_CHECKING:
     from sdviz.config import Config, ModelSpec
@@ -85,6 +85,7 @@ def settings(
                     )
     yield from _samplers(values, specs)
     yield from _extras(values, specs, infos)
+    yield from _embeddings(values, specs, infos)
 
 
 def _samplers(
@@ -123,6 +124,32 @@ def _extras(
                         check(name, specs[model], info)
                 except SdvizError as error:
                     yield error
+
+
+def _embeddings(
+    values: Mapping[str, Sequence[Any]],
+    specs: Mapping[str, ModelSpec],
+    infos: Mapping[str, ModelInfo],
+) -> Iterator[SdvizError]:
+    """Embeddings that are not there or, where a text says their words, do not fit a model."""
+    from sdviz.models import embeddings
+
+    for model, info in infos.items():
+        own = {**DEFAULTS, **specs[model].defaults}
+        texts = {
+            own[key] if text is None else text
+            for key in ("prompt", "negative", "sr")
+            for text in values[key]
+        }
+        named = {own["embedding"] if name is None else name for name in values["embedding"]}
+        for name in sorted(named - {""}):
+            try:
+                words = [*spoken(embeddings.files(name), texts)]
+                embeddings.check(name, words, specs[model], info)
+            except SdvizError as error:
+                yield error
+        if named - {""} and "none" in values["emphasis"]:
+            yield ConfigError("embedding: needs emphasis=a1111; leave emphasis=none out")
 
 
 def compiler(config: Config) -> None:

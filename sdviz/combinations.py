@@ -28,7 +28,7 @@ NEEDS = {
 # Settings of the batched families; other pipelines run as diffusers wrote them.
 _BATCHED_ONLY = (
     "guidance_rescale", "clip_skip", "init", "noise_seed", "variation_strength", "seed_resize",
-    "tiling", "hires_scale",
+    "tiling", "hires_scale", "embedding",
 )  # fmt: skip
 _ARGUMENTS = {"negative": "negative_prompt", "eta": "eta"}  # what pipelines call the rest
 _WITHOUT_CLIP = ("kolors",)

@@ -58,7 +58,7 @@ def _leave_out_absent(recipe: dict[str, Any], given: Mapping[str, Any], picture:
     """Takes a LoRA or a VAE that is not here out of the recipe, with a warning:
     stable-diffusion-webui tells its name, and not where it is.
     """
-    for key in ("lora", "vae"):
+    for key in ("lora", "vae", "embedding"):
         name = str(recipe.get(key, ""))
         if name and given.get(key) is None and not _may_be_here(name):
             del recipe[key]

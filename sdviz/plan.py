@@ -5,9 +5,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,7 @@ class Recipe:
     hires_strength: float = 0.7  # of the second pass, as `strength`
     lora: str = ""  # LoRA over the model: a file, a folder, a hub id; "" for none
     lora_scale: float = 1.0  # of the LoRA; 0 is the model without it
+    embedding: str = ""  # textual inversions: a file, or a folder of them; "" for none
     vae: str = ""  # VAE in the place of the model's own: a folder, a file, a hub id
     safety: str = "none"  # of pictures that the safety checker flags: mark, blur, black
     watermark: bool = False  # the invisible one of Stable Diffusion XL
@@ -51,7 +55,8 @@ class Recipe:
 
 # A setting at its default is left out of the key, so that a new setting does not change old keys.
 DEFAULTS: Mapping[str, Any] = {f.name: f.default for f in fields(Recipe)}
-SWITCHED_OFF = ("lora", "vae", "init", "seed_resize")  # by "", for which people type "none"
+# Switched off by "", for which people type "none".
+SWITCHED_OFF = ("lora", "vae", "embedding", "init", "seed_resize")
 _FILES = {"init", "lora", "vae"}  # settings whose value names a file: its content counts
 CHECKER = "safety checker of {}"  # its name among the contents; each model may have one of its own
 _UNKEYED = {"sr", "schedule"}  # the prompt and the sampler's name have them in them already
@@ -61,6 +66,21 @@ _KEYED = sorted([*(name for name in DEFAULTS if name not in _UNKEYED), "dtype"])
 @functools.lru_cache(maxsize=65_536, typed=True)  # typed: 7 and 7.0 are equal and not the same text
 def _fragment(name: str, value: Any) -> str:
     return f"{json.dumps(name)}:{json.dumps(value, ensure_ascii=False)}"
+
+
+def spoken(words: Mapping[str, T], texts: Iterable[str]) -> dict[str, T]:
+    """Of `words`, those that a text has, in any case, and not as a part of another; in the order of
+    the alphabet.
+    """
+    texts = list(texts)
+    return {word: words[word] for word in sorted(words) if any(map(word_sign(word).search, texts))}
+
+
+@functools.lru_cache(maxsize=4096)
+def word_sign(*words: str) -> re.Pattern[str]:
+    """What finds one of `words` (its group 1), also as ComfyUI writes it, "embedding:word"."""
+    any_of = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+    return re.compile(rf"(?<![\w-])(?:embedding:)?({any_of})(?![\w-])", re.IGNORECASE)
 
 
 def cell_key(
@@ -82,7 +102,12 @@ def cell_key(
         elif name == "dtype":
             fragments.append(_fragment(name, dtype))
         elif (value := values[name]) != DEFAULTS[name]:
-            if contents and name in _FILES:
+            if contents and name == "embedding":
+                texts = (recipe.prompt, recipe.negative)
+                value = tuple(spoken(json.loads(contents[value]), texts).items())
+                if not value:  # none of its words is said
+                    continue
+            elif contents and name in _FILES:
                 value = contents[value]
             elif contents and name == "safety":
                 value = f"{value} by {contents.get(CHECKER.format(recipe.model), '')}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +16,7 @@ from sdviz.models import kinds
 from sdviz.models.extras import SMALLEST_MARKED
 from sdviz.models.prompt_weights import is_plain
 from sdviz.passes import GRID, passes
-from sdviz.plan import DEFAULTS, Plan, Recipe
+from sdviz.plan import DEFAULTS, Plan, Recipe, spoken
 from sdviz.planning import combinations, make_axes, recipe_of
 from sdviz.samplers import rescheduled, resolve
 from sdviz.where import Rule, matches
@@ -137,7 +138,7 @@ def watermarks(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:
 
 def warnings(plan: Plan) -> list[str]:
     """What settings have no effect, and on what."""
-    return [*_eta(plan), *_schedules(plan), *_idle(plan), *_alike(plan)]
+    return [*_eta(plan), *_schedules(plan), *_embeddings(plan), *_idle(plan), *_alike(plan)]
 
 
 def unheard(plan: Plan, infos: Mapping[str, ModelInfo]) -> list[str]:
@@ -162,6 +163,20 @@ def overlap(seeds: Sequence[int], made: Sequence[int]) -> list[str]:
     names = ", ".join(map(str, seeds))
     told = f"seed: those that follow {names} meet: {different} different seeds, not {len(made)}"
     return [f"{told}; leave more room between them"]
+
+
+def _embeddings(plan: Plan) -> list[str]:
+    """Warnings where no prompt says a word of the embeddings that are given."""
+    texts: dict[str, set[str]] = {}
+    for recipe in (cell.recipe for cell in plan.cells if cell.recipe.embedding):
+        texts.setdefault(recipe.embedding, set()).update((recipe.prompt, recipe.negative))
+    told = []
+    for name, own in texts.items():
+        words = json.loads(plan.contents[name])
+        if not spoken(words, own):
+            few = ", ".join(sorted(words)[:3]) + (" ..." if len(words) > 3 else "")
+            told.append(f"embedding={name}: no prompt says a word of it ({few})")
+    return told
 
 
 def _schedules(plan: Plan) -> list[str]:

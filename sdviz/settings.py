@@ -83,6 +83,7 @@ SETTINGS: Mapping[str, Setting] = {
     "hires_strength": Setting(kind="float", least=0, most=1, help="as `strength`"),
     "lora": Setting(kind="word", help="a LoRA: a file, a folder or a hub id; none"),
     "lora_scale": Setting(kind="float", least=-100, most=100, help="of the LoRA; 0: without it"),
+    "embedding": Setting(kind="word", help="textual inversions: a file, or a folder of them; none"),
     "vae": Setting(kind="word", help="another VAE: a folder, a file or a hub id; none"),
     "safety": Setting(
         kind="word",

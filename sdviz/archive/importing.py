@@ -90,7 +90,7 @@ def _webui(text: infotext.Infotext) -> dict[str, Any]:
         found["vae"] = pairs["VAE"]
     if embeddings := pairs.get("TI hashes"):
         names = ", ".join(one.partition(":")[0].strip() for one in embeddings.split(","))
-        _LOG.warning("sdviz has no textual inversion: %s in the prompt is read as words", names)
+        _LOG.warning("made with embeddings: without embedding=<folder> %s is read as words", names)
     return found | _webui_further(pairs)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sdviz.plan import DEFAULTS, SWITCHED_OFF, Axis, Recipe
 
 _LONGEST = 8  # characters of a number that somebody has typed, and not a range computed
-_PATHS = ("model", "init", "lora", "vae")  # settings whose value may be a path
+_PATHS = ("model", "init", "lora", "vae", "embedding")  # settings whose value may be a path
 _ALWAYS = ("model", "prompt", "negative", "cfg", "sampler", "steps", "seed", "width", "height")
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 
-from sdviz.models import prompt_weights
+from sdviz.models import embeddings, prompt_weights
 from sdviz.models.denoiser import Text
+from sdviz.models.prompt_weights import Piece
+from sdviz.plan import word_sign
 
 _ROUNDING = 1e-6  # a mean this small, in standard deviations, is an error of rounding
 
@@ -15,13 +20,25 @@ _ROUNDING = 1e-6  # a mean this small, in standard deviations, is an error of ro
 class ClipText:
     """A tokenizer with its encoder; a text of n chunks takes n times 77 tokens."""
 
-    def __init__(self, tokenizer: Any, encoder: Any, *, penultimate: bool = False) -> None:
-        """`penultimate`: the family takes the last layer but one, as it is (Stable Diffusion XL);
-        otherwise it is the last, through the final layer norm.
+    def __init__(
+        self,
+        tokenizer: Any,
+        encoder: Any,
+        *,
+        part: int = 0,
+        penultimate: bool = False,
+        trust_pickle: bool = False,
+    ) -> None:
+        """`part`: the encoder's number in its family. `penultimate`: the family takes the last
+        layer but one, as it is (Stable Diffusion XL); otherwise it is the last, through the final
+        layer norm. `trust_pickle` is for embeddings.
         """
         self.tokenizer = tokenizer
         self.encoder = encoder
+        self._part = part
         self._penultimate = penultimate
+        self._trust_pickle = trust_pickle
+        self._learnt: list[torch.Tensor] = []  # (width,) of the present text; see `_pieces`
         self._comma = tokenizer.get_vocab().get(",</w>")
 
     def encode(self, text: Text) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -29,18 +46,39 @@ class ClipText:
         if text.emphasis == "none":
             return self._states(self._cut(text.prompt), text.clip_skip)
         states = []
-        for chunk in self._chunks(text.prompt):
+        for chunk in self._chunks(text):
             hidden, pooled = self._states(self._marked(chunk.ids), text.clip_skip)
             states.append((emphasised(hidden, chunk.weights), pooled))
         return torch.cat([hidden for hidden, _ in states]), states[0][1]
 
-    def _chunks(self, prompt: str) -> list[prompt_weights.Chunk]:
-        pieces = prompt_weights.parse(prompt)
-        ids = [
-            self.tokenizer(piece.text, add_special_tokens=False, truncation=False).input_ids
-            for piece in pieces
-        ]
-        return prompt_weights.chunks(list(zip(pieces, ids, strict=True)), self._comma)
+    def _chunks(self, text: Text) -> list[prompt_weights.Chunk]:
+        self._learnt = []
+        pieces = prompt_weights.parse(text.prompt)
+        return prompt_weights.chunks(list(self._pieces(pieces, text.embedding)), self._comma)
+
+    def _pieces(
+        self, pieces: Sequence[Piece], embedding: str
+    ) -> Iterator[tuple[Piece, Sequence[int]]]:
+        """Pieces with their token ids; the vectors of embeddings have -1, -2, ... in their place,
+        by their places in `_learnt`.
+        """
+        files = embeddings.files(embedding) if embedding else {}
+        words = {word.lower(): file for word, file in files.items()}
+        for piece in pieces:
+            end = 0
+            for found in word_sign(*words).finditer(piece.text) if words else ():
+                yield self._plain(piece, piece.text[end : found.start()])
+                file, trust = words[found[1].lower()], self._trust_pickle
+                rows = embeddings.vectors(file, self._part, trust_pickle=trust)
+                first = len(self._learnt) + 1
+                self._learnt += rows
+                yield replace(piece, is_whole=True), range(-first, -first - len(rows), -1)
+                end = found.end()
+            yield self._plain(piece, piece.text[end:])
+
+    def _plain(self, piece: Piece, text: str) -> tuple[Piece, Sequence[int]]:
+        words = self.tokenizer(text, add_special_tokens=False, truncation=False)
+        return piece, words.input_ids
 
     def _marked(self, ids: tuple[int, ...]) -> list[int]:
         """Begin, text, end, and padding up to 77."""
@@ -61,13 +99,14 @@ class ClipText:
 
     def _states(self, ids: list[int], clip_skip: int) -> tuple[torch.Tensor, torch.Tensor | None]:
         encoder = self.encoder
-        row = torch.tensor([ids], device=encoder.device)
+        row = torch.tensor([[max(i, 0) for i in ids]], device=encoder.device)
         mask = None
         if getattr(encoder.config, "use_attention_mask", False):
             mask = (torch.arange(len(ids)) <= ids.index(self.tokenizer.eos_token_id)).long()
             mask = mask[None].to(encoder.device)
         layers = self._penultimate or clip_skip > 1
-        output = encoder(row, attention_mask=mask, output_hidden_states=layers)
+        with self._inverted(ids):
+            output = encoder(row, attention_mask=mask, output_hidden_states=layers)
         pooled = getattr(output, "text_embeds", None)
         if self._penultimate:
             hidden = output.hidden_states[-clip_skip - 1]
@@ -78,6 +117,26 @@ class ClipText:
         else:
             hidden = output[0]
         return hidden[0], None if pooled is None else pooled[0]
+
+    @contextlib.contextmanager
+    def _inverted(self, ids: Sequence[int]) -> Iterator[None]:
+        """While it lasts, the encoder reads a learnt vector where an id stands for one."""
+        places = [at for at, number in enumerate(ids) if number < 0]
+        if not places:
+            yield
+            return
+        learnt = torch.stack([self._learnt[-ids[at] - 1] for at in places])
+
+        def exchange(_: Any, __: Any, read: torch.Tensor) -> torch.Tensor:
+            read = read.clone()
+            read[0, places] = learnt.to(read)
+            return read
+
+        hook = self.encoder.get_input_embeddings().register_forward_hook(exchange)
+        try:
+            yield
+        finally:
+            hook.remove()
 
 
 def emphasised(hidden: torch.Tensor, weights: tuple[float, ...]) -> torch.Tensor:

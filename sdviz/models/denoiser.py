@@ -25,6 +25,7 @@ class Text:
     height: int = 0
     clip_skip: int = 1  # as in Recipe
     emphasis: str = "a1111"
+    embedding: str = ""
 
 
 class Denoiser(Protocol):

@@ -10,7 +10,17 @@ from typing import Any
 
 from sdviz.config import ModelSpec
 from sdviz.errors import ModelError
-from sdviz.models import headers, identity, kohya, lora, original, places, unet_file, vae
+from sdviz.models import (
+    embeddings,
+    headers,
+    identity,
+    kohya,
+    lora,
+    original,
+    places,
+    unet_file,
+    vae,
+)
 from sdviz.models.info import ModelInfo
 from sdviz.plan import Recipe
 
@@ -84,7 +94,11 @@ def check_vae(name: str, spec: ModelSpec, info: ModelInfo) -> None:
 
 
 def content(key: str, name: str) -> str:
-    """64 hex digits of the file or folder that `lora=` or `vae=` names."""
+    """64 hex digits of the file or folder that `lora=` or `vae=` names; of `embedding=` as in
+    embeddings.content.
+    """
+    if key == "embedding":
+        return embeddings.content(name)
     path = lora.find(name) if key == "lora" else vae.find(name)
     if path.is_file():
         return identity.of_file(path)
@@ -129,7 +143,7 @@ def check_safety(name: str, spec: ModelSpec, info: ModelInfo) -> None:
         find_checker(spec)
 
 
-FILES = ("lora", "vae")  # settings whose value names a file
+FILES = ("lora", "vae", "embedding")  # settings whose value names a file
 CHECKS: Mapping[str, Callable[[Any, ModelSpec, ModelInfo], None]] = {
     "lora": check_lora,
     "vae": check_vae,

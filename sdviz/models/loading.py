@@ -90,7 +90,8 @@ def _stable_diffusion(source: Folder) -> StableDiffusion:
             requires_safety_checker=False,
         )
 
-    return StableDiffusion(**parts, **common, make_pipeline=make_pipeline)
+    trust = source.spec.trust_pickle
+    return StableDiffusion(**parts, **common, make_pipeline=make_pipeline, trust_pickle=trust)
 
 
 def _sdxl(source: Folder) -> StableDiffusionXL:
@@ -112,7 +113,11 @@ def _sdxl(source: Folder) -> StableDiffusionXL:
         )
 
     return StableDiffusionXL(
-        tokenizers=tokenizers, text_encoders=encoders, make_pipeline=make_pipeline, **common
+        tokenizers=tokenizers,
+        text_encoders=encoders,
+        make_pipeline=make_pipeline,
+        trust_pickle=source.spec.trust_pickle,
+        **common,
     )
 
 

@@ -25,14 +25,17 @@ _ALLOWED = {
 
 
 def read(path: Path, *, key: str, device: str = "cpu") -> dict[str, torch.Tensor]:
-    """Tensor by name, those of a Lightning checkpoint out of its `state_dict`."""
+    """Tensor by name, those of a Lightning checkpoint out of its `state_dict`, of
+    stable-diffusion-webui's embeddings out of their `string_to_param`.
+    """
     try:
         content = _load(path, device)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(f"{key}={path}: not a sound checkpoint: {reason}; fetch it anew") from None
-    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        content = content["state_dict"]
+    for inside in ("state_dict", "string_to_param"):
+        if isinstance(content, dict) and isinstance(content.get(inside), dict):
+            content = content[inside]
     tensors = {
         str(name): value
         for name, value in (content.items() if isinstance(content, dict) else ())

@@ -32,6 +32,7 @@ class Piece:
     text: str
     weight: float = 1.0
     is_break: bool = False
+    is_whole: bool = False  # its tokens stay in one chunk
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def chunks(pieces: Sequence[tuple[Piece, Sequence[int]]], comma: int | None) -> 
         open_, last_comma = open_[keep:], None
 
     for piece, ids in pieces:
-        if piece.is_break:
+        if piece.is_break or (piece.is_whole and len(open_) + len(ids) > CHUNK):
             close(CHUNK)
         for token in ids:
             is_full = len(open_) == CHUNK

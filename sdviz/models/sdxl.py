@@ -28,6 +28,7 @@ class SizedDenoiser(UNetDenoiser):
             "height": recipe.height,
             "clip_skip": recipe.clip_skip,
             "emphasis": recipe.emphasis,
+            "embedding": recipe.embedding,
         }
         prompt = Text(recipe.prompt, **how)
         return prompt, None if recipe.cfg == 1 else Text(recipe.negative, negative=True, **how)
@@ -53,12 +54,21 @@ class SizedDenoiser(UNetDenoiser):
 class StableDiffusionXL(SizedDenoiser):
     """A Denoiser of diffusers' and transformers' own components."""
 
-    def __init__(self, *, tokenizers: Sequence[Any], text_encoders: Sequence[Any], **parts: Any):
-        """Pairs in the pipeline's order; the last encoder projects, and gives the pooled text."""
+    def __init__(
+        self,
+        *,
+        tokenizers: Sequence[Any],
+        text_encoders: Sequence[Any],
+        trust_pickle: bool = False,
+        **parts: Any,
+    ) -> None:
+        """Pairs in the pipeline's order; the last encoder projects, and gives the pooled text.
+        `trust_pickle` is for embeddings.
+        """
         super().__init__(**parts)
         self._words = [
-            ClipText(tokenizer, encoder, penultimate=True)
-            for tokenizer, encoder in zip(tokenizers, text_encoders, strict=True)
+            ClipText(tokenizer, encoder, part=part, penultimate=True, trust_pickle=trust_pickle)
+            for part, (tokenizer, encoder) in enumerate(zip(tokenizers, text_encoders, strict=True))
         ]
 
     def _encode(self, text: Text) -> tuple[torch.Tensor, torch.Tensor]:

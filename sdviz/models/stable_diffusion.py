@@ -14,13 +14,20 @@ from sdviz.plan import Recipe
 class StableDiffusion(UNetDenoiser):
     """A Denoiser made of diffusers' and transformers' own components."""
 
-    def __init__(self, *, tokenizer: Any, text_encoder: Any, **parts: Any) -> None:
+    def __init__(
+        self, *, tokenizer: Any, text_encoder: Any, trust_pickle: bool = False, **parts: Any
+    ) -> None:
+        """`trust_pickle` is for embeddings."""
         super().__init__(**parts)
-        self._words = ClipText(tokenizer, text_encoder)
+        self._words = ClipText(tokenizer, text_encoder, trust_pickle=trust_pickle)
 
     def texts(self, recipe: Recipe) -> tuple[Text, Text | None]:
         """CFG 1 is the prompt's own prediction: one text, one row."""
-        how: dict[str, Any] = {"clip_skip": recipe.clip_skip, "emphasis": recipe.emphasis}
+        how: dict[str, Any] = {
+            "clip_skip": recipe.clip_skip,
+            "emphasis": recipe.emphasis,
+            "embedding": recipe.embedding,
+        }
         return Text(recipe.prompt, **how), None if recipe.cfg == 1 else Text(recipe.negative, **how)
 
     def encode(self, texts: Sequence[Text]) -> list[Conditioning]:

@@ -273,7 +273,7 @@ def test_a_webui_picture_tells_its_lora_and_vae(
     assert (told["prompt"], told["vae"]) == ("a castle, by a lake", "ft-mse.pt")
     assert (told["lora"], told["lora_scale"]) == ("add_detail", 0.8)
     assert "ink" in caplog.text, "what is left out is said"
-    assert "EasyNegative, bad_hands in the prompt" in caplog.text
+    assert "embedding=<folder> EasyNegative, bad_hands is read" in caplog.text
 
 
 def test_import_refuses_what_has_no_recipe(tmp_path: Path) -> None:

@@ -75,7 +75,8 @@ def _parquet(rows: Sequence[dict[str, Any]], path: Path) -> None:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
-        raise ArchiveError(f"{path}: Parquet needs pyarrow: python -m pip install pyarrow") from error
+        needed = "Parquet needs pyarrow: python -m pip install pyarrow"
+        raise ArchiveError(f"{path}: {needed}") from error
     parquet.write_table(pyarrow.Table.from_pylist(list(rows)), path)
 
 

@@ -33,6 +33,7 @@ SCRIPTS = (
     "distance.js",
     "state.js",
     "moves.js",
+    "turner.js",
     "zoom.js",
     "cell.js",
     "heads.js",

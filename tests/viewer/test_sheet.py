@@ -131,6 +131,34 @@ def test_axes_are_chosen_on_the_page(sweeps: Sweeps, open_page: Open) -> None:
     assert set(steps(page)) == set(range(9))
 
 
+_WATCH_PAGES = f"""() => {{
+    const app = {ROOT}.querySelector(".app").sdvizApp;
+    const set = app.set.bind(app);
+    window.turned = [];
+    app.set = (change) => {{
+        if (change.page) window.turned.push(change.page[1]);
+        set(change);
+    }};
+}}"""
+
+
+def test_pages_turn_by_themselves(grid: str, open_page: Open) -> None:
+    page = open_page(grid)
+    page.get_by_label("Speed").select_option("30")
+    page.locator('[data-axis="cfg"] .role').select_option("page")
+    page.evaluate(_WATCH_PAGES)
+    turn = page.get_by_role("button", name="turn the pages: cfg")
+    turn.click()
+    page.wait_for_function("() => window.turned.length >= 4")
+    assert page.evaluate("window.turned.slice(0, 4)") == [1, 2, 0, 1]  # round and round
+    page.locator(".sheet").focus()
+    page.keyboard.press("P")
+    expect(turn).to_have_attribute("aria-pressed", "false")
+    stopped = page.evaluate("window.turned.length")
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.turned.length") == stopped
+
+
 def test_values_can_be_hidden(grid: str, open_page: Open) -> None:
     page = open_page(grid)
     page.locator('[data-axis="cfg"] summary').click()

@@ -63,6 +63,7 @@ class App {
     if (this.inHash) addEventListener("hashchange", () => this.readHash());
     this.shape = shapeOf(store);
     this.status = new StatusBar(this);
+    this.turner = new Turner(this);
     this.axes = new AxesBar(this);
     this.transport = new Transport(this);
     const made = Object.entries(VIEWS).map(([name, View]) => [name, new View(this)]);

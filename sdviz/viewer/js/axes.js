@@ -63,6 +63,11 @@ class AxesBar {
       "aria-label": `${say("page")} ${dim.keys.join("+")}`,
       onchange: () => app.set({ page: replaced(app.state.page, index, Number(page.value)) }),
     });
+    const turn = button("", () => app.turner.toggle(index), {
+      class: "play",
+      title: say("turn"),
+      "aria-label": `${say("turn")}: ${dim.keys.join("+")}`,
+    });
     const values = new ValuesMenu(app, dim, index);
     const element = h(
       "div",
@@ -70,6 +75,7 @@ class AxesBar {
       h("b", {}, dim.keys.join("+")),
       role,
       page,
+      turn,
       values.element,
     );
     const update = () => {
@@ -80,6 +86,9 @@ class AxesBar {
       );
       const paged = app.state.roles[index] === "page";
       page.hidden = !paged;
+      turn.hidden = !paged;
+      turn.classList.toggle("on", app.turner.axis === index);
+      turn.setAttribute("aria-pressed", String(app.turner.axis === index));
       values.element.hidden = paged;
       setOptions(
         page,

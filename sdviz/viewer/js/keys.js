@@ -49,6 +49,7 @@ const KEYS = [
     say: "helpPage",
     run: (app, key) => turnPage(app, key === "[" ? -1 : 1),
   },
+  { keys: ["P"], show: "P", say: "helpTurn", run: (app) => app.turner.toggle() },
   {
     keys: ["(", ")"],
     show: "( )",

@@ -31,10 +31,9 @@ function walk(app, dx, dy) {
   else app.later("layout");
 }
 
-// The last of the axes that are pages turns; the current cell moves along.
-function turnPage(app, by) {
+// An axis that is pages turns, the last one unless told; the current cell moves along.
+function turnPage(app, by, dim = app.state.roles.lastIndexOf("page")) {
   const { state, store } = app;
-  const dim = state.roles.lastIndexOf("page");
   if (dim < 0) return;
   const count = store.dims[dim].labels.length;
   const value = (state.page[dim] + by + count) % count;

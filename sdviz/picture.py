@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from sdviz.archive.importing import recipe_from_png
+from sdviz.axes import quoted
 from sdviz.combinations import NEEDS
 from sdviz.errors import ArchiveError, ConfigError
 from sdviz.plan import DEFAULTS
-from sdviz.settings import PLURALS
+from sdviz.settings import PLURALS, SETTINGS
 
 _DEFAULT_MODEL = "miniature"  # what conf/sweep.yaml says where nobody asked for a model
 
@@ -49,9 +50,17 @@ def with_picture(given: Mapping[str, Any], model_folders: Sequence[Path]) -> dic
     several = {one for plural, one in PLURALS.items() if known.get(plural) is not None}
     for name, value in recipe.items():
         if known.get(name) is None and name not in several:
-            # In a list a prompt stands for itself, whatever commas and quotes are in it.
-            known[name] = [value] if isinstance(value, str) and name in PLURALS.values() else value
+            known[name] = _typed(name, value)
     return known
+
+
+def _typed(name: str, value: Any) -> Any:
+    """The setting's value so that it is read as what it is, whatever commas and quotes it has."""
+    if not isinstance(value, str):
+        return value
+    if name in PLURALS.values():
+        return [value]  # in a list a prompt stands for itself
+    return quoted(value) if SETTINGS[name].kind == "word" else value
 
 
 def _leave_out_absent(recipe: dict[str, Any], given: Mapping[str, Any], picture: Any) -> None:

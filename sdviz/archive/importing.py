@@ -114,8 +114,15 @@ def _webui_further(pairs: Mapping[str, str]) -> dict[str, Any]:
     found = _numbers(pairs, {**whole, "Hires steps": "hires_steps"}, int)
     shares = {"Variation seed strength": "variation_strength", "Hires upscale": "hires_scale"}
     found |= _numbers(pairs, shares, float)
-    strength = "hires_strength" if "hires_scale" in found else "strength"
+    found |= _sdviz_further(pairs)
+    of_init = "init" in found or "hires_scale" not in found
+    strength = "strength" if of_init else "hires_strength"
     found |= _numbers(pairs, {"Denoising strength": strength}, float)
+    if "strength" in found and "init" not in found:
+        _LOG.warning("made from an image that it does not hold: init= names it")
+    if pairs.get("Hires upscaler") in infotext.UPSCALERS.values():
+        names = {theirs: ours for ours, theirs in infotext.UPSCALERS.items()}
+        found["hires_upscaler"] = names[pairs["Hires upscaler"]]
     if pairs.get("Seed resize from"):
         found["seed_resize"] = pairs["Seed resize from"]
     if pairs.get("Tiling") == "True":
@@ -123,6 +130,14 @@ def _webui_further(pairs: Mapping[str, str]) -> dict[str, Any]:
     if pairs.get("Emphasis") == "None":
         found["emphasis"] = "none"
     return found
+
+
+def _sdviz_further(pairs: Mapping[str, str]) -> dict[str, Any]:
+    """The settings that stable-diffusion-webui has no word for, as their texts; but for `sr`, which
+    the prompt has in it.
+    """
+    keys = {key: f"sdviz {key}".replace("_", " ") for key in infotext.OWN if key != "sr"}
+    return {key: pairs[label] for key, label in keys.items() if pairs.get(label)}
 
 
 def _fooocus(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -136,7 +136,7 @@ def cell_pairs(
     if hires:
         pairs["Hires upscale"] = number(recipe["hires_scale"])
         pairs["Hires steps"] = recipe["hires_steps"] or None
-        pairs["Hires upscaler"] = _UPSCALERS.get(recipe["hires_upscaler"], recipe["hires_upscaler"])
+        pairs["Hires upscaler"] = UPSCALERS.get(recipe["hires_upscaler"], recipe["hires_upscaler"])
     pairs["Emphasis"] = "None" if recipe.get("emphasis") == "none" else None
     if recipe.get("lora") and recipe.get("lora_scale", 1.0) and recipe["lora"] in contents:
         pairs["Lora hashes"] = f"{_lora_name(recipe['lora'])}: {contents[recipe['lora']][:12]}"
@@ -153,7 +153,7 @@ def _own_pairs(recipe: Mapping[str, Any]) -> dict[str, object]:
     default.
     """
     own = {}
-    for key in _OWN:
+    for key in OWN:
         value = recipe.get(key)
         both = recipe.get("init") and recipe.get("hires_scale", 1) > 1
         if key == "hires_strength" and not both:
@@ -170,9 +170,9 @@ def _lora_name(lora: str) -> str:
     return re.sub(r"[<>:]", "_", stem)
 
 
-# stable-diffusion-webui's names for what enlarges a picture before its second pass.
-_UPSCALERS = {"latent": "Latent", "latent-nearest": "Latent (nearest)", "pixel": "Lanczos"}
-_OWN = (
+# sdviz's name -> stable-diffusion-webui's for what enlarges a picture before its second pass.
+UPSCALERS = {"latent": "Latent", "latent-nearest": "Latent (nearest)", "pixel": "Lanczos"}
+OWN = (  # settings that it has no word for
     *("guidance_rescale", "noise_seed", "resize", "sr", "init", "hires_strength"),
     *("safety", "watermark"),
 )

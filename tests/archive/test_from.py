@@ -81,6 +81,37 @@ def test_what_did_nothing_in_the_picture_is_not_asked_for(tmp_path: Path) -> Non
     assert cell.recipe.variation_seed == 7
 
 
+def test_the_parameters_text_alone_tells_every_setting(tmp_path: Path) -> None:
+    """As it is left where a program has kept it, and not what sdviz has written beside it."""
+    from dataclasses import asdict
+
+    from sdviz.archive import infotext
+    from sdviz.archive.importing import recipe_from_png
+    from sdviz.archive.sampler_names import sampler_pairs
+    from sdviz.compose import prepare
+    from sdviz.plan import Recipe
+
+    start = tmp_path / "a start, of b.png"
+    Image.new("RGB", (64, 64)).save(start)
+    own = Recipe(
+        prompt="a (cat:1.2)", negative="dogs, [red]", cfg=4.5, sampler="DPM2 a Karras", steps=7,
+        seed=9, width=256, height=192, eta=0.5, guidance_rescale=0.3, clip_skip=2, emphasis="none",
+        init=str(start), strength=0.6, resize="crop", noise_seed=3, variation_seed=5,
+        variation_strength=0.25, seed_resize="64x64", tiling=True, hires_scale=1.5,
+        hires_upscaler="pixel", hires_steps=9, hires_strength=0.4, watermark=True,
+    )  # fmt: skip
+    info = PngInfo()
+    pairs = infotext.cell_pairs(
+        asdict(own), sampler_pairs(own.sampler), identity="ab" * 32, extra={}
+    )
+    info.add_text("parameters", infotext.write(own.prompt, own.negative, pairs))
+    picture = tmp_path / "p.png"
+    Image.new("RGB", (8, 8)).save(picture, pnginfo=info)
+    assert recipe_from_png(picture)["hires_upscaler"] == "pixel"
+    (cell,) = prepare([f"from={picture}", f"outputs={tmp_path}", "visdom.enabled=false"]).plan.cells
+    assert cell.recipe == own
+
+
 def test_without_a_picture_nothing_changes(tmp_path: Path) -> None:
     assert with_picture({"from": None, "cfg": "7"}, []) == {"cfg": "7"}
     with pytest.raises(ConfigError, match="no such file"):

@@ -136,7 +136,7 @@ def test_hidden_values_leave_no_gap(
     out = tmp_path / "one.png"
     run(capsys, "export", outputs / "a", out, "--only", "cfg=15 seed=2")
     with Image.open(out) as image:
-        assert image.width < 280 and image.height < 170
+        assert image.width < 280 and image.height < 190
         assert places(np.asarray(image), picture(PLAN.cells[7], 3))
 
 

@@ -119,6 +119,8 @@ def test_axes_are_chosen_on_the_page(sweeps: Sweeps, open_page: Open) -> None:
     assert [label.split() for label in page.locator(".top .label").all_inner_texts()][:4] == [
         ["1", "1"], ["1", "7"], ["1", "20"], ["2", "1"],
     ]  # fmt: skip
+    upright = open_page(page.url, width=390, height=800)
+    assert upright.locator(".top .label").all_inner_texts() == [str(cfg) for cfg in CFG]
     page.locator('[data-axis="seed"] .role').select_option("page")
     expect(page.locator(".side .label")).to_have_text(SAMPLERS)
     page.locator('[data-axis="seed"] .page').select_option(label="2")

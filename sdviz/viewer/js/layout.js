@@ -5,7 +5,8 @@ const ROLES = ["rows", "columns", "page"];
 
 const MOST_AT_FIRST = 240; // cells on a sheet before anybody has chosen
 
-const SCREEN = 1.6; // columns for each row
+// Columns for each row: screens are wide, but for a phone in the hand.
+const screenShape = () => (innerWidth < innerHeight ? 0.6 : 1.6);
 
 const LONG = 24; // characters; prompts, mostly
 
@@ -22,7 +23,7 @@ function defaultRoles(dims) {
   const isLong = (axis) => dims[axis].labels.some((label) => label.length > LONG);
   if (last < 1) return roles;
   const distance = (down) =>
-    Math.abs(Math.log(product(from(first)) / product(down) ** 2 / SCREEN)).toFixed(9);
+    Math.abs(Math.log(product(from(first)) / product(down) ** 2 / screenShape())).toFixed(9);
   // Of equal ways the first: the axis before the last makes rows.
   let best = [];
   for (let way = 1; way < 2 ** (last - first); way += 1) {

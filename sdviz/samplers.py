@@ -103,6 +103,14 @@ def names() -> list[str]:
     return [sampler.name for sampler in _BY_SPELLING.values()]
 
 
+def every() -> list[str]:
+    """What `sampler=all` stands for: each method that any model can be denoised by here. LCM is not
+    among them, which needs weights of its own, nor is one whose package is missing.
+    """
+    found = (resolve(name) for name in METHODS if name != "LCM")
+    return [sampler.name for sampler in found if not sampler.missing_package]
+
+
 @lru_cache(maxsize=1024)
 def resolve(name: str) -> Sampler:
     """The sampler that `name` spells; ConfigError, naming the nearest, where there is none.

@@ -39,7 +39,7 @@ SETTINGS: Mapping[str, Setting] = {
     "model": Setting(kind="word", help="a name of conf/model/, a folder, a checkpoint or a hub id"),
     "cfg": Setting(kind="float", least=0, most=1000, help="CFG scale; 1 switches guidance off"),
     "sampler": Setting(
-        kind="word", help="as in stable-diffusion-webui, or euler_a, dpmpp_2m_karras"
+        kind="word", help="as in stable-diffusion-webui, or euler_a, dpmpp_2m_karras; all"
     ),
     "schedule": Setting(kind="word", help="of the sampler's sigmas: karras, exponential, beta ..."),
     "steps": Setting(kind="int", least=1, most=10_000, help="sampler steps"),
@@ -134,6 +134,10 @@ def values_of(name: str, given: Any) -> list[Any]:
 
 
 def _checked_one(name: str, value: Any) -> list[Any]:
+    if name == "sampler" and value == "all":
+        from sdviz.samplers import every
+
+        return list(every())
     return [_checked(name, value)]
 
 

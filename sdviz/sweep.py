@@ -4,6 +4,7 @@ engine.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -81,7 +82,10 @@ def run(given: dict[str, Any], model_folders: Sequence[Path], preset: str = "") 
     if request.config.dry_run:
         from sdviz.estimate import describe
 
-        print(describe(request))
+        try:
+            print(describe(request), flush=True)
+        except BrokenPipeError:  # `| head` has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     from sdviz.conduct import conduct
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 
 from sdviz import samplers
 from sdviz.errors import ConfigError
+from sdviz.settings import values_of
 
 
 @pytest.mark.parametrize(
@@ -88,3 +90,12 @@ def test_each_step_is_completed_once_and_in_order(name: str, steps: int) -> None
 def test_the_table_needs_no_torch() -> None:
     code = "import sys, sdviz.samplers; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_all_is_every_sampler_that_runs_on_any_model_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = values_of("sampler", "all")
+    assert {"Euler a", "Heun", "DPM++ 2M", "DDIM", "UniPC"} <= set(found)
+    assert "LCM" not in found and all(not samplers.resolve(name).schedule for name in found)
+    assert values_of("sampler", ["all"]) == found
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert "DPM++ SDE" not in values_of("sampler", "all")  # its package is missing

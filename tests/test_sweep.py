@@ -80,10 +80,22 @@ def test_help_tells_every_setting_and_every_sampler(tmp_path: Path) -> None:
     told = sdviz("--help", cwd=tmp_path, torch=False).stdout
     words = set(re.findall(r"\w+", told))
     assert words.issuperset(SETTINGS), f"missing: {set(SETTINGS) - words}"
-    samplers = told.partition("Samplers, ")[2].partition("Values of an axis")[0]
+    samplers = told.partition("Samplers (")[2].partition("Values of an axis")[0]
     listed = {name.strip() for name in samplers.partition("):")[2].split(",")}
     assert listed == set(METHODS)
     assert set(SCHEDULES) <= set(re.findall(r"[A-Z][\w ]+", samplers))
+
+
+def test_a_dry_run_may_be_cut_off_by_its_reader(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "sdviz.sweep", "dry_run=true", "visdom=off"]
+    pipes = {"stdout": write, "stderr": subprocess.PIPE}
+    try:
+        result = subprocess.run(command, cwd=tmp_path, env=environment(), text=True, **pipes)
+    finally:
+        os.close(write)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_help_is_quick_and_needs_no_torch(tmp_path: Path) -> None:

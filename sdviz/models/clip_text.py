@@ -147,9 +147,10 @@ def emphasised(hidden: torch.Tensor, weights: tuple[float, ...]) -> torch.Tensor
     if all(weight == 1 for weight in weights):
         return hidden
     rest = [1.0] * (len(hidden) - 1 - len(weights))
-    factors = torch.tensor([1.0, *weights, *rest], dtype=hidden.dtype, device=hidden.device)
-    weighted = hidden * factors[:, None]
-    mean = hidden.mean()
-    if abs(mean) < _ROUNDING * hidden.std():  # of an untrained encoder
-        return weighted
-    return weighted * (mean / weighted.mean())
+    own = hidden.float()  # a mean in half precision is off by up to half a percent
+    factors = torch.tensor([1.0, *weights, *rest], device=hidden.device)
+    weighted = own * factors[:, None]
+    mean = own.mean()
+    if abs(mean) >= _ROUNDING * own.std():  # not of an untrained encoder
+        weighted = weighted * (mean / weighted.mean())
+    return weighted.to(hidden.dtype)

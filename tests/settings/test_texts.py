@@ -54,6 +54,14 @@ def test_emphasis_follows_its_definition() -> None:
     assert torch.allclose(emphasised(states, (0.5, 2.0)), expected, atol=1e-6)
 
 
+def test_emphasis_is_as_strong_in_half_precision() -> None:
+    states = torch.randn(77, 768, generator=torch.Generator().manual_seed(0)).bfloat16() + 0.3
+    weighted = emphasised(states, (1.3, 1.7, 0.6))
+    assert weighted.dtype == torch.bfloat16
+    # Rounded, each number is off by up to 0.4 %, and their mean by next to nothing.
+    assert weighted.float().mean() == pytest.approx(float(states.float().mean()), rel=3e-4)
+
+
 def test_a_mean_of_nothing_but_rounding_is_not_restored() -> None:
     """The quotient of two roundings could be anything, -4 as well."""
     states = torch.randn(77, 8, generator=torch.Generator().manual_seed(0))

@@ -123,7 +123,9 @@ class Fitting:
                 module = AutoencoderKL.from_pretrained(path, **options)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise ModelError(f"vae={name}: {path} cannot be loaded: {error}") from error
-        return ready(module.to(own.dtype), str(own.device))
+        # One that half precision is wide enough for says so; the model's own may not be.
+        narrow = module.config.get("force_upcast") is False
+        return ready(module.to(self._denoiser.dtype if narrow else own.dtype), str(own.device))
 
 
 def _single(path: Path, own: Any) -> Any:

@@ -18,6 +18,7 @@ from sdviz import models
 from sdviz.config import ModelSpec
 from sdviz.errors import ModelError
 from sdviz.models import extras, loading
+from sdviz.models.fitting import Fitting
 from sdviz.plan import Recipe
 from tests import families, tiny
 from tests.engine import sweeping
@@ -68,6 +69,21 @@ def test_a_vae_in_one_file(tiny_model: Path, tmp_path: Path) -> None:
     file = str(tmp_path / "vae.safetensors")
     own, same = sweep([recipe(model="a"), recipe(model="a", vae=file)], {"a": tiny_model})
     assert int(np.abs(own.astype(int) - same).max()) <= 1
+
+
+def test_a_vae_that_half_precision_is_wide_enough_for(tmp_path: Path) -> None:
+    """Stable Diffusion XL's own is not."""
+    spec = ModelSpec(name="a", id=str(families.sdxl(tmp_path / "model")))
+    wide, narrow = (tmp_path / name for name in ("wide", "narrow"))
+    families.vae(scaling_factor=0.13025).save_pretrained(wide)
+    families.vae(scaling_factor=0.13025, force_upcast=False).save_pretrained(narrow)
+    denoiser: Any = models.load(spec, dtype="float16")
+    fitting = Fitting(denoiser, spec)
+    assert denoiser.vae.dtype == torch.float32
+    for vae, expected in ((wide, torch.float32), (narrow, torch.float16)):
+        fitting.fit(recipe(model="a", vae=str(vae)))
+        assert denoiser.vae.dtype == expected
+        assert denoiser.decode(torch.zeros(1, 4, 8, 8)).isfinite().all()
 
 
 def test_a_vae_that_does_not_fit(tiny_model: Path, tmp_path: Path) -> None:

@@ -37,21 +37,21 @@ def keep(device: str) -> None:
         libc.mallopt(_TRIM_THRESHOLD, _MOST)
 
 
-def give_back() -> None:
-    """What `keep` has kept goes back to the system."""
+def give_back(device: str) -> None:
+    """What `keep`, and torch on a GPU, have kept for a next forward goes back to the system."""
     libc = _glibc()
     if libc is not None:
         libc.malloc_trim(0)
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
+    elif device.startswith("mps"):
+        torch.mps.empty_cache()
 
 
 def free(device: str) -> None:
     """Gives back what is no longer referenced, so that the next model finds room."""
     gc.collect()
-    give_back()
-    if device.startswith("cuda"):
-        torch.cuda.empty_cache()
-    elif device.startswith("mps"):
-        torch.mps.empty_cache()
+    give_back(device)
 
 
 @functools.cache

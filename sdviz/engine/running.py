@@ -51,7 +51,7 @@ def run(
             if len(by_model) == 1:
                 raise
             sweep.fail(group, str(error))
-    give_back()  # a notebook or the live page stays, and so would the memory
+    give_back(device)  # a notebook or the live page stays, and so would the memory
 
 
 class _Sweep:
@@ -87,7 +87,10 @@ class _Sweep:
             data = {"cells": [cell.index for cell in overflowed]}
             self.emit(Note("precision", f"{len(overflowed)} cells {text}", data))
             self.counter.again(overflowed)
-            self._compute(name, overflowed, "float32", notes=(text,))
+            try:
+                self._compute(name, overflowed, "float32", notes=(text,))
+            except ModelError as error:  # it takes twice the memory
+                self.fail(overflowed, f"NaN in {self.dtype}, and not to be had in float32: {error}")
 
     def fail(self, cells: Sequence[Cell], reason: str) -> None:
         for cell in cells:
@@ -98,8 +101,9 @@ class _Sweep:
         self, name: str, cells: Sequence[Cell], dtype: str, notes: tuple[str, ...] = ()
     ) -> list[Cell]:
         spec = self.config.models.get(name) or ModelSpec(name=name, id=name)
-        if self.loaded:
-            free(self.device)  # the model before
+        if self.loaded:  # the model before, and what looked at its pictures
+            self.finisher, self.tell = Finisher(ModelSpec(), self.device), self.emit
+            free(self.device)
         self.loaded = True
         denoiser = self.load(spec, device=self.device, dtype=dtype)
         for missing in options.apply(self.config.engine, unet=denoiser.unet, vae=denoiser.vae):

@@ -160,6 +160,22 @@ def test_what_overflows_in_float32_fails_alone(monkeypatch: pytest.MonkeyPatch) 
     assert sorted(images(events)) == [0, 2]
 
 
+def test_what_float32_has_no_room_for_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(dtype: str) -> Overflowing:
+        if dtype == "float32":
+            raise ModelError("model=tested: does not fit into memory")
+        return Overflowing(dtype)
+
+    sweeping.use(monkeypatch, load)
+    events = sweep(cells_of({}, {"prompt": "bad"}, {"seed": 2}), dtype="float16")
+    (failed,) = of_type(events, CellFailed)
+    assert failed.cell == 1
+    assert "NaN in float16" in failed.reason and "does not fit into memory" in failed.reason
+    assert sorted(images(events)) == [0, 2]
+    last = of_type(events, Progress)[-1]
+    assert last.evaluations == last.total
+
+
 def test_a_scheduler_that_fails_takes_no_other_cell_along(tiny_model: Path) -> None:
     cells = cells_of({}, {"sampler": "LCM", "steps": 60}, {"seed": 2})
     events = sweep(cells, folder=tiny_model)

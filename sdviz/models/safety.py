@@ -20,8 +20,8 @@ class SafetyChecker:
 
     def __init__(self, folder: Path, device: str) -> None:
         """ModelError where it cannot be loaded."""
-        model = scoring.loaded(StableDiffusionSafetyChecker, folder, "model.safety_checker")
-        self._model: Any = model.to(device)
+        key = "model.safety_checker"
+        self._model: Any = scoring.loaded(StableDiffusionSafetyChecker, folder, key, device)
         self._device = device
         self._side = int(self._model.config.vision_config.image_size)
 

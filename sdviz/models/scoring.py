@@ -33,7 +33,7 @@ class Clip:
     def __init__(self, folder: Path, device: str) -> None:
         """`folder` may go without a tokenizer, if tokenizer/ beside it has one, as in a model."""
         self._device = device
-        self._model: Any = loaded(CLIPModel, folder, "score_clip").to(device)
+        self._model: Any = loaded(CLIPModel, folder, "score_clip", device)
         own = any((folder / name).is_file() for name in ("vocab.json", "tokenizer.json"))
         words = folder if own else folder.parent / "tokenizer"
         self._tokenizer: Any = loaded(CLIPTokenizer, words, "score_clip")
@@ -85,7 +85,7 @@ class Captioner:
 
     def __init__(self, folder: Path, device: str) -> None:
         self._device = device
-        self._model: Any = loaded(BlipForConditionalGeneration, folder, "caption").to(device)
+        self._model: Any = loaded(BlipForConditionalGeneration, folder, "caption", device)
         self._tokenizer: Any = loaded(AutoTokenizer, folder, "caption")
         self._side = int(self._model.config.vision_config.image_size)
 
@@ -102,15 +102,19 @@ class Captioner:
         return text.strip()
 
 
-def loaded(cls: Any, folder: Path, key: str) -> Any:
-    """A model or tokenizer for inference; ModelError, which names `key`, if it cannot be read."""
+def loaded(cls: Any, folder: Path, key: str, device: str = "cpu") -> Any:
+    """A model or tokenizer for inference; ModelError, which names `key`, if it cannot be read or
+    `device` has no room for it.
+    """
     logging.disable_progress_bar()
     try:
         made = cls.from_pretrained(folder, local_files_only=True)
+        if isinstance(made, torch.nn.Module):
+            made.to(device).eval().requires_grad_(False)
+        return made
     except (OSError, ValueError, KeyError, RuntimeError, json.JSONDecodeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelError(f"{key}: {folder} cannot be loaded: {reason}") from error
-    return made.eval().requires_grad_(False) if isinstance(made, torch.nn.Module) else made
 
 
 def _head(file: Path) -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,6 +11,7 @@ import torch
 from sdviz.plan import Recipe
 
 Shape = tuple[int, int, int]  # channels, rows, columns
+_FLAT = 1e-3  # sine of the angle between two columns below which there is no arc
 _PARALLEL = 0.9995  # cosine above which two noises have no arc between them
 
 
@@ -49,10 +50,11 @@ def slerp(share: float, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
     cosine = (unit_low * unit_high).sum(2, keepdim=True)
     if cosine.mean() > _PARALLEL:
         return (1 - share) * low + share * high
-    angle = torch.acos(cosine)
-    return (torch.sin((1 - share) * angle) * low + torch.sin(share * angle) * high) / torch.sin(
-        angle
-    )
+    angle = torch.acos(cosine.clamp(-1, 1))
+    sine = torch.sin(angle)
+    arc = (torch.sin((1 - share) * angle) * low + torch.sin(share * angle) * high) / sine
+    # Between columns along one line, as all of one row are, there is no arc.
+    return torch.where(sine > _FLAT, arc, (1 - share) * low + share * high)
 
 
 def _draw(seed: int, shape: Shape) -> torch.Tensor:

@@ -58,6 +58,11 @@ def test_parallel_noises_are_mixed_without_an_arc() -> None:
     assert torch.allclose(slerp(0.3, one, one), one)
 
 
+def test_noise_of_one_row_is_mixed_without_an_arc() -> None:
+    low, high = drawn(1, (4, 1, 8)), drawn(2, (4, 1, 8))
+    assert torch.allclose(slerp(0.3, low, high), 0.7 * low + 0.3 * high)
+
+
 def test_a_smaller_noise_lies_in_the_middle() -> None:
     resized = noise(seed_resize="32x32")
     assert torch.equal(resized[:, :, 2:6, 2:6], drawn(5, (4, 4, 4)))

@@ -165,6 +165,7 @@ def _described(archive: Archive) -> dict[str, Any]:
         urls[kind] += f"?v={version}"
     urls["thumb"] = f"thumb/{{cell}}.webp?v={version}"
     urls["pack"] = f"pack?v={version}&size={{size}}&f={{pairs}}"
+    urls["home"] = "../../"
     urls["curves"] = "curves?cells={cells}"
     described["figures"] = [
         {"name": name, "src": f"figure/{name}.png?v={drawn}"}

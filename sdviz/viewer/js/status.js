@@ -11,6 +11,8 @@ function fixedWords({ fixed = {}, quiet = [] }) {
 class StatusBar {
   constructor(app) {
     this.app = app;
+    const home = { class: "button home", title: say("sweeps"), "aria-label": say("sweeps") };
+    this.home = h("a", home, "☰");
     this.title = h("b", { class: "name" });
     this.status = h("span", { class: "status", role: "status" });
     this.prompt = h("span", { class: "prompt" });
@@ -22,12 +24,14 @@ class StatusBar {
     const more = button(say("axes"), toggle, { class: "more" });
     const named = { class: "help", "aria-label": say("keys"), title: say("keys") };
     const help = button("?", () => app.toggleDialog("help"), named);
-    const parts = [this.title, this.status, this.prompt, this.tabs, this.marks, more, help];
+    const parts = [this.home, this.title, this.status, this.prompt, this.tabs, this.marks, more, help];
     this.element = h("div", { class: "bar head" }, parts);
   }
 
   update() {
     const { store, state } = this.app;
+    this.home.hidden = !store.urls.home;
+    this.home.href = store.url("home", {});
     setText(this.title, store.description.name || "");
     this.title.title = store.notes.map((note) => note.text).join("\n");
     setText(this.status, this.words().join(" · "));

@@ -2,6 +2,7 @@
 
 const EN = {
   sheet: "Sheet",
+  sweeps: "all sweeps",
   strips: "Film strips",
   compare: "Compare",
   curves: "Curves",

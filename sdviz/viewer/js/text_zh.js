@@ -2,6 +2,7 @@
 
 const ZH = {
   sheet: "总览",
+  sweeps: "全部扫描",
   strips: "胶片",
   compare: "对比",
   curves: "曲线",

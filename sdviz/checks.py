@@ -67,15 +67,16 @@ def read_lines(key: str, name: str) -> list[Any]:
 
 def settings(
     values: Mapping[str, Sequence[Any]],
+    own: Mapping[str, Mapping[str, Sequence[Any]]],
     specs: Mapping[str, ModelSpec],
     infos: Mapping[str, ModelInfo],
 ) -> Iterator[SdvizError]:
     """What no value can tell alone: sizes that do not suit a model, samplers that need more than
-    there is.
+    there is. `own` are the values that each model has.
     """
     for name, info in infos.items():
         for side in ("width", "height"):
-            given = [specs[name].defaults.get(side) if v is None else v for v in values[side]]
+            given = [specs[name].defaults.get(side) if v is None else v for v in own[name][side]]
             for size in dict.fromkeys(given):
                 if size is not None and size % info.multiple:
                     below = max(size // info.multiple, 1) * info.multiple
@@ -84,8 +85,8 @@ def settings(
                         f"such as {below} or {below + info.multiple}"
                     )
     yield from _samplers(values, specs)
-    yield from _extras(values, specs, infos)
-    yield from _embeddings(values, specs, infos)
+    yield from _extras(own, specs, infos)
+    yield from _embeddings(own, specs, infos)
 
 
 def _samplers(
@@ -106,7 +107,7 @@ def _samplers(
 
 
 def _extras(
-    values: Mapping[str, Sequence[Any]],
+    values: Mapping[str, Mapping[str, Sequence[Any]]],
     specs: Mapping[str, ModelSpec],
     infos: Mapping[str, ModelInfo],
 ) -> Iterator[SdvizError]:
@@ -118,7 +119,7 @@ def _extras(
     for model, info in infos.items():
         for key, check in extras.CHECKS.items():
             own = specs[model].defaults.get(key)
-            for name in dict.fromkeys(own if name is None else name for name in values[key]):
+            for name in dict.fromkeys(own if name is None else name for name in values[model][key]):
                 try:
                     if name is not None:
                         check(name, specs[model], info)
@@ -127,7 +128,7 @@ def _extras(
 
 
 def _embeddings(
-    values: Mapping[str, Sequence[Any]],
+    values: Mapping[str, Mapping[str, Sequence[Any]]],
     specs: Mapping[str, ModelSpec],
     infos: Mapping[str, ModelInfo],
 ) -> Iterator[SdvizError]:
@@ -139,9 +140,9 @@ def _embeddings(
         texts = {
             own[key] if text is None else text
             for key in ("prompt", "negative", "sr")
-            for text in values[key]
+            for text in values[model][key]
         }
-        named = {own["embedding"] if name is None else name for name in values["embedding"]}
+        named = {own["embedding"] if name is None else name for name in values[model]["embedding"]}
         for name in sorted(named - {""}):
             try:
                 words = [*spoken(embeddings.files(name), texts)]

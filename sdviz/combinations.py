@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sdviz.errors import ConfigError
 from sdviz.models import kinds
 from sdviz.plan import DEFAULTS
+from sdviz.where import Rule, matches
 
 if TYPE_CHECKING:
     from sdviz.models import ModelInfo
@@ -34,11 +35,36 @@ _ARGUMENTS = {"negative": "negative_prompt", "eta": "eta"}  # what pipelines cal
 _WITHOUT_CLIP = ("kolors",)
 
 
+def by_model(
+    values: Values, zipped: Sequence[Sequence[str]], rules: Sequence[Rule]
+) -> dict[str, Values]:
+    """The values that each setting has beside each model: what is zipped with it, and what no rule
+    drops that asks of the two alone; [None] where nothing is left.
+    """
+
+    def beside(at: int, model: Any, name: str) -> list[Any]:
+        several = list(values[name])
+        together = any({"model", name} <= set(group) for group in zipped)
+        if together and len(several) == len(values["model"]):
+            several = [several[at]]
+        asked = [rule for rule in rules if {term.key for term in rule} <= {"model", name}]
+        kept = [one for one in several if not matches(asked, {"model": model, name: one})]
+        return kept or [None]
+
+    return {
+        str(model): {name: beside(at, model, name) for name in values}
+        for at, model in enumerate(values["model"])
+    }
+
+
 def check(
-    values: Values, infos: Mapping[str, ModelInfo], defaults: Mapping[str, Mapping[str, Any]]
+    values: Values,
+    own: Mapping[str, Values],
+    infos: Mapping[str, ModelInfo],
+    defaults: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[ConfigError]:
-    """Everything that is wrong with the settings as they stand together; `defaults` are by model,
-    as for sdviz.planning.make_plan.
+    """Everything that is wrong with the settings as they stand together; `own` are the values that
+    each model has (`by_model`), `defaults` are by model, as for sdviz.planning.make_plan.
     """
     for name, (needed, such_as) in NEEDS.items():
         if _given(values, name) and not _is_used(values, needed):
@@ -46,7 +72,7 @@ def check(
             yield ConfigError(f"{name}={shown}: of no use without {needed}; add {such_as}")
     yield from _search(values, defaults.values())
     for model, info in infos.items():
-        yield from _model(values, model, info)
+        yield from _model(own[model], model, info)
 
 
 def _given(values: Values, name: str) -> bool:

@@ -93,8 +93,10 @@ def _checked(draft: Draft, preset: str, also: Callable[[Config], None]) -> tuple
         checks.outputs(Path(config.outputs))
     with draft.collecting():
         also(config)
-    draft.errors.extend(checks.settings(draft.values, config.models, draft.infos))
-    draft.errors.extend(combinations.check(draft.values, draft.infos, _defaults(draft, config)))
+    values, infos = draft.values, draft.infos
+    beside = combinations.by_model(values, draft.zipped, draft.rules)
+    draft.errors.extend(checks.settings(values, beside, config.models, infos))
+    draft.errors.extend(combinations.check(values, beside, infos, _defaults(draft, config)))
     draft.errors.extend(checks.weights(config, draft.infos))
     with draft.collecting():
         checks.compiler(config)

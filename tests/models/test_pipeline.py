@@ -158,3 +158,20 @@ def test_what_a_pipeline_does_not_take_is_refused_or_told_before_it_is_loaded(
     assert distilled.startswith("negative: has no effect on ")
     sd3 = [f"model={folders['sd3']}", *flux[1:]]
     assert not prepare([*sd3, "prompt=a (cat:1.2)", "emphasis=none", "negative=a dog"]).warnings
+
+
+def test_each_model_may_have_settings_of_its_own(folders: dict[str, Path], tmp_path: Path) -> None:
+    from sdviz.compose import prepare
+    from sdviz.errors import ConfigErrors
+
+    models = f"model=miniature,{folders['sd3']}"
+    words = [f"outputs={tmp_path}", "visdom=off", "device=cpu", models]
+    own = ["tiling=true,false", "sampler=euler_a,Euler", "clip_skip=2,1"]
+    found = prepare([*words, *own, "zip=[[model,tiling,sampler,clip_skip]]"]).plan.cells
+    assert [(one.recipe.tiling, one.recipe.sampler) for one in found] == [
+        (True, "Euler a"), (False, "Euler"),
+    ]  # fmt: skip
+    rule = f"exclude=model={folders['sd3']} tiling=true"
+    assert len(prepare([*words, "sampler=Euler", "tiling=false,true", rule]).plan.cells) == 3
+    with pytest.raises(ConfigErrors, match="tiling: a pipeline such as that of .* does not take"):
+        prepare([*words, "sampler=Euler", "tiling=false,true"])

@@ -28,6 +28,7 @@ class Registry:
     def __init__(self, state: BoardState) -> None:
         self._state = state
         self._paths = {name: Path(path) for name, path in state.sweeps().items()}
+        self._names = {path: name for name, path in self._paths.items()}
         self._pages = set(self._paths)  # those with a page of Visdom; others are only listed
 
     def add(self, path: Path, name: str, *, page: bool = True) -> str:
@@ -35,12 +36,16 @@ class Registry:
         folder.
         """
         path = path.resolve()
-        known = next((known for known, where in self._paths.items() if where == path), "")
-        name = known or self._free(name)
-        self._paths[name] = path
+        known = self._names.get(path)
+        if known is None:
+            name = self._free(name)
+            self._names.pop(self._paths.get(name, path), None)  # whose archive is gone
+            self._names[path], self._paths[name] = name, path
+        else:
+            name = known
         if page:
             self._pages.add(name)
-            self._state.save_sweeps({known: str(self._paths[known]) for known in self._pages})
+            self._state.save_sweeps({one: str(self._paths[one]) for one in self._pages})
         return name
 
     def _free(self, name: str) -> str:

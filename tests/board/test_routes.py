@@ -201,3 +201,8 @@ def test_names_tell_two_folders_apart(tmp_path: Path) -> None:
     assert names == ["cfg-3", "cfg-3-2"]
     assert registry.add(tmp_path / "one" / "cfg-3", "other") == "cfg-3"
     assert sorted(Registry(state).pages(10)) == names
+    (tmp_path / "one" / "cfg-3" / "sweep.db").unlink()  # its name is free
+    (tmp_path / "three").mkdir()
+    (tmp_path / "three" / "sweep.db").touch()
+    assert registry.add(tmp_path / "three", "cfg-3") == "cfg-3"
+    assert registry.add(tmp_path / "one" / "cfg-3", "cfg-3") == "cfg-3-3"

@@ -88,7 +88,7 @@ class Previewer:
     def cheaper(self) -> str:
         """The decoder that costs less than the present one; "" if none does."""
         there = ["vae", *(["tiny"] if self._denoiser.tiny_vae is not None else []), "rgb"]
-        return next(iter(there[there.index(self.chosen) + 1 :]), "")
+        return "" if self.is_off else next(iter(there[there.index(self.chosen) + 1 :]), "")
 
     def choose(self, latents: torch.Tensor, *, seconds_a_step: float) -> dict[str, float]:
         """Takes the best decoder that costs below a tenth of the time; seconds a frame of each

@@ -120,16 +120,21 @@ class Frames:
             due.view.track.clock.preview += seconds
             self._emit(due, pixels)
 
-    def _pictures(self, latents: torch.Tensor) -> list[NDArray[np.uint8]]:
-        try:
-            return self._previewer.frames(latents)
-        except (RuntimeError, MemoryError) as error:
-            if not is_exhausted(error) or self._previewer.chosen == "rgb":
-                raise
-        text = f"memory ran out in previews by {self._previewer.chosen}; going on with rgb"
-        self._previewer.take("rgb")
-        self._emit_event(Note("memory", text, {"decoder": "rgb"}))
-        return self._previewer.frames(latents)
+    def _pictures(self, latents: torch.Tensor) -> Sequence[NDArray[np.uint8] | None]:
+        name = self._previewer.chosen
+        while name != "none":
+            try:
+                if name != self._previewer.chosen:
+                    self._previewer.take(name)
+                return self._previewer.frames(latents)
+            except (RuntimeError, MemoryError) as error:
+                if not is_exhausted(error):
+                    raise
+            text = f"memory ran out in previews by {name}; going on with "
+            name = "none" if name == "rgb" else "rgb"
+            self._emit_event(Note("memory", text + name, {"decoder": name}))
+        self._previewer.take(name)
+        return [None] * len(latents)
 
     def _emit(self, due: _Due, pixels: NDArray[np.uint8] | None) -> None:
         recipe = due.view.track.cell.recipe

@@ -269,6 +269,20 @@ def test_auto_goes_on_with_a_cheaper_decoder_where_previews_take_too_long(
     assert [note for note in of_type(named, Note) if note.kind == "preview"] == []
 
 
+def test_memory_that_runs_out_in_every_preview_costs_the_frames(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preview, "_tiny", lambda denoiser: exhausted)
+    monkeypatch.setattr(preview, "linear_rgb", lambda denoiser: exhausted)
+    events = sweep(cells_of({}), folder=tiny_model, preview=PreviewConfig(decoder="tiny"))
+    assert [note.data for note in of_type(events, Note) if note.kind == "memory"] == [
+        {"decoder": "rgb"},
+        {"decoder": "none"},
+    ]
+    assert [frame.pixels for frame in frames(events, 0)] == [None] * 3
+    assert list(images(events)) == [0]
+
+
 def test_a_decoder_that_memory_is_too_small_for_is_not_chosen(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

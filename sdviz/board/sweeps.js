@@ -4,12 +4,12 @@
   const EN = {
     title: "Sweeps", filter: "filter: cfg, sampler, a word of the prompt", none: "No sweep yet. In a terminal:", nothing: "No sweep has these words.",
     of: "of", cells: "cells", failed: "failed", sheet: "sheet alone", lost: "The page's server does not answer.",
-    form: "Run a sweep from the page", running: "running", finished: "finished", interrupted: "interrupted", damaged: "damaged",
+    form: "Run a sweep from the page", live: "python -m sdviz.live runs sweeps from the page", running: "running", finished: "finished", interrupted: "interrupted", damaged: "damaged",
   };
   const ZH = {
     title: "扫描", filter: "筛选：cfg、sampler 或提示词中的词", none: "还没有扫描。在终端运行：", nothing: "没有符合的扫描。",
     of: "/", cells: "格", failed: "失败", sheet: "单独的总览", lost: "页面的服务器没有响应。",
-    form: "在页面上运行扫描", running: "运行中", finished: "已完成", interrupted: "已中断", damaged: "已损坏",
+    form: "在页面上运行扫描", live: "用 python -m sdviz.live 可在页面上运行扫描", running: "运行中", finished: "已完成", interrupted: "已中断", damaged: "已损坏",
   };
   const say = (navigator.language || "").toLowerCase().startsWith("zh") ? ZH : EN;
   const AGAIN_MS = 2000;
@@ -81,7 +81,7 @@
     show() {
       if (!this.told) return;
       const { sweeps, live } = this.told;
-      this.form.replaceChildren(...(live ? [h("a", { href: this.at(live) }, say.form)] : []));
+      this.form.replaceChildren(live ? h("a", { href: this.at(live) }, say.form) : h("span", { class: "quiet" }, say.live));
       const words = this.filter.value.toLowerCase().split(/\s+/);
       const rows = sweeps.filter((sweep) => {
         const text = [sweep.name, sweep.prompt, sweep.model, sweep.status, ...(sweep.axes || [])].join(" ").toLowerCase();

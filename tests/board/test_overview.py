@@ -61,6 +61,7 @@ def test_the_servers_address_leads_to_every_sweep(board: Server, outputs: Path, 
     page.goto(board.url("/"))
     row = page.locator("li", has_text="first-one")
     row.wait_for()
+    page.get_by_text("python -m sdviz.live runs sweeps").wait_for()
     eventually(lambda: row.locator("img").evaluate_all("all => all.every(i => i.naturalWidth)"))
     # One that comes later appears by itself.
     later = sweeps.write(outputs, "later-one", sweeps.make_plan({"sampler": ["Heun", "DDIM"]}))

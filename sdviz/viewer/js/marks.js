@@ -53,7 +53,9 @@ class Marks {
     this.cells = one ? [one] : marked;
     setText(this.copy, say("copy"));
     setText(this.title, one ? nameOf(app.store, one) || say("command") : say("exportMarked"));
-    setText(this.note, one && !cell ? say("noMarks") : "");
+    const { description, urls } = app.store;
+    const hints = [one && !cell && "noMarks", urls.home && !description.live_control && "fromPage"];
+    setText(this.note, hints.filter(Boolean).map((hint) => say(hint)).join(" "));
     this.clear.hidden = Boolean(one);
     this.command.value = this.cells.length ? sweepCommand(app.store, this.cells) : "";
   }

@@ -125,6 +125,7 @@ const EN = {
   command: "Command",
   download: "Download JSON",
   noMarks: "Several cells in one command: mark them first. Point at each and press m.",
+  fromPage: "To change settings and run from the page itself: python -m sdviz.live",
   help: "Keys",
   helpMove: "walk along the axes",
   helpOpen: "open the cell",

@@ -125,6 +125,7 @@ const ZH = {
   command: "命令",
   download: "下载 JSON",
   noMarks: "若要把多格写成一条命令，请先标记：逐一指向并按 m。",
+  fromPage: "若要在页面上直接修改并运行：python -m sdviz.live",
   help: "按键",
   helpMove: "沿坐标轴移动",
   helpOpen: "打开所选格",

@@ -39,13 +39,14 @@ class Engine:
         cells: Sequence[Cell],
         *,
         config: Config,
+        budget: RowBudget,
         emit: Callable[[Event], None],
         counter: Counter,
         finisher: Finisher,
         notes: tuple[str, ...] = (),
     ) -> None:
         self.denoiser = denoiser
-        self.budget = RowBudget(config.engine.batch)
+        self.budget = budget
         self.overflowed: list[Cell] = []
         self._batcher = Batcher(cells, self.budget)
         self._tracks: dict[int, Track] = {}  # riding, by the cell's index

@@ -7,6 +7,7 @@ from typing import Any
 
 from sdviz import models, scores
 from sdviz.config import Config, ModelSpec
+from sdviz.engine.batcher import RowBudget
 from sdviz.engine.counter import Counter
 from sdviz.engine.devices import free, give_back, keep
 from sdviz.engine.engine import Engine
@@ -75,6 +76,7 @@ class _Sweep:
         self.finisher = Finisher(ModelSpec(), device)  # of the model at work
         self.tell = emit  # of the model at work: scores follow its pictures where asked for
         self.loaded = False
+        self.budget = RowBudget()
         self.load: Callable[..., Any] = models.load
 
     def run_model(self, name: str, cells: Sequence[Cell]) -> None:
@@ -105,6 +107,7 @@ class _Sweep:
             self.finisher, self.tell = Finisher(ModelSpec(), self.device), self.emit
             free(self.device)
         self.loaded = True
+        self.budget = RowBudget(self.config.engine.batch)  # found once for all LoRAs of a model
         denoiser = self.load(spec, device=self.device, dtype=dtype)
         for missing in options.apply(self.config.engine, unet=denoiser.unet, vae=denoiser.vae):
             self.emit(Note("options", f"no engine.{missing}"))
@@ -140,7 +143,7 @@ class _Sweep:
         if isinstance(model, WholePipeline):
             engine = Solo(model, cells, should_stop=self.should_stop, **self._common(notes))
         else:
-            engine = Engine(model, cells, **self._common(notes))
+            engine = Engine(model, cells, budget=self.budget, **self._common(notes))
         while not engine.is_idle and not self.should_stop():
             engine.tick()
         if isinstance(engine, Engine):

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from sdviz import models
 from sdviz.config import ModelSpec
 from sdviz.errors import ModelError
+from sdviz.events import Note
 from sdviz.models import extras, loading
 from sdviz.models.fitting import Fitting
 from sdviz.plan import Recipe
@@ -94,6 +95,27 @@ def test_a_vae_that_does_not_fit(tiny_model: Path, tmp_path: Path) -> None:
         extras.check_vae(str(tmp_path / "wide"), spec, info)
     with pytest.raises(ModelError, match=r"has no config\.json"):
         extras.check_vae(str(tmp_path), spec, info)
+
+
+def test_a_batch_that_memory_was_too_small_for_is_not_tried_with_every_vae(
+    tiny_model: Path, other_vae: Path
+) -> None:
+    model: Any = models.load(ModelSpec(id=str(tiny_model)))
+    predict = model.predict
+
+    def scarce(x: torch.Tensor, *rest: Any) -> torch.Tensor:
+        if len(x) > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        predicted: torch.Tensor = predict(x, *rest)
+        return predicted
+
+    model.predict = scarce
+    recipes = [recipe(seed=seed, vae=vae) for vae in ("", str(other_vae)) for seed in range(4)]
+    cells = sweeping.in_cells(recipes)
+    events = sweeping.sweep(cells, folder=tiny_model, batch=0, load=lambda *_, **__: model)
+    assert len(sweeping.pictures(events)) == len(cells)
+    noted = [note for note in sweeping.of_type(events, Note) if note.kind == "memory"]
+    assert [note.data["rows"] for note in noted] == [4]
 
 
 def test_each_model_is_loaded_once_and_freed(

@@ -188,13 +188,18 @@ def _notes(archive: Archive, since: int) -> list[dict[str, str]]:
 
 
 def progress(archive: Archive, *, live: bool) -> dict[str, Any]:
-    """Cells and evaluations done, and the seconds that the rest will take at the rate so far."""
+    """Cells and evaluations done, and the seconds that the rest will take at the rate so far, which
+    is known after two ticks.
+    """
     counts = archive.counts()
     done, total = _evaluations(archive.about("progress"))
     seconds = archive.number("seconds")
     if live:
         seconds = max(0.0, time.time() - _timestamp(archive.about("started", "")))
-    left = seconds * (total - done) / done if live and done else None
+    left = None
+    if live and done:
+        spent, since = _paced(archive.about("paced"), seconds)
+        left = spent * (total - done) / (done - since) if done > since else None
     return {
         "done": counts.get("done", 0),
         "failed": counts.get("failed", 0),
@@ -212,6 +217,17 @@ def _evaluations(value: Any) -> tuple[int, int]:
             return done, total
         case _:
             return 0, 0
+
+
+def _paced(value: Any, seconds: float) -> tuple[float, int]:
+    """The seconds since the first tick, and the evaluations done then; where those are not known,
+    all of them since the sweep began.
+    """
+    match value:
+        case [float(when) | int(when), int(done)]:
+            return max(0.0, time.time() - when), done
+        case _:
+            return seconds, 0
 
 
 def _timestamp(text: str) -> float:

@@ -66,6 +66,7 @@ class Recorder(Journal):
         self._running: dict[int, _Running] = {}
         self._touched: set[int] = set()
         self._progress: Progress | None = None
+        self._is_paced = False
         self._versions: Mapping[str, str] = {}
         self.ended: SweepFinished | None = None
         self.pictures = 0  # written or copied since the archive was opened
@@ -104,6 +105,9 @@ class Recorder(Journal):
                 self._frame(event, encoded)
             case Progress():
                 self._progress = event
+                if not self._is_paced:  # a model may take a minute to load: the pace begins here
+                    self._is_paced = True
+                    self.put("paced", [round(time.time(), 2), event.evaluations])
             case CellStarted():
                 self._started(event)
             case CellFinished():
@@ -128,6 +132,7 @@ class Recorder(Journal):
     def _sweep_started(self, event: SweepStarted) -> None:
         self.put("status", "running")
         self.put("started", now())
+        self.put("paced", None)
         for key, value in (("machine", event.machine), ("versions", event.versions)):
             if value:
                 self.put(key, {**(self.get(key) or {}), **value})

@@ -26,7 +26,7 @@ from sdviz.archive.store import connect_writer, settle
 from sdviz.errors import ArchiveError
 
 _LATENCY = 0.08  # seconds that a row may wait for its commit
-_OWN = ("name", "status", "created", "started", "ended", "progress", "seq", "laid_out")
+_OWN = ("name", "status", "created", "started", "ended", "progress", "paced", "seq", "laid_out")
 _ROWS = {  # copied as they are: those that cells refer to at once, and those that come in time
     "axis": 'position, keys, "values"',
     "schedule": "id, sampler, steps, sigmas, timesteps",

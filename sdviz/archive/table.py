@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -49,15 +51,43 @@ def show_value(value: Any) -> str:
     return "".join(c if c.isprintable() else " " for c in str(value))
 
 
-def text_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, widest: int = 48) -> str:
-    """Columns in line; longer values than `widest` characters are cut."""
-    lines = [list(columns), *([_cut(show_value(v), widest) for v in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)] if columns else []
+def text_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    widest: int = 48,
+    whole: Sequence[str] = (),
+) -> str:
+    """Columns in line on a terminal, where Chinese takes two places a character; values wider than
+    `widest` places are cut, but for those of the columns `whole`.
+    """
+
+    def shown(value: Any, column: str) -> str:
+        text = show_value(value)
+        return text if column in whole else _cut(text, widest)
+
+    lines = [list(columns), *(list(map(shown, row, columns)) for row in rows)]
+    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)] if columns else []
     return "\n".join(
-        "  ".join(value.ljust(width) for value, width in zip(line, widths, strict=True)).rstrip()
+        "  ".join(
+            value + " " * (width - _width(value)) for value, width in zip(line, widths, strict=True)
+        ).rstrip()
         for line in lines
     )
 
 
 def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    if _width(text) <= limit:
+        return text
+    places = itertools.accumulate(map(_width, text))
+    return text[: sum(place < limit for place in places)] + "…"
+
+
+def _width(text: str) -> int:
+    """Places that `text` takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF")
+        for c in text
+    )

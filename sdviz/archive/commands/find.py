@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         [one.cell.i, one.cell.status, *(_value(one, key) for key in keys), _place(one)]
         for one in found[: options.most]
     ]
-    print(text_table(["cell", "status", *keys, "image"], rows, widest=90))
+    print(text_table(["cell", "status", *keys, "image"], rows, widest=60, whole=["image"]))
     archives = len({one.path for one in found})
     told = f"{_count(len(found), 'cell')} in {_count(archives, 'archive')}"
     print(told + _more(len(found), options.most))

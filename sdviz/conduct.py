@@ -51,7 +51,12 @@ def conduct(
     tally = Tally()
     with interrupt or Interruptible() as interrupt:
         archive = ArchiveWriter.open(
-            Path(config.outputs), config.name, request.plan, request.record, reuse=config.reuse
+            Path(config.outputs),
+            config.name,
+            request.plan,
+            request.record,
+            reuse=config.reuse,
+            device=config.device,
         )
         with contextlib.ExitStack() as stack:
             stack.callback(archive.close)

@@ -20,8 +20,9 @@ Encoded: TypeAlias = Callable[[], tuple[bytes, float]]
 class Encoders:
     """A picture of 1024x1024 takes 50 ms: a fast GPU makes more frames than one thread encodes."""
 
-    def __init__(self) -> None:
-        threads = spare_threads()  # without any, whoever asks for a frame encodes it
+    def __init__(self, device: str) -> None:
+        """`device` is what the sweep computes on."""
+        threads = spare_threads(device)  # without any, whoever asks for a frame encodes it
         self._pool = ThreadPoolExecutor(threads, "sdviz-encoder") if threads else None
 
     def frame(self, pixels: Pixels) -> Encoded:
@@ -35,11 +36,14 @@ class Encoders:
             self._pool.shutdown()
 
 
-def spare_threads() -> int:
-    """Half of the cores that this process may use, without the archive's own."""
+def spare_threads(device: str) -> int:
+    """Of the cores that this process may use half, where the sweep computes on them; and all but
+    the sweep's own where a GPU does. The archive has one of its own.
+    """
     affinity = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return min(_MOST, (cores - 1) // 2)
+    spare = (cores - 1) // 2 if device == "cpu" else max(0, cores - 2)
+    return min(_MOST, spare)
 
 
 def _encode(pixels: Pixels) -> tuple[bytes, float]:

@@ -55,7 +55,12 @@ class ArchiveWriter:
     """
 
     def __init__(
-        self, paths: ArchivePaths, lock: ArchiveLock, db: sqlite3.Connection, plan: Plan
+        self,
+        paths: ArchivePaths,
+        lock: ArchiveLock,
+        db: sqlite3.Connection,
+        plan: Plan,
+        device: str,
     ) -> None:
         self.path = paths.root
         self.notes: list[Note] = []
@@ -63,7 +68,7 @@ class ArchiveWriter:
         self._paths, self._lock, self._db = paths, lock, db
         self._recorder = Recorder(paths, db, plan, paths.root.name)
         self._mailbox: Mailbox[_Item] = Mailbox(_QUEUE_BYTES)
-        self._encoders = Encoders()
+        self._encoders = Encoders(device)
         self._failure: ArchiveError | None = None
         self._broken = False
         self._finished = False
@@ -80,12 +85,14 @@ class ArchiveWriter:
         *,
         reuse: bool,
         sources: Sequence[Path] | None = None,
+        device: str = "cpu",
     ) -> ArchiveWriter:
         """Makes outputs/<name>, or goes on with it, and takes its lock.
 
         With `reuse`, cells that this archive has stay, and others are copied from the archives
         beside it by their key; without, an archive of this name is kept as <name>.1 and another
-        is begun. `sources` are archives to copy from instead of those beside.
+        is begun. `sources` are archives to copy from instead of those beside; `device` is what the
+        sweep computes on.
         Raises ArchiveError where the folder cannot be written, another process writes it, or it
         holds finished cells that the plan has no place for.
         """
@@ -93,7 +100,7 @@ class ArchiveWriter:
         lock = ArchiveLock(paths.lock)
         db = take_folder(paths, lock, reuse=reuse)
         try:
-            writer = cls(paths, lock, db, plan)
+            writer = cls(paths, lock, db, plan, device)
             writer._begin(plan, config, reuse=reuse, sources=sources)
         except BaseException as error:
             write_checksums(paths, database=settle(db))

@@ -48,7 +48,7 @@ def test_frames_that_many_threads_encode_are_those_of_one(
 ) -> None:
     frames = {}
     for threads in (0, 3):
-        monkeypatch.setattr(encoding, "spare_threads", lambda threads=threads: threads)
+        monkeypatch.setattr(encoding, "spare_threads", lambda device, threads=threads: threads)
         write(tmp_path, f"by-{threads}", PLAN)
         archive = Archive(tmp_path / f"by-{threads}")
         frames[threads] = [
@@ -56,6 +56,24 @@ def test_frames_that_many_threads_encode_are_those_of_one(
         ]
     assert frames[3] == frames[0]
     assert len(set(frames[0])) > len(PLAN.cells)
+
+
+@pytest.mark.parametrize(
+    ("cores", "device", "threads"),
+    [
+        (2, "cpu", 0),
+        (8, "cpu", 3),
+        (2, "cuda", 0),
+        (4, "cuda:1", 2),
+        (64, "cuda", 8),
+        (1, "mps", 0),
+    ],
+)
+def test_a_sweep_on_a_gpu_leaves_cores_to_encode_on(
+    cores: int, device: str, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    assert encoding.spare_threads(device) == threads
 
 
 def test_the_same_sweep_again_computes_nothing(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from sdviz.engine.counter import rows_in
 from sdviz.engine.devices import now
 from sdviz.events import CellFinished, Event, Progress
 from sdviz.models.denoiser import Text
+from sdviz.models.memory import is_exhausted
 from sdviz.request import Request
 
 BATCHES = (8, 16, 24, 32, 48, 64)
@@ -54,8 +55,18 @@ class Bare:
 
     def _best(self) -> int:
         """The size whose rows are cheapest, by the median of five turns after a first."""
-        turns = [{size: self.seconds(size) / size for size in BATCHES} for _ in range(6)]
-        return min(BATCHES, key=lambda size: statistics.median(turn[size] for turn in turns[1:]))
+        sizes = [size for size in BATCHES if self._fits(size)]
+        turns = [{size: self.seconds(size) / size for size in sizes} for _ in range(5)]
+        return min(sizes, key=lambda size: statistics.median(turn[size] for turn in turns))
+
+    def _fits(self, rows: int) -> bool:
+        try:
+            self.seconds(rows)
+        except (RuntimeError, MemoryError) as error:
+            if rows == BATCHES[0] or not is_exhausted(error):
+                raise
+            return False
+        return True
 
 
 def against_engine(bare: Bare, request: Request) -> tuple[float, float]:

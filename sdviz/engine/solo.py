@@ -69,7 +69,7 @@ class Solo:
         run = _Run(self, cell)
         reason, exhausted, compiling = "", False, False
         try:
-            image = self._model.generate(cell.recipe, run.watch)
+            image = self._model.generate(cell.recipe, run.watch, run.encoded)
         except Stopped:
             self._waiting.clear()
             return
@@ -121,15 +121,20 @@ class _Run:
         self.cell = cell
         self.evaluations = 0
         self._sampler = samplers.resolve(cell.recipe.sampler)
-        self._began = self._since = now(solo._model.device)
+        self._since = now(solo._model.device)
         self._denoise = self._preview = self._encode = 0.0
         self._last: Evaluation | None = None
+
+    def encoded(self) -> None:
+        """Until now texts were encoded: pipelines do it before they ask for timesteps."""
+        began, self._since = self._since, now(self.solo._model.device)
+        self._encode += self._since - began
 
     def watch(self, seen: Evaluation) -> None:
         """Frames and progress; raises Stopped where the sweep is to stop."""
         solo = self.solo
         arrived = now(solo._model.device)
-        self._denoise += arrived - self._since  # the first has the text encoding in it
+        self._denoise += arrived - self._since
         self.evaluations += 1
         self._last = seen
         solo._counter.add(rows_of(self.cell.recipe))
@@ -181,6 +186,7 @@ class _Run:
         shown = done.pixels if solo._config.decoder != "none" else None
         self._frame(self.cell.recipe.steps, self._last, self._last.latents, shown)
         times = Times(
+            encode_s=self._encode,
             denoise_s=self._denoise,
             preview_s=self._preview,
             decode_s=now(solo._model.device) - self._since,

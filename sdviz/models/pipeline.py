@@ -64,10 +64,18 @@ class WholePipeline:
         return self.pipeline
 
     @torch.inference_mode()
-    def generate(self, recipe: Recipe, watch: Callable[[Evaluation], None]) -> torch.Tensor:
-        """The image (3, H, W), float32, -1..1, of `recipe`; `watch` sees every evaluation."""
+    def generate(
+        self,
+        recipe: Recipe,
+        watch: Callable[[Evaluation], None],
+        encoded: Callable[[], None] = lambda: None,
+    ) -> torch.Tensor:
+        """The image (3, H, W), float32, -1..1, of `recipe`; `watch` sees every evaluation, and
+        `encoded` is called before the first, when the texts have been encoded.
+        """
         scheduler = self._scheduler(recipe)
         scheduler.step = self._watched(scheduler, watch)
+        scheduler.set_timesteps = _after(encoded, scheduler.set_timesteps)
         self.pipeline.scheduler = scheduler
         result = self.pipeline(**self._arguments(recipe), output_type="pt")
         image: torch.Tensor = result.images[0].float().cpu()
@@ -172,6 +180,17 @@ class WholePipeline:
         shifted = scaled + (getattr(config, "shift_factor", None) or 0.0)
         images: torch.Tensor = self.vae.decode(shifted, return_dict=False)[0]
         return images.float()
+
+
+def _after(call: Callable[[], None], function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, which calls `call` first; pipelines look at its arguments."""
+
+    @functools.wraps(function)
+    def both(*given: Any, **more: Any) -> Any:
+        call()
+        return function(*given, **more)
+
+    return both
 
 
 def load(source: Folder, info: ModelInfo, spec: ModelSpec) -> WholePipeline:

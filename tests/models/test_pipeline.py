@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,26 @@ def test_a_pipeline_equals_itself_and_has_frames(name: str, folders: dict[str, P
         assert frames[-1].pixels.tobytes() == made[cell.index].tobytes()
     notes = [event.text for event in events if isinstance(event, Note)]
     assert any("not batched" in text for text in notes)
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_encoding_is_told_from_denoising(
+    name: str, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, pipeline, samplers = PIPELINES[name]
+    encode = pipeline.encode_prompt
+
+    def slowly(self: Any, *given: Any, **more: Any) -> Any:
+        time.sleep(0.2)
+        return encode(self, *given, **more)
+
+    monkeypatch.setattr(pipeline, "encode_prompt", slowly)
+    began = time.perf_counter()
+    events = sweep(folders[name], cells(samplers)[:1])
+    wall = time.perf_counter() - began
+    (times,) = [event.timings for event in events if isinstance(event, CellFinished)]
+    assert times.encode_s >= 0.2
+    assert times.encode_s + times.denoise_s + times.preview_s + times.decode_s <= wall
 
 
 def test_a_pipeline_without_flow_matching_takes_every_sampler(tiny_model: Path) -> None:

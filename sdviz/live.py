@@ -47,7 +47,7 @@ class Live:
         from sdviz.steer import as_typed
 
         self._first = first
-        self._note = "loading"  # a key of live.js's words
+        self._note = "loading"  # a key of live_text.js's words
         self._given = {**given, "name": "", "dry_run": False}
         self._settings = as_typed(given)
         self._server = server

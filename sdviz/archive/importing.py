@@ -120,9 +120,12 @@ def _webui_further(pairs: Mapping[str, str]) -> dict[str, Any]:
     found |= _numbers(pairs, {"Denoising strength": strength}, float)
     if "strength" in found and "init" not in found:
         _LOG.warning("made from an image that it does not hold: init= names it")
-    if pairs.get("Hires upscaler") in infotext.UPSCALERS.values():
-        names = {theirs: ours for ours, theirs in infotext.UPSCALERS.items()}
-        found["hires_upscaler"] = names[pairs["Hires upscaler"]]
+    names = {theirs: ours for ours, theirs in infotext.UPSCALERS.items()}
+    upscaler = pairs.get("Hires upscaler")
+    if upscaler in names:
+        found["hires_upscaler"] = names[upscaler]
+    elif upscaler:
+        _LOG.warning("sdviz has no upscaler %s: latent takes its place", upscaler)
     if pairs.get("Seed resize from"):
         found["seed_resize"] = pairs["Seed resize from"]
     if pairs.get("Tiling") == "True":

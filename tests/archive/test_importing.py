@@ -78,6 +78,21 @@ def test_a_webui_picture_tells_its_lora_and_vae(
     assert "embedding=<folder> EasyNegative, bad_hands is read" in caplog.text
 
 
+def test_what_a_webui_picture_does_not_hold_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = "a castle\nSteps: 8, Sampler: Heun, Seed: 5, Denoising strength: 0.4"
+    told = recipe_from_png(webui_png(tmp_path / "i.png", text))
+    assert told["strength"] == 0.4 and "init= names it" in caplog.text
+    hires = f"{text}, Hires upscale: 2, Hires upscaler: R-ESRGAN 4x+"
+    told = recipe_from_png(webui_png(tmp_path / "h.png", hires))
+    assert (told["hires_strength"], told["hires_scale"]) == (0.4, 2.0) and "strength" not in told
+    assert "no upscaler R-ESRGAN 4x+: latent takes its place" in caplog.text
+    lanczos = f"{text}, Hires upscale: 2, Hires upscaler: Lanczos"
+    told = recipe_from_png(webui_png(tmp_path / "z.png", lanczos))
+    assert told["hires_upscaler"] == "pixel"
+
+
 def test_import_refuses_what_has_no_recipe(tmp_path: Path) -> None:
     plain = tmp_path / "plain.png"
     Image.new("RGB", (8, 8)).save(plain)

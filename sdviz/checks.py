@@ -149,7 +149,7 @@ def _embeddings(
                 embeddings.check(name, words, specs[model], info)
             except SdvizError as error:
                 yield error
-        if named - {""} and "none" in values["emphasis"]:
+        if named - {""} and "none" in values[model]["emphasis"]:
             yield ConfigError("embedding: needs emphasis=a1111; leave emphasis=none out")
 
 

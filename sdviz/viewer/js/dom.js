@@ -64,7 +64,7 @@ function valueText(value) {
 }
 
 // Settings that name a file or a size and that "" switches off, for which people type "none".
-const SWITCHED_OFF = ["init", "lora", "vae", "seed_resize"];
+const SWITCHED_OFF = ["init", "lora", "vae", "embedding", "seed_resize"];
 
 function settingText(name, value) {
   return value === "" && SWITCHED_OFF.includes(name) ? "none" : valueText(value);

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Playwright
 
+from tests.viewer import synthetic
 from tests.viewer.server import Sweeps
 
 CHROMIUM = "/usr/bin/chromium"
@@ -17,6 +19,18 @@ def sweeps() -> Iterator[Sweeps]:
     server = Sweeps()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="module")
+def sweep() -> dict[str, Any]:
+    """Samplers against CFG scales."""
+    return synthetic.description({"sampler": synthetic.SAMPLERS, "cfg": synthetic.CFG})
+
+
+@pytest.fixture(scope="module")
+def grid(sweeps: Sweeps, sweep: dict[str, Any]) -> str:
+    """The address of `sweep`."""
+    return sweeps.add("grid", sweep)
 
 
 @pytest.fixture(scope="session")

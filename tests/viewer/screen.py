@@ -63,3 +63,9 @@ def drag_slider(page: Page, slider: Locator, part: float) -> None:
 def screenshot(part: Page | Locator) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """(height, width, 3) uint8 of what is painted."""
     return np.asarray(Image.open(io.BytesIO(part.screenshot())).convert("RGB"))
+
+
+def press(page: Page, *keys: str) -> None:
+    page.locator(".app").first.focus()
+    for key in keys:
+        page.keyboard.press(key)

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+SAMPLERS = ["Euler a", "DPM++ 2M Karras", "Heun"]
+CFG = [1, 7, 20]
 FIXED = {
     "model": "miniature",
     "prompt": "a red pyramid",

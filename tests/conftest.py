@@ -20,6 +20,14 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.stable_diffusion(tmp_path_factory.mktemp("models") / "tiny-sd", tiny_vae=True)
 
 
+@pytest.fixture
+def reading(tiny_model: Path, tmp_path: Path) -> Any:
+    """A tests.reading.reader of the tiny model."""
+    from tests.reading import reader
+
+    return reader(tiny_model, tmp_path)
+
+
 @pytest.fixture(scope="session")
 def browsers() -> Iterator[Any]:
     """Playwright's driver, which can be started only once in a process."""

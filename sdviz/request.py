@@ -87,7 +87,8 @@ def _checked(draft: Draft, preset: str, also: Callable[[Config], None]) -> tuple
     config = replace(draft.config, outputs=str(Path(draft.config.outputs).expanduser()))
     axes: tuple[Axis, ...] = ()
     with draft.collecting():
-        where, dtype = device.resolve(config)
+        has_flow = any(info.is_flow for info in draft.infos.values())
+        where, dtype = device.resolve(config, has_flow=has_flow)
         config = replace(config, device=where, dtype=dtype)
     with draft.collecting():
         checks.outputs(Path(config.outputs))

@@ -16,10 +16,12 @@ DTYPES = ("float32", "bfloat16", "float16")
 _DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 
 
-def resolve(config: Config) -> tuple[str, str]:
+def resolve(config: Config, *, has_flow: bool = False) -> tuple[str, str]:
     """(device, dtype) as torch names them, e.g. ("cuda:0", "float16"); "auto" is settled here.
 
-    float16 on a GPU, as the field does; float32 on a CPU. ConfigError for what cannot be.
+    float16 on a GPU, as the field does, but bfloat16 where a model was trained by flow matching
+    (`has_flow`): Flux and Stable Diffusion 3.5 were published in it, and overflow in float16.
+    float32 on a CPU. ConfigError for what cannot be.
     """
     device = _device(config.device)
     if config.dtype not in ("auto", *DTYPES):
@@ -28,7 +30,8 @@ def resolve(config: Config) -> tuple[str, str]:
         )
     if config.dtype != "auto":
         return device, config.dtype
-    return device, "float32" if device == "cpu" else "float16"
+    half = "bfloat16" if has_flow else "float16"
+    return device, "float32" if device == "cpu" else half
 
 
 def described(device: str) -> dict[str, str]:

@@ -18,6 +18,8 @@ def test_a_cpu_computes_in_float32_and_a_gpu_in_half(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(device, "_may_have_gpu", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert device.resolve(Config()) == ("cuda", "float16")
+    assert device.resolve(Config(), has_flow=True) == ("cuda", "bfloat16")
+    assert device.resolve(Config(device="cpu"), has_flow=True) == ("cpu", "float32")
 
 
 def test_what_is_asked_for_is_kept() -> None:

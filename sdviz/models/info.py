@@ -124,7 +124,7 @@ def _info(spec: ModelSpec, folder: Path, *, kind: str, checkpoint: Path | None =
     if kind == "kolors" and importlib.util.find_spec("sentencepiece") is None:
         raise ModelError(
             f"model={spec.name}: Kolors' tokenizer needs the package sentencepiece; "
-            "pip install sentencepiece"
+            "python -m pip install sentencepiece"
         )
     return ModelInfo(
         folder=folder,

@@ -155,9 +155,10 @@ def clip_words(name: str, *, pads: str) -> dict[str, bytes]:
 
 def no_vocabulary(model: str) -> ModelError:
     """What to say where CLIP's vocabulary is not here."""
+    hf = places.program("hf")
     return ModelError(
         f"model={model}: a checkpoint of one file has no vocabulary in it; fetch CLIP's with: "
-        "hf download openai/clip-vit-large-patch14 vocab.json merges.txt, or name a model in "
+        f"{hf} download openai/clip-vit-large-patch14 vocab.json merges.txt, or name a model in "
         "diffusers' layout that has it: model.base=<folder or hub id>"
     )
 

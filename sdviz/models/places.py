@@ -111,13 +111,13 @@ def fetching(
 
 def _command(repo: str, revision: str, patterns: Patterns) -> str:
     wanted, unwanted = patterns
-    words = [f"{_program('hf')} download {repo}", *([f"--revision {revision}"] if revision else [])]
+    words = [f"{program('hf')} download {repo}", *([f"--revision {revision}"] if revision else [])]
     words += [f'--include "{pattern}"' for pattern in wanted]
     words += [f'--exclude "{pattern}"' for pattern in unwanted]
     return f"fetch it with: {' '.join(words)} (HF_ENDPOINT=https://... before it for a mirror)"
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
     """How a shell finds a program of this Python's: by its name, or where it is."""
     here = Path(sys.executable).with_name(name)
     if shutil.which(name) or not here.is_file():

@@ -1,20 +1,9 @@
 // The control pane of `python -m sdviz.live`: a form, a queue, and two ways to stop. All browsers see the same state.
 "use strict";
 (() => {
+  const { h, mountOn } = window.sdvizPane; // of pane.js
   const { say, style: STYLE } = window.sdvizLive; // of live_text.js
   const FIELDS = ["prompt", "negative", "cfg", "sampler", "steps", "seed", "width", "height", "model", "further"];
-  const KEPT = ["keydown", "keyup", "keypress", "mousedown", "mouseup", "click", "dblclick", "mousemove", "pointerdown",
-    "pointermove", "pointerup", "touchstart", "touchmove", "touchend", "wheel", "contextmenu", "dragstart", "input", "change"];
-
-  function h(tag, attributes = {}, ...children) {
-    const element = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) {
-      if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-      else if (value !== false && value !== undefined) element.setAttribute(name, value === true ? "" : value);
-    }
-    element.append(...children);
-    return element;
-  }
 
   class Control {
     constructor(source) {
@@ -208,19 +197,6 @@
   }
 
   let control = null;
-
-  function mount(element) {
-    if (element.shadowRoot) return;
-    const shadow = element.attachShadow({ mode: "open" });
-    const sheet = new CSSStyleSheet();
-    sheet.replaceSync(STYLE);
-    shadow.adoptedStyleSheets = [sheet];
-    for (const name of KEPT) element.addEventListener(name, (event) => event.stopPropagation()); // Visdom would take them
-    control = control || new Control(element.dataset.src);
-    shadow.append(control.root);
-  }
-
-  const mountAll = () => document.querySelectorAll(".sdviz-live").forEach(mount);
   const base = document.currentScript.src.split("/static/")[0];
 
   document.addEventListener("sdviz:rerun", (event) => {
@@ -228,7 +204,8 @@
     sessionStorage.setItem("sdviz-rerun", JSON.stringify(event.detail));
     location.href = `${base}/env/live`;
   });
-  new MutationObserver(mountAll).observe(document.documentElement, { childList: true, subtree: true });
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", mountAll);
-  else mountAll();
+  mountOn(".sdviz-live", STYLE, (source) => {
+    control = control || new Control(source);
+    return control.root;
+  });
 })();

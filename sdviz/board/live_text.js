@@ -21,7 +21,7 @@
     picture: "读取图片的设置…", drop: "sdviz、stable-diffusion-webui 或 Fooocus 的 PNG；也可直接拖到此表单上。",
     stopping: "正在停止", loading: "正在加载模型。", of: "/", cell: "格",
   };
-  const say = (navigator.language || "").toLowerCase().startsWith("zh") ? { ...EN, ...ZH } : EN;
+  const say = window.sdvizPane.spoken(EN, ZH);
   const STYLE = `
     :host { color-scheme: dark; display: block; height: 100%; }
     * { box-sizing: border-box; }

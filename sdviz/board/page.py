@@ -64,7 +64,7 @@ def static_files() -> dict[str, bytes]:
             "The scripts of the Visdom page are missing from this sdviz; "
             "install it again where npm works: python -m pip install -e ."
         )
-    for name in ("reconnect.js", "hold.js", "live_text.js", "live.js", "sweeps.js"):
+    for name in ("reconnect.js", "hold.js", "pane.js", "live_text.js", "live.js", "sweeps.js"):
         files[f"sdviz/{name}"] = Path(__file__).with_name(name).read_bytes()
     files.update({f"sdviz/{name}": content for name, content in viewer.assets().items()})
     return files

@@ -1,6 +1,7 @@
 // The list of all sweeps: pictures, axes and state of each, the newest first, with a filter.
 "use strict";
 (() => {
+  const { h, spoken, mountOn } = window.sdvizPane; // of pane.js
   const EN = {
     title: "Sweeps", filter: "filter: cfg, sampler, a word of the prompt", none: "No sweep yet. In a terminal:", nothing: "No sweep has these words.",
     of: "of", cells: "cells", failed: "failed", sheet: "sheet alone", lost: "The page's server does not answer.",
@@ -11,10 +12,8 @@
     of: "/", cells: "格", failed: "失败", sheet: "单独的总览", lost: "页面的服务器没有响应。",
     form: "在页面上运行扫描", live: "用 python -m sdviz.live 可在页面上运行扫描", running: "运行中", finished: "已完成", interrupted: "已中断", damaged: "已损坏",
   };
-  const say = (navigator.language || "").toLowerCase().startsWith("zh") ? ZH : EN;
+  const say = spoken(EN, ZH);
   const AGAIN_MS = 2000;
-  const KEPT = ["keydown", "keyup", "keypress", "mousedown", "mouseup", "click", "dblclick", "mousemove", "pointerdown",
-    "pointermove", "pointerup", "touchstart", "touchmove", "touchend", "wheel", "contextmenu", "dragstart", "input", "change"];
   const STYLE = `
     :host { color-scheme: dark; display: block; height: 100%; }
     * { box-sizing: border-box; }
@@ -31,16 +30,6 @@
     .thumbs img { width: 72px; height: 72px; object-fit: contain; display: block; }
     code { background: #1c1c1c; padding: .3em .6em; }
     @media (max-width: 900px) { li { grid-template-columns: 1fr; } .thumbs { justify-self: start; max-width: 100%; overflow: auto; } }`;
-
-  function h(tag, attributes = {}, ...children) {
-    const element = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) {
-      if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-      else element.setAttribute(name, value);
-    }
-    element.append(...children);
-    return element;
-  }
 
   class Sweeps {
     constructor(source) {
@@ -126,19 +115,8 @@
 
   let sweeps = null;
 
-  function mount(element) {
-    if (element.shadowRoot) return;
-    const shadow = element.attachShadow({ mode: "open" });
-    const sheet = new CSSStyleSheet();
-    sheet.replaceSync(STYLE);
-    shadow.adoptedStyleSheets = [sheet];
-    for (const name of KEPT) element.addEventListener(name, (event) => event.stopPropagation()); // Visdom would take them
-    sweeps = sweeps || new Sweeps(element.dataset.src);
-    shadow.append(sweeps.root);
-  }
-
-  const mountAll = () => document.querySelectorAll(".sdviz-sweeps").forEach(mount);
-  new MutationObserver(mountAll).observe(document.documentElement, { childList: true, subtree: true });
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", mountAll);
-  else mountAll();
+  mountOn(".sdviz-sweeps", STYLE, (source) => {
+    sweeps = sweeps || new Sweeps(source);
+    return sweeps.root;
+  });
 })();

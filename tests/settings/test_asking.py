@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,33 +11,10 @@ import pytest
 from PIL import Image
 
 from sdviz.config import Config, EngineConfig, PreviewConfig
-from sdviz.errors import ConfigErrors
-from sdviz.paths import conf_dir
 from sdviz.plan import Recipe
-from sdviz.request import Request, read_request
+from sdviz.request import Request
+from tests.reading import Reading, refused
 from tests.settings import making
-
-Reading = Callable[..., Request]
-
-
-@pytest.fixture
-def reading(tiny_model: Path, tmp_path: Path) -> Reading:
-    def read(**given: Any) -> Request:
-        values = {"models": [str(tiny_model)], "outputs": str(tmp_path / "outputs"), "prompt": "a"}
-        return read_request(
-            {**values, "device": "cpu", **given},
-            recorded=lambda outputs, name: ("", []),
-            draw=lambda: 1,
-            model_folders=[conf_dir() / "model"],
-        )
-
-    return read
-
-
-def refusals(reading: Reading, **given: Any) -> list[str]:
-    with pytest.raises(ConfigErrors) as caught:
-        reading(**given)
-    return [str(error) for error in caught.value.errors]
 
 
 def recipes(request: Request) -> list[Recipe]:
@@ -62,7 +38,7 @@ def test_a_replaced_prompt_has_the_key_of_one_typed_so(reading: Reading) -> None
 
 
 def test_the_search_text_must_occur(reading: Reading) -> None:
-    (error,) = refusals(reading, prompt="a cat", sr="dog,house")
+    (error,) = refused(reading, prompt="a cat", sr="dog,house")
     assert "sr=dog" in error and "'a cat' does not have it" in error
     assert reading(prompt="a cat", negative="dog", sr="dog,house")
 
@@ -123,15 +99,15 @@ def test_a_cell_of_an_archive_can_be_the_init(reading: Reading, tmp_path: Path) 
     for name in (f"{tmp_path}/outputs/first#1", "first#1", key, key[:12]):
         image = reading(init=name).config.inits[name]
         assert np.array_equal(np.asarray(Image.open(image.path)), pixels[1])
-    assert "has no finished cell 7" in refusals(reading, init="first#7")[0]
-    assert "there is no archive second" in refusals(reading, init="second#1")[0]
-    assert "no archive" in refusals(reading, init="0" * 64)[0]
+    assert "has no finished cell 7" in refused(reading, init="first#7")[0]
+    assert "there is no archive second" in refused(reading, init="second#1")[0]
+    assert "no archive" in refused(reading, init="0" * 64)[0]
 
 
 def test_all_that_is_wrong_is_told_at_once(reading: Reading, tmp_path: Path) -> None:
     text = tmp_path / "text.png"
     text.write_text("no image")
-    errors = refusals(
+    errors = refused(
         reading,
         init=f"nothing.png,{text}",
         strength="0.05",
@@ -171,26 +147,26 @@ def test_steps_are_counted_for_combinations_that_there_are(
     assert len(recipes(reading(init=image, **pairs))) == 2
     rule = f"steps=1 init={image}"
     assert len(recipes(reading(init=f"none,{image}", steps="1,20", exclude=rule))) == 3
-    (error,) = refusals(reading, init=image, steps="20,10", strength="0.05")
+    (error,) = refused(reading, init=image, steps="20,10", strength="0.05")
     assert error == "strength=0.05: no step of 10 is left; 0.1 is the least"
 
 
 @pytest.mark.parametrize("steps", [1, 3, 7, 28, 30, 49, 999])
 def test_the_least_strength_that_is_told_will_do(reading: Reading, steps: int) -> None:
-    (error,) = refusals(reading, steps=steps, hires_scale=2, hires_strength="0.0001")
+    (error,) = refused(reading, steps=steps, hires_scale=2, hires_strength="0.0001")
     least = error.split("; ")[1].split()[0]
     assert reading(steps=steps, hires_scale=2, hires_strength=least)
 
 
 def test_a_second_pass_must_be_larger_at_the_size_that_is_asked_for(reading: Reading) -> None:
-    (error,) = refusals(reading, hires_scale="1.05")
+    (error,) = refused(reading, hires_scale="1.05")
     assert error.startswith("hires_scale=1.05: makes a picture of 64x64 no larger")
     assert reading(hires_scale="1.05", width=256, height=256)
-    assert refusals(reading, hires_scale="1.1", width=32, height=32)
+    assert refused(reading, hires_scale="1.1", width=32, height=32)
 
 
 def test_noise_is_drawn_for_sizes_that_a_picture_can_have(reading: Reading) -> None:
-    errors = refusals(reading, seed_resize="99999x99999,64x4,none")
+    errors = refused(reading, seed_resize="99999x99999,64x4,none")
     assert [error.split(":")[0] for error in errors] == [
         "seed_resize=99999x99999", "seed_resize=64x4",
     ]  # fmt: skip

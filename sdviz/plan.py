@@ -77,6 +77,12 @@ def spoken(words: Mapping[str, T], texts: Iterable[str]) -> dict[str, T]:
 
 
 @functools.lru_cache(maxsize=4096)
+def said(content: str, *texts: str) -> tuple[tuple[str, str], ...]:
+    """Those words that a text has, with their hashes, of the `content` of embeddings."""
+    return tuple(spoken(json.loads(content), texts).items())
+
+
+@functools.lru_cache(maxsize=4096)
 def word_sign(*words: str) -> re.Pattern[str]:
     """What finds one of `words` (its group 1), also as ComfyUI writes it, "embedding:word"."""
     any_of = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
@@ -103,8 +109,7 @@ def cell_key(
             fragments.append(_fragment(name, dtype))
         elif (value := values[name]) != DEFAULTS[name]:
             if contents and name == "embedding":
-                texts = (recipe.prompt, recipe.negative)
-                value = tuple(spoken(json.loads(contents[value]), texts).items())
+                value = said(contents[value], recipe.prompt, recipe.negative)
                 if not value:  # none of its words is said
                     continue
             elif contents and name in _FILES:

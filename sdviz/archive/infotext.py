@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from sdviz.plan import DEFAULTS, spoken
+from sdviz.plan import DEFAULTS, said
 
 # A key has two characters or more, the first a word character; a value is a JSON string or has
 # no comma.
@@ -141,9 +141,8 @@ def cell_pairs(
     if recipe.get("lora") and recipe.get("lora_scale", 1.0) and recipe["lora"] in contents:
         pairs["Lora hashes"] = f"{_lora_name(recipe['lora'])}: {contents[recipe['lora']][:12]}"
     if recipe.get("embedding") in contents:
-        texts = (recipe["prompt"], recipe["negative"])
-        said = spoken(json.loads(contents[recipe["embedding"]]), texts)
-        pairs["TI hashes"] = ", ".join(f"{word}: {known[:12]}" for word, known in said.items())
+        words = said(contents[recipe["embedding"]], recipe["prompt"], recipe["negative"])
+        pairs["TI hashes"] = ", ".join(f"{word}: {known[:12]}" for word, known in words)
     pairs["Eta"] = None if recipe.get("eta") is None else number(recipe["eta"])
     return {**pairs, **_own_pairs(recipe), **extra}
 

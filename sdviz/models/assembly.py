@@ -61,7 +61,7 @@ class _Assembly:
         self._spec = spec
         self._kind = kind
         self._shapes = shapes
-        self._config = _folder(spec.config, "model.config")
+        self._config = places.anywhere(spec.config, key="model.config") if spec.config else None
         self._base = _base(spec, self.family) or self._config
         self._index: dict[str, Any] = {"_class_name": self.family.pipeline}
         self._configs: dict[str, dict[str, Any]] = {}  # by component
@@ -163,15 +163,10 @@ class _Assembly:
         return Layout(folder, "other", self._parts, (_WITHOUT_T5,) if spared else ())
 
 
-def _folder(named: str, key: str, **options: Any) -> Path | None:
-    return places.anywhere(named, key=key, **options) if named else None
-
-
 def _base(spec: ModelSpec, family: Family) -> Path | None:
     """The folder of `model.base`, where it is a model of the same family; ModelError."""
     parts = ["vae", *family.encoders, *map(tokenizer, family.encoders)]
-    local = spec.local_files_only
-    base = _folder(spec.base, "model.base", parts=parts, local_files_only=local)
+    base = layouts.base_of(spec, parts)
     told = layouts.pipeline(base) if base else ""
     if base and told and not told.startswith(family.pipeline.removesuffix("Pipeline")):
         raise layouts.foreign(spec, base, family.name, family.source)

@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import hashlib
 import importlib.util
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 from sdviz.config import ModelSpec
 from sdviz.errors import ModelError
-from sdviz.models import identity, kinds, places, single_file, tokens
+from sdviz.models import identity, kinds, layouts, places, single_file, tokens
 from sdviz.models.families import of_pipeline
 
 BATCHED = ("sd1", "sd2", "sdxl", "kolors")  # the kinds whose cells ride together
@@ -174,16 +173,13 @@ def _max_tokens(folder: Path) -> int:
 
 def _read(path: Path, *, missing: dict[str, Any] | None = None) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+        return layouts.read(path)
+    except ModelError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
         if missing is not None:
             return missing
         raise ModelError(
             f"{path}: missing, so {path.parent} is not a model in diffusers' layout; "
             "model= names a folder that has a model_index.json"
         ) from error
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path}: not a JSON object; fetch the model anew")
-    return content

@@ -86,6 +86,19 @@ def read(file: Path) -> dict[str, Any]:
     return content
 
 
+def base_of(spec: ModelSpec, parts: Sequence[str], variant: str = "") -> Path | None:
+    """The folder of `model.base`, with its `parts` where the hub has to be asked; ModelError."""
+    if not spec.base:
+        return None
+    return places.anywhere(
+        spec.base,
+        key="model.base",
+        parts=parts,
+        variant=variant,
+        local_files_only=spec.local_files_only,
+    )
+
+
 def pipeline(folder: Path) -> str:
     """The class that diffusers makes of the model; "" where it does not say. ModelError."""
     index = folder / "model_index.json"

@@ -7,7 +7,7 @@ text encoders may lie beside it; those that do not come from `model.base`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -98,7 +98,7 @@ class _UnetFile:
         kinds = {_BY_WIDTH.get(width, "") for width in self._texts}
         if len(kinds) == 1 and "" not in kinds:
             return kinds.pop()
-        beside = self._config or _base(spec, ["scheduler"])
+        beside = self._config or layouts.base_of(spec, ["scheduler"])
         pipeline = layouts.pipeline(beside) if beside else ""
         for kind, known in KINDS.items():
             if known.pipeline == pipeline:
@@ -119,7 +119,7 @@ class _UnetFile:
         """All of the model is in the file, but its vocabularies."""
         if self._config is not None:
             return Layout(self._config, self._spec.kind)
-        base = _base(self._spec, self._tokenizers)
+        base = layouts.base_of(self._spec, self._tokenizers)
         words = {name: layouts.words(name, self._kind, base) for name in self._tokenizers}
         if not all(words.values()):
             raise layouts.no_vocabulary(self._spec.name)
@@ -130,7 +130,7 @@ class _UnetFile:
         kind, spec = KINDS[self._kind], self._spec
         wanted = [*self._lacks, *self._tokenizers, "scheduler"]
         variant = spec.variant or kind.variant
-        base = _base(spec, wanted, variant) or self._config
+        base = layouts.base_of(spec, wanted, variant) or self._config
         if base is not None and layouts.pipeline(base) not in ("", kind.pipeline):
             raise layouts.foreign(spec, base, kind.name, kind.source)
         configured = self._config or base
@@ -194,19 +194,6 @@ def _config(spec: ModelSpec) -> Path | None:
     if not (folder / "model_index.json").is_file():
         raise ModelError(f"model.config={spec.config}: has no model_index.json")
     return folder
-
-
-def _base(spec: ModelSpec, parts: Sequence[str], variant: str = "") -> Path | None:
-    """The folder of `model.base`, with its `parts` where the hub has to be asked; ModelError."""
-    if not spec.base:
-        return None
-    return places.anywhere(
-        spec.base,
-        key="model.base",
-        parts=parts,
-        variant=variant,
-        local_files_only=spec.local_files_only,
-    )
 
 
 def _cross_attentions(config: Mapping[str, Any], unknown: int) -> int:

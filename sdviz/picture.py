@@ -11,7 +11,7 @@ from sdviz.archive.importing import recipe_from_png
 from sdviz.axes import quoted
 from sdviz.combinations import NEEDS
 from sdviz.errors import ArchiveError, ConfigError
-from sdviz.plan import DEFAULTS
+from sdviz.plan import ABSORBED, DEFAULTS
 from sdviz.settings import PLURALS, SETTINGS
 
 _DEFAULT_MODEL = "miniature"  # what conf/sweep.yaml says where nobody asked for a model
@@ -42,7 +42,7 @@ def with_picture(given: Mapping[str, Any], model_folders: Sequence[Path]) -> dic
                 file=sys.stderr,
             )
     _leave_out_absent(recipe, known, picture)
-    for name in ("sr", "schedule"):  # the prompt and the sampler's name have them in them already
+    for name in ABSORBED:
         recipe.pop(name, None)
     for name, (needed, _) in NEEDS.items():  # what did nothing there is not asked for here
         if known.get(needed) is None and recipe.get(needed) in (None, DEFAULTS[needed]):

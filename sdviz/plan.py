@@ -59,8 +59,8 @@ DEFAULTS: Mapping[str, Any] = {f.name: f.default for f in fields(Recipe)}
 SWITCHED_OFF = ("lora", "vae", "embedding", "init", "seed_resize")
 _FILES = {"init", "lora", "vae"}  # settings whose value names a file: its content counts
 CHECKER = "safety checker of {}"  # its name among the contents; each model may have one of its own
-_UNKEYED = {"sr", "schedule"}  # the prompt and the sampler's name have them in them already
-_KEYED = sorted([*(name for name in DEFAULTS if name not in _UNKEYED), "dtype"])
+ABSORBED = ("sr", "schedule")  # the prompt and the sampler's name have them in them already
+_KEYED = sorted([*(name for name in DEFAULTS if name not in ABSORBED), "dtype"])
 
 
 @functools.lru_cache(maxsize=65_536, typed=True)  # typed: 7 and 7.0 are equal and not the same text

@@ -21,7 +21,7 @@ from sdviz.compose import plan
 from sdviz.config import nearest
 from sdviz.errors import ArchiveError, ConfigError, ConfigErrors, SdvizError
 from sdviz.paths import conf_dir
-from sdviz.plan import DEFAULTS
+from sdviz.plan import ABSORBED, DEFAULTS
 from sdviz.settings import PLURALS, SETTINGS
 
 if TYPE_CHECKING:
@@ -142,8 +142,8 @@ def form_of(kind: str, given: str) -> dict[str, str]:
 
 def as_form(recipe: Mapping[str, Any]) -> dict[str, str]:
     """The form that makes a picture of this recipe; settings that it does not tell stay empty."""
-    told = {name: value for name, value in telling(recipe).items() if name in SETTINGS}
-    told.pop("sr", None)  # the prompt has its effect already
+    known = SETTINGS.keys() - set(ABSORBED)
+    told = {name: value for name, value in telling(recipe).items() if name in known}
     if not told.get("init"):  # stable-diffusion-webui tells the one and not the other
         told.pop("strength", None)
     fields = {name: _typed(told.pop(name, None)) for name in FIELDS}

@@ -1,6 +1,7 @@
 // Cells as the command that computes them: `python -m sdviz.sweep` with all their settings.
 
 const TEXTS = ["prompt", "negative"];
+const ABSORBED = ["sr", "schedule"]; // the prompt and the sampler's name have their effect already
 
 // A text that is not read as a quoted string, as a list or as null stands as it is, commas and all.
 const standsAlone = (text) => /^[^\s"'[](.*\S)?$/s.test(text) && !/^(null$|choice\()/.test(text);
@@ -24,7 +25,7 @@ const shellWord = (text) =>
 
 // The command for exactly these cells: settings in which they differ become lists, which are paired
 // (zip) where the cells are not every combination of them. Left out: what is at its default, and
-// `sr`, whose effect the prompt has already.
+// what is absorbed.
 function sweepCommand(store, cells) {
   const recipes = cells.map((cell) => store.recipe(cell));
   const { quiet = [] } = store.description;
@@ -32,7 +33,7 @@ function sweepCommand(store, cells) {
     ...new Map(recipes.map((recipe) => [JSON.stringify(recipe[name]), recipe[name]])).values(),
   ];
   const settings = [...new Set(recipes.flatMap((recipe) => Object.keys(recipe)))]
-    .filter((name) => name !== "sr" && !quiet.includes(name))
+    .filter((name) => !ABSORBED.includes(name) && !quiet.includes(name))
     .map((name) => ({ name, values: different(name) }))
     .filter(({ values }) => values.length > 1 || !["", null, undefined].includes(values[0]));
   const varying = settings.filter(({ values }) => values.length > 1);

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from sdviz.archive.reader import Archive
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["__version__", "open_archive", "run_sweep"]
 
 

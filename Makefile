@@ -13,7 +13,7 @@ help:  ## Show this list
 
 install: $(VENV)/.installed  ## Create the environment in .venv
 
-$(VENV)/.installed: pyproject.toml .ci/constraints.txt .ci/build-constraints.txt sdviz/board/build_assets.py
+$(VENV)/.installed: pyproject.toml .ci/constraints.txt .ci/build-constraints.txt hatch_build.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.3'
 	PIP_BUILD_CONSTRAINT=$(CURDIR)/.ci/build-constraints.txt $(BIN)/python -m pip install --quiet \
@@ -39,4 +39,4 @@ stop: install  ## End the Visdom server that a sweep left running
 	$(BIN)/python -m sdviz.serve --stop
 
 clean:  ## Remove what was built; outputs/ stays
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache sdviz/board/static
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache sdviz/web/visdom/static

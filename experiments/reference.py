@@ -12,8 +12,8 @@ import torch
 from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 
-from sdviz import samplers
-from sdviz.plan import Recipe
+from sdviz.plan import samplers
+from sdviz.plan.cells import Recipe
 
 # diffusers' callback_on_step_end: (pipeline, step, timestep, tensors) -> tensors to put in place.
 Watch = Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sdviz import open_archive
-from sdviz.archive.png import write_aside
-from sdviz.compose import prepare
 from sdviz.errors import SdvizError
+from sdviz.pictures.files import write_aside
+from sdviz.request.compose import prepare
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,10 +36,11 @@ def sweep(*overrides: str) -> Archive:
     What is archived already is not computed again. Ends the program, with the command's status and
     words, where the sweep is refused or interrupted.
     """
-    from sdviz.conduct import conduct
+    from sdviz.commands.sweep.command import check_port
+    from sdviz.commands.sweep.conduct import conduct
 
     try:
-        request = prepare(overrides)
+        request = prepare(overrides, also=check_port)
         status = conduct(request)
     except SdvizError as error:
         raise SystemExit(f"error: {error}") from None

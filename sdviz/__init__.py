@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
     from sdviz.archive.reader import Archive
 
-__version__ = "0.2.0"
+from sdviz.__version__ import __version__
+
 __all__ = ["__version__", "open_archive", "run_sweep"]
 
 
@@ -34,6 +35,6 @@ def run_sweep(*arguments: str, **settings: Any) -> Archive:
     archived already is not computed again. Cells that failed say so in the archive. Raises
     SdvizError for what is refused, KeyboardInterrupt where a signal has ended it early.
     """
-    from sdviz import program
+    from sdviz.commands.sweep import program
 
     return program.run_sweep(*arguments, **settings)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import runpy
 import sys
 
-from sdviz import __version__
-from sdviz.config import nearest
+from sdviz.__version__ import __version__
+from sdviz.errors import nearest
 
 # name -> (module that runs as a program, what it does)
 COMMANDS = {
     "sweep": ("sdviz.sweep", "denoise every combination of settings side by side, and keep it all"),
     "serve": ("sdviz.serve", "start or stop the Visdom server, and show archives on it"),
     "archive": ("sdviz.archive", "list, show, find, compare, verify and export archived sweeps"),
-    "live": ("sdviz.live", "a page on which settings are turned while a model denoises"),
+    "live": (
+        "sdviz.live",
+        "a page on which settings are turned while a model denoises",
+    ),
 }
 
 

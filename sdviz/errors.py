@@ -13,7 +13,8 @@ A message names the key, the value and the remedy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import difflib
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 
@@ -79,3 +80,13 @@ def gathered(
     if errors:
         raise ConfigErrors(errors, sound)
     return sound
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """What to say about a misspelt word: the names it is near to, or else all that are known."""
+    known = list(known)
+    folded = {name.casefold(): name for name in known}
+    close = difflib.get_close_matches(str(word).casefold(), folded, n=3, cutoff=0.6)
+    if close:
+        return "did you mean " + " or ".join(folded[name] for name in close) + "?"
+    return "known: " + ", ".join(known)

@@ -7,14 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from sdviz.plan import Plan
-
-Pixels = NDArray[np.uint8]
+from sdviz.pictures.pixels import Pixels
+from sdviz.plan.cells import Plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,3 +139,13 @@ Event = (
     | Note
     | SweepFinished
 )
+
+
+class Sink(Protocol):
+    """The end of the line for events. `handle` is called in order, from one thread; `close` once,
+    always.
+    """
+
+    def handle(self, event: Event) -> None: ...
+
+    def close(self) -> None: ...

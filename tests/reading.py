@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from sdviz.errors import ConfigErrors
-from sdviz.paths import conf_dir
-from sdviz.request import Request, read_request
+from sdviz.request.presets import conf_dir
+from sdviz.request.request import Request, read_request
 
 Reading = Callable[..., Request]
 

@@ -1,107 +1,143 @@
-"""The table of docs/architecture.md, read off the imports: data flows one way."""
+"""The table of docs/architecture.md, read off the imports: data flows one way, room by room."""
 
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "sdviz"
-SOURCES = sorted(path for path in PACKAGE.rglob("*.py"))
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in SOURCES
+}
 
-# Parts that compose all others.
-COMPOSING = {
-    "__init__", "__main__", "archive.commands", "catchup", "checks", "combinations", "commandline",
-    "completion", "compose", "conduct", "draft", "estimate", "inits", "interrupt", "jobs", "live",
-    "modelspecs", "naming", "picture", "plancheck", "program", "promptsigns", "request", "serve",
-    "settings", "steer", "sweep",
-}  # fmt: skip
-
-# Part of sdviz -> the parts that it may import.
+# Room -> the rooms that it may import. Rooms import no more of one another than their faces.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
-    "paths": {"errors"},
-    "where": {"errors", "axes"},
-    "config": {"errors", "paths"},
-    "plan": {"errors", "config"},
-    "planning": {"errors", "plan", "samplers"},
-    "axes": {"errors"},
-    "ranges": {"errors", "axes"},
-    "methods": set(),
-    "samplers": {"errors", "methods"},
-    "passes": {"errors", "plan", "samplers"},
-    "reference": {"errors", "models", "plan", "samplers"},
-    "images": {"errors", "archive"},
-    "scores": {"errors", "config", "events", "models", "plan"},
-    "events": {"plan"},
-    "metrics": set(),
-    "viewer": set(),
-    "sinks": {"errors", "events", "plan"},
-    "models": {"errors", "config", "plan", "samplers", "paths"},
-    "preview": {"errors", "config", "models"},
-    "engine": {
-        "errors", "config", "plan", "events", "models", "samplers", "preview", "metrics", "passes",
-        "images", "scores",
-    },
-    "archive": {
-        "errors", "config", "events", "plan", "paths", "samplers", "metrics", "where", "viewer",
-        "sinks", "passes", "reference",
-    },
-    "board": {"errors", "config", "events", "plan", "paths", "archive", "viewer", "sinks"},
-}  # fmt: skip
+    "__version__": set(),
+    "plan": {"errors"},
+    "pictures": {"errors", "plan"},
+    "events": {"plan", "pictures"},
+    "models": {"errors", "plan", "pictures"},
+    "engine": {"errors", "plan", "pictures", "events", "models"},
+    "archive": {"errors", "plan", "pictures", "events", "__version__"},
+    "request": {"errors", "plan", "pictures", "models", "archive"},
+    "web": {"errors", "plan", "pictures", "events", "archive", "__version__"},
+}
+MAY_IMPORT["commands"] = {*MAY_IMPORT}
+# What people type: each hands on to its command, and sdviz/__init__.py to what programs call.
+DOORS: dict[str, set[str]] = {
+    "__init__": {"__version__", "archive", "commands"},
+    "__main__": {"__version__", "errors"},
+    "archive.__main__": {"commands"},
+    "live": {"commands"},
+    "serve": {"commands"},
+    "sweep": {"commands"},
+}
+BESIDE = {"__init__", "__main__", "__version__", "py.typed", "miniature", "miniature_flow", "conf"}
+MOST_ENTRIES = 14
 
-# Third parties that only these parts may import, and wherever else they would be a mistake.
+# Third parties that only these rooms may import, and wherever else they would be a mistake.
 ONLY_IN = {
-    "diffusers": {"models", "samplers"},
+    "diffusers": {"models"},
     "transformers": {"models"},
-    "visdom": {"board"},
-    "tornado": {"board"},
-    "torch": {"models", "engine", "preview"},
+    "visdom": {"web"},
+    "tornado": {"web"},
+    "torch": {"models", "engine"},
+    "hydra": {"commands", "request"},
 }
 
 
-def part_of(module: str) -> str:
-    """`sdviz.archive.store` -> `archive`."""
-    return module.split(".")[1] if "." in module else ""
+def room_of(path: Path) -> str:
+    """`sdviz/archive/store.py` -> `archive`."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return "archive.__main__" if parts == ("archive", "__main__") else parts[0]
 
 
-def imports_of(path: Path) -> set[str]:
-    found = set()
+def imports_of(path: Path) -> Iterator[str]:
+    """The modules that a file imports; of `from sdviz.plan import cells` the module `cells`."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-            if node.module == "sdviz":
-                found |= {f"sdviz.{alias.name}" for alias in node.names}
-    return found
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in MODULES else node.module
 
 
-def own_part(path: Path) -> str:
-    parts = path.relative_to(PACKAGE).with_suffix("").parts
-    if parts[:2] in (("archive", "commands"), ("archive", "__main__")):
-        return "archive.commands"  # one of the commands, cut into a file for each of its own
-    return parts[0]
+def rooms_used(path: Path) -> dict[str, set[str]]:
+    """Other rooms that a file imports, with the modules of each; "" is the room's `__init__`."""
+    used: dict[str, set[str]] = {}
+    for name in imports_of(path):
+        if name.startswith("sdviz.") and name.split(".")[1] != room_of(path):
+            _, room, *inner = name.split(".")
+            used.setdefault(room, set()).add(".".join(inner))
+    return used
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_follow_the_table(path: Path) -> None:
-    part = own_part(path)
-    if part in COMPOSING:
-        return
-    assert part in MAY_IMPORT, f"{part} is in no row of the table"
-    used = {part_of(name) for name in imports_of(path) if name.startswith("sdviz")} - {"", part}
-    assert used <= MAY_IMPORT[part], f"{part} imports {used - MAY_IMPORT[part]}"
+    room = room_of(path)
+    may_import = DOORS.get(room, MAY_IMPORT.get(room))
+    assert may_import is not None, f"{room} is in no row of the table"
+    used = rooms_used(path)
+    assert set(used) <= may_import, f"{room} imports {set(used) - may_import}"
+    for other, modules in used.items():
+        face = getattr(importlib.import_module(f"sdviz.{other}"), "FACE", ())
+        inside = modules - {"", *face}
+        assert not inside, f"{path} looks behind the face of {other}: {inside}"
+
+
+def test_no_rooms_import_each_other_in_a_circle() -> None:
+    rooms: dict[str, set[str]] = {}
+    for path in SOURCES:
+        rooms.setdefault(room_of(path), set()).update(rooms_used(path))
+    assert circle(rooms) == []
+
+
+def circle(graph: Mapping[str, set[str]]) -> list[str]:
+    """The rooms of some circle of imports, or []."""
+    left = {room: set(used) & set(graph) for room, used in graph.items()}
+    while leaves := [room for room, used in left.items() if not used & set(left)]:
+        for room in leaves:
+            del left[room]
+    return sorted(left)
+
+
+def test_a_circle_and_an_unlisted_part_would_be_seen() -> None:
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}, "e": set()})[:3] == [
+        "a", "b", "c",
+    ]  # fmt: skip
+    assert room_of(PACKAGE / "helpers.py") not in {*MAY_IMPORT, *DOORS}
+
+
+def test_few_entries_at_the_top() -> None:
+    hidden = {"__pycache__"}
+    entries = {path.name for path in PACKAGE.iterdir() if not path.name.startswith(".")} - hidden
+    entries = {name for name in entries if name.removesuffix(".py") not in BESIDE}
+    assert len(entries) <= MOST_ENTRIES, sorted(entries)
+
+
+@pytest.mark.parametrize("room", sorted(set(MAY_IMPORT) - {"errors", "events", "__version__"}))
+def test_a_face_names_modules_that_others_import(room: str) -> None:
+    face = set(getattr(importlib.import_module(f"sdviz.{room}"), "FACE", ()))
+    assert all(f"sdviz.{room}.{name}" in MODULES for name in face)
+    used = [rooms_used(path).get(room, set()) for path in SOURCES]
+    assert face <= set().union(*used), "a module that nobody imports is not part of the face"
 
 
 @pytest.mark.parametrize("library", sorted(ONLY_IN))
 def test_a_library_stays_where_it_belongs(library: str) -> None:
     users = {
-        own_part(path)
+        room_of(path)
         for path in SOURCES
         if any(name.split(".")[0] == library for name in imports_of(path))
     }

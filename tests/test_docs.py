@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sdviz.archive.commands import COMMANDS
-from sdviz.commandline import to_hydra
-from sdviz.paths import PACKAGE, conf_dir
-from sdviz.settings import SETTINGS
+from sdviz.commands.archive import COMMANDS
+from sdviz.plan.settings import SETTINGS
+from sdviz.request.command_line import to_hydra
+from sdviz.request.presets import PACKAGE, conf_dir
 
 TOP = PACKAGE.parent
 DOCUMENTS = sorted(

@@ -25,8 +25,8 @@ from experiments.miniature.world import (
 )
 from experiments.study import arguments, keep, plot, sweep
 from sdviz.archive.reader import Archive
-from sdviz.models.places import MINIATURE
-from sdviz.models.scoring import Clip
+from sdviz.models.addons.scoring import Clip
+from sdviz.models.files.places import MINIATURE
 
 WORLD = {
     "ground": GROUNDS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from experiments.study import arguments, keep, plot, sheet, sweep
-from sdviz.metrics import clipped_share, saturated_share
+from sdviz.pictures.measures import clipped_share, saturated_share
 
 
 def main() -> None:

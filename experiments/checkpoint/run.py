@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from experiments.study import arguments, keep, rows_by, sheet, sweep
-from sdviz.models.places import MINIATURE
+from sdviz.models.files.places import MINIATURE
 
 BITS = (4, 3, 2)
 

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 
 from sdviz import engine
-from sdviz.compose import prepare
-from sdviz.config import EngineConfig, PreviewConfig
+from sdviz.commands.live.keeper import Keeper
 from sdviz.events import CellFailed, CellFinished, Event
-from sdviz.models.keeping import Keeper
-from sdviz.request import Request
+from sdviz.plan.config import EngineConfig, PreviewConfig
+from sdviz.request.compose import prepare
+from sdviz.request.request import Request
 
 SWEEP = [
     "prompt='a red pyramid in the desert at sunset with a sun'",

@@ -9,8 +9,8 @@ import torch
 from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from sdviz.models import layouts
-from sdviz.models.places import MINIATURE
+from sdviz.models.checkpoints import layouts
+from sdviz.models.files.places import MINIATURE
 
 
 def true_size(folder: Path, dtype: torch.dtype) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from PIL import Image
 
 from experiments.study import arguments, grid, keep, sheet, sweep
-from sdviz.inits import locate
+from sdviz.request.init_images import locate
 
 HOUSE = "two white houses in the meadow, a tree"  # what the miniature draws for want of a photo
 

@@ -16,7 +16,7 @@ from peft.utils import get_peft_model_state_dict
 from experiments.miniature.captions import caption
 from experiments.miniature.paint import draw
 from experiments.miniature.world import training_scene
-from sdviz.models.places import MINIATURE
+from sdviz.models.files.places import MINIATURE
 
 RANK = 16
 _LAYERS = ["to_q", "to_k", "to_v", "to_out.0", "conv1", "conv2"]

@@ -13,10 +13,10 @@ from typing import Any
 
 from experiments.latency.browsing import browser_memory, chromium, new_page
 from experiments.latency.memory import resident
-from sdviz.board import launch
-from sdviz.board.ports import ask
-from sdviz.board.registry import page_name
-from sdviz.compose import prepare
+from sdviz.request.compose import prepare
+from sdviz.web.client import launch
+from sdviz.web.client.ports import ask
+from sdviz.web.client.state import page_name
 
 SWEEP = ["sampler=euler_a,heun,dpmpp_2m_karras,ddim", "cfg=3,7,15", "steps=20", "name=latency"]
 

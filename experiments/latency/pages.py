@@ -14,12 +14,13 @@ import numpy as np
 from experiments.latency.browsing import browser_memory, chromium, new_page
 from experiments.latency.memory import resident
 from experiments.scale.run import IDENTITY, cell_events
-from sdviz.archive.writer import ArchiveWriter
-from sdviz.board import launch
-from sdviz.board.ports import ask
-from sdviz.config import VisdomConfig
-from sdviz.events import Pixels, SweepFinished, SweepStarted
-from sdviz.plan import Axis, Cell, Plan, Recipe, cell_key
+from sdviz.archive.writing.writer import ArchiveWriter
+from sdviz.events import SweepFinished, SweepStarted
+from sdviz.pictures.pixels import Pixels
+from sdviz.plan.cells import Axis, Cell, Plan, Recipe, cell_key
+from sdviz.plan.config import VisdomConfig
+from sdviz.web.client import launch
+from sdviz.web.client.ports import ask
 
 # CFG scales, seeds, steps, pixels a side
 GRIDS = [

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from experiments.latency import live, pages
-from sdviz.compose import prepare
+from sdviz.request.compose import prepare
 
 
 def main() -> None:

@@ -11,9 +11,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from sdviz.compose import prepare
-from sdviz.conduct import conduct
+from sdviz.commands.sweep.conduct import conduct
 from sdviz.engine import frames
+from sdviz.request.compose import prepare
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from experiments.miniature.folder import Folder, prompt_scenes
 from experiments.miniature.judge import Judge, right
 from experiments.miniature.paint import draw
 from experiments.miniature.world import Scene
-from sdviz import metrics
+from sdviz.pictures import measures
 
 CFGS = (1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 25.0)
 STEPS = (4, 8, 16, 32, 100)
@@ -87,10 +87,10 @@ def guidance(folder: Folder, judge: Judge, count: int = 48) -> list[dict[str, fl
             {
                 "cfg": cfg,
                 **right(judge, pictures, scenes),
-                "saturation": metrics.saturation(pictures),
-                "saturated": metrics.saturated_share(pictures),
+                "saturation": measures.saturation(pictures),
+                "saturated": measures.saturated_share(pictures),
                 "colourfulness": float(np.mean([colourfulness(p) for p in pictures])),
-                "clipped": metrics.clipped_share(pictures),
+                "clipped": measures.clipped_share(pictures),
             }
         )
     return rows

@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.study import arguments, keep, plot, sweep
 from sdviz.archive.reader import Archive
-from sdviz.metrics import rms
+from sdviz.pictures.measures import rms
 
 COLUMNS = 8  # of the film strips
 # Samplers that draw noise at each step converge to no one image, so they are not among these.

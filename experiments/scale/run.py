@@ -21,9 +21,8 @@ from typing import Any
 import numpy as np
 
 from experiments.scale.browse import browse
-from sdviz.archive import describe
 from sdviz.archive.reader import Archive
-from sdviz.archive.writer import ArchiveWriter
+from sdviz.archive.writing.writer import ArchiveWriter
 from sdviz.events import (
     CellFinished,
     CellStarted,
@@ -33,7 +32,8 @@ from sdviz.events import (
     SweepStarted,
     Timings,
 )
-from sdviz.plan import Axis, Cell, Plan, Recipe, cell_key
+from sdviz.plan.cells import Axis, Cell, Plan, Recipe, cell_key
+from sdviz.web import describe
 
 IDENTITY = "0" * 64
 

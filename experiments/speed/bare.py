@@ -9,13 +9,13 @@ from dataclasses import replace
 import torch
 
 from sdviz import engine, models
-from sdviz.config import PreviewConfig
-from sdviz.engine.counter import rows_in
+from sdviz.engine.batcher import rows_in
 from sdviz.engine.devices import now
 from sdviz.events import CellFinished, Event, Progress
 from sdviz.models.denoiser import Text
-from sdviz.models.memory import is_exhausted
-from sdviz.request import Request
+from sdviz.models.hardware.options import is_exhausted
+from sdviz.plan.config import PreviewConfig
+from sdviz.request.request import Request
 
 BATCHES = (8, 16, 24, 32, 48, 64)
 

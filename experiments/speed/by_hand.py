@@ -20,11 +20,11 @@ import visdom
 
 from experiments.reference import Reference
 from sdviz import models
-from sdviz.board import launch
-from sdviz.compose import prepare
 from sdviz.models.loading import quiet
-from sdviz.plan import Cell
-from sdviz.request import Request
+from sdviz.plan.cells import Cell
+from sdviz.request.compose import prepare
+from sdviz.request.request import Request
+from sdviz.web.client import launch
 
 _PAGE = "speed-loop"
 

@@ -18,10 +18,10 @@ from typing import Any
 import torch
 
 from sdviz import engine
-from sdviz.config import Config, EngineConfig, ModelSpec, PreviewConfig
-from sdviz.engine.counter import rows_in
+from sdviz.engine.batcher import rows_in
 from sdviz.models.denoiser import Conditioning, Text
-from sdviz.plan import Cell, Plan, Recipe
+from sdviz.plan.cells import Cell, Plan, Recipe
+from sdviz.plan.config import Config, EngineConfig, ModelSpec, PreviewConfig
 
 SIZES = (512, 1024)
 SAMPLERS = ("Euler", "Euler a", "DPM++ 2M Karras", "UniPC", "DDIM", "Heun", "LMS", "DPM++ SDE")

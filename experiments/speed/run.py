@@ -18,10 +18,10 @@ import torch
 
 from experiments.speed.bare import Bare, against_engine, quiet
 from experiments.speed.by_hand import clocked
-from sdviz.compose import prepare
-from sdviz.conduct import conduct
-from sdviz.engine.counter import rows_in
-from sdviz.request import Request
+from sdviz.commands.sweep.conduct import conduct
+from sdviz.engine.batcher import rows_in
+from sdviz.request.compose import prepare
+from sdviz.request.request import Request
 
 SWEEP = [
     "sampler=euler_a,heun,dpmpp_2m_karras,ddim",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from experiments.study import arguments, keep, plot, sheet, sweep
-from sdviz.metrics import rms
+from sdviz.pictures.measures import rms
 
 
 def main() -> None:

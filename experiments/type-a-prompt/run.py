@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sdviz.live import main
+from sdviz.commands.live.session import main
 
 if __name__ == "__main__":
     main()

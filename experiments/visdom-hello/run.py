@@ -10,8 +10,8 @@ import numpy as np
 import visdom
 
 from experiments.study import arguments
-from sdviz.board.launch import ensure
-from sdviz.config import VisdomConfig
+from sdviz.plan.config import VisdomConfig
+from sdviz.web.client.launch import ensure
 
 
 def main() -> None:

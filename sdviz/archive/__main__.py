@@ -1,63 +1,10 @@
-"""`python -m sdviz.archive COMMAND`: find, read, check and share archives. No torch, no Visdom."""
+"""`python -m sdviz.archive COMMAND`: the door to sdviz.commands.archive."""
 
 from __future__ import annotations
 
-import argparse
-import importlib
-import os
-import sqlite3
 import sys
-from collections.abc import Sequence
-
-from sdviz.archive.commands import COMMANDS
-from sdviz.errors import SdvizError
-
-# The console script calls itself "sdviz archive".
-PROGRAM = sys.argv[0] if sys.argv[0].startswith("sdviz ") else "python -m sdviz.archive"
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit status; errors are told without a traceback."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        status = _run(given) if given and given[0] in COMMANDS else _overview(given)
-        sys.stdout.flush()
-        return status
-    except SdvizError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_status
-    except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (OSError, sqlite3.Error) as error:  # a full disk, a folder that may not be written
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-
-
-def _run(given: list[str]) -> int:
-    command = importlib.import_module(f"sdviz.archive.commands.{given[0]}")
-    parser = argparse.ArgumentParser(
-        prog=f"{PROGRAM} {given[0]}",
-        description=(command.__doc__ or "").strip(),
-        epilog="example:\n" + "\n".join(f"  {line}" for line in command.EXAMPLE.split("\n")),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    command.arguments(parser)
-    status: int = command.run(parser.parse_args(given[1:]))
-    return status
-
-
-def _overview(given: list[str]) -> int:
-    lines = [f"usage: {PROGRAM} COMMAND [--help] ...", ""]
-    lines += [f"  {name:<8} {text}" for name, text in COMMANDS.items()]
-    if given and given[0] not in ("-h", "--help"):
-        print(f"error: no command {given[0]!r}\n\n" + "\n".join(lines), file=sys.stderr)
-        return 2
-    print("\n".join(lines))
-    return 0
-
 
 if __name__ == "__main__":
+    from sdviz.commands.archive.command import main  # archives know nothing of the commands
+
     sys.exit(main())

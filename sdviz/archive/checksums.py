@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from sdviz.archive.paths import ArchivePaths
-from sdviz.archive.png import write_aside
+from sdviz.pictures.files import write_aside
 
 _LINE = re.compile(r"([0-9a-f]{64})  (sweep\.db|config\.yaml|grid\.png)")
 

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import sdviz
+from sdviz.__version__ import __version__
 
 _PACKAGES = (
     "torch", "diffusers", "transformers", "numpy", "pillow", "hydra-core", "visdom",
@@ -30,7 +30,7 @@ def machine() -> dict[str, Any]:
 @functools.cache
 def versions() -> dict[str, str]:
     """Package -> version, of those that have a say in pictures and times; without absent ones."""
-    found = {"python": platform.python_version(), "sdviz": sdviz.__version__}
+    found = {"python": platform.python_version(), "sdviz": __version__}
     for package in _PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)

@@ -88,3 +88,11 @@ def readable_name(index: int, total: int, labels: Mapping[str, str]) -> str:
 def _plain(text: str) -> str:
     text = re.sub(r'[/\\:*?"<>|%#\x00-\x1f\x7f\ud800-\udfff]+', "_", text)
     return re.sub(r"\s+", " ", text).strip()[:40]
+
+
+def archive_folders(outputs: Path) -> list[Path]:
+    """Folders with a sweep.db directly below `outputs`, or `outputs` itself; newest first."""
+    if (outputs / "sweep.db").is_file():
+        return [outputs]
+    found = [database for database in outputs.glob("*/sweep.db") if database.is_file()]
+    return [db.parent for db in sorted(found, key=lambda db: -db.stat().st_mtime)]

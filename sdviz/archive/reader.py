@@ -2,25 +2,96 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from sdviz.archive import png, replay
-from sdviz.archive.database import Database
+from sdviz.archive import replay
 from sdviz.archive.lock import is_held
+from sdviz.archive.paths import ArchivePaths
 from sdviz.archive.records import CellRecord, cell_record, read_scores
-from sdviz.archive.store import loads
+from sdviz.archive.store import connect_reader, loads
 from sdviz.archive.table import Table
 from sdviz.errors import ArchiveError
-from sdviz.events import Event, Pixels
-from sdviz.plan import Axis
+from sdviz.events import Event
+from sdviz.pictures import files
+from sdviz.pictures.pixels import Pixels
+from sdviz.plan.cells import Axis
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _NEVER = 2**62  # above every cell's number
 _LARGEST_FRAME = 16 << 20  # bytes; a WebP frame of ours has some kilobytes
+
+
+def _is_axis(keys: Any, values: Any) -> bool:
+    return (
+        isinstance(keys, list)
+        and isinstance(values, list)
+        and all(isinstance(key, str) for key in keys)
+        and all(isinstance(value, list) and len(value) == len(keys) for value in values)
+    )
+
+
+class Database:
+    """The database of the archive in folder `path` (or of that sweep.db itself)."""
+
+    def __init__(self, path: str | Path) -> None:
+        given = Path(path)
+        self.path = given.parent if given.name == "sweep.db" else given
+        self.paths = ArchivePaths(self.path)
+        self._db = connect_reader(self.paths.database)
+        self.format: int = self.query("PRAGMA user_version")[0][0]
+
+    def close(self) -> None:
+        self._db.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_db"):  # not there when it could not be opened
+            self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def query(self, sql: str, values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
+        """Rows of a question in SQL; the tables are described in docs/archive.md."""
+        with self._reading():
+            return self._db.execute(sql, values).fetchall()
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OverflowError) as error:
+            raise ArchiveError(
+                f"{self.paths.database} cannot be read: {error};"
+                f" python -m sdviz.archive verify {self.path} says what is damaged"
+            ) from error
+
+    def stream(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[sqlite3.Row]:
+        """The same, row by row, for more rows than memory should hold."""
+        with self._reading():
+            yield from self._db.execute(sql, values)
+
+    def about(self, key: str, default: Any = None) -> Any:
+        """A value of table `sweep`: name, created, seconds, config, machine, versions, ..."""
+        rows = self.query("SELECT value FROM sweep WHERE key=?", (key,))
+        return loads(rows[0][0], default) if rows else default
 
 
 class Archive(Database):
@@ -97,7 +168,7 @@ class Archive(Database):
     @property
     def referred(self) -> list[int]:
         """Cell -> the number of the converged image that it is measured by, -1 for none; empty
-        where there are none (sdviz.reference).
+        where there are none (sdviz.plan.reference).
         """
         told = self.about("referred", [])
         whole = isinstance(told, list) and all(type(number) is int for number in told)
@@ -129,7 +200,7 @@ class Archive(Database):
 
     def image(self, i: int) -> Image.Image:
         """The final image of cell `i`, RGB."""
-        return png.decode(self.image_path(i), f"the image of cell {i}")
+        return files.decode(self.image_path(i), f"the image of cell {i}")
 
     def scores(self, since: int = 0) -> dict[int, dict[str, Any]]:
         """What other models said of cells, after change `since`: {"scores": {}, "caption": ""}."""
@@ -157,7 +228,7 @@ class Archive(Database):
 
     def frame(self, i: int, step: int) -> Pixels:
         """The frame after step `step`: uint8 array (height, width, 3), RGB; WebP is lossy."""
-        return np.asarray(png.decode(self.frame_bytes(i, step), f"frame {i}/{step}"))
+        return np.asarray(files.decode(self.frame_bytes(i, step), f"frame {i}/{step}"))
 
     def counts(self) -> dict[str, int]:
         """How many cells of the grid there are of each status."""
@@ -201,7 +272,7 @@ class Archive(Database):
 
     def _repr_png_(self) -> bytes | None:
         """The contact sheet, for notebooks; of a large or damaged archive nothing but its repr."""
-        from sdviz.archive.grid import sheet_png
+        from sdviz.archive.export.grid import sheet_png
 
         try:
             return sheet_png(self)
@@ -212,12 +283,3 @@ class Archive(Database):
         counts = self.counts()
         done, total = counts.get("done", 0), sum(counts.values())
         return f"<Archive {self.path} {self.status}: {done} of {total} cells>"
-
-
-def _is_axis(keys: Any, values: Any) -> bool:
-    return (
-        isinstance(keys, list)
-        and isinstance(values, list)
-        and all(isinstance(key, str) for key in keys)
-        and all(isinstance(value, list) and len(value) == len(keys) for value in values)
-    )

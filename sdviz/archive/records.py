@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from sdviz.archive.sampler_names import known_sampler
 from sdviz.archive.store import loads
 from sdviz.errors import ArchiveError
-from sdviz.passes import evaluations_in, steps_in
-from sdviz.plan import Cell, Recipe
+from sdviz.plan.cells import Cell, Recipe
+from sdviz.plan.passes import evaluations_in, steps_in
+from sdviz.plan.samplers import known_sampler
 
 STATUSES = ("waiting", "running", "done", "failed")
 DAMAGED = "damaged"  # the row cannot be understood; everything else stays readable

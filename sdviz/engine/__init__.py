@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sdviz.config import Config
 from sdviz.events import Event
-from sdviz.plan import Cell, Plan
+from sdviz.plan.cells import Cell, Plan
+from sdviz.plan.config import Config
+
+# The modules that other rooms import; the rest is this room's own.
+FACE = ("scores",)
+
 
 __all__ = ["run"]
 
@@ -21,10 +25,10 @@ def run(
     should_stop: Callable[[], bool] = lambda: False,
     load: Callable[..., Any] | None = None,
 ) -> None:
-    """Computes `cells` of `plan`, telling `emit` what happens; see sdviz.engine.running.
+    """Computes `cells` of `plan`, telling `emit` what happens; see sdviz.engine.by_model.
 
     `load` takes the place of sdviz.models.load, for those who keep a model.
     """
-    from sdviz.engine.running import run as run_now
+    from sdviz.engine.by_model import run as run_now
 
     run_now(cells, plan=plan, config=config, emit=emit, should_stop=should_stop, load=load)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice, takewhile
 
-from sdviz.passes import Pass, passes
-from sdviz.plan import Cell, Recipe
-from sdviz.samplers import resolve
+from sdviz.events import Event, Progress
+from sdviz.plan.cells import Cell
+from sdviz.plan.passes import Pass, passes, rows_in, rows_of
+from sdviz.plan.samplers import resolve
 
 FIRST_ROWS = 8  # where the search for the best size begins
 _GAIN = 0.04  # a larger size must save this share of a row's time, or the search ends
@@ -17,11 +18,6 @@ _FEW = 32  # rows: taken unless a row gets clearly dearer, for ticks have a cost
 _CLEARLY = 1.0  # of a row's time: more than what the first tick of a size and a disturbance cost it
 _LONG = 1.0  # seconds of a tick: such a model is bound by arithmetic, and more rows save nothing
 _TURNS = 3  # at each size; their median counts, so that a disturbance does not
-
-
-def rows_of(recipe: Recipe) -> int:
-    """Denoiser rows that a cell takes in a tick: two with guidance, one without."""
-    return 1 if recipe.cfg == 1 else 2
 
 
 class RowBudget:
@@ -147,3 +143,24 @@ class Batcher:
         if len(last) > self.budget.rows:  # about two batches of cells with guidance
             return 0
         return max(range(len(last)), key=lambda place: self._left(last[place]))
+
+
+class RowCounter:
+    """Rows done and rows in all; a cell that leaves early takes its rest off the total."""
+
+    def __init__(self, cells: Iterable[Cell], emit: Callable[[Event], None]) -> None:
+        self.total = sum(rows_in(cell.recipe) for cell in cells)
+        self.done = 0
+        self._emit = emit
+
+    def add(self, rows: int) -> None:
+        self.done += rows
+        self._emit(Progress(self.done, self.total))
+
+    def settle(self, cell: Cell, evaluations: int) -> None:
+        """`cell` is over after `evaluations` of the denoiser."""
+        self.total -= rows_in(cell.recipe) - evaluations * rows_of(cell.recipe)
+
+    def again(self, cells: Iterable[Cell]) -> None:
+        """`cells` are to be computed once more."""
+        self.total += sum(rows_in(cell.recipe) for cell in cells)

@@ -7,9 +7,14 @@ import ctypes
 import functools
 import gc
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
+
+from sdviz.events import Event, Note
+from sdviz.models.denoiser import Denoiser
+from sdviz.models.hardware.options import TILED, is_exhausted, tile
 
 # glibc's malloc.h: what mallopt is told.
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
@@ -62,3 +67,32 @@ def _glibc() -> Any | None:
         if hasattr(libc, "mallopt") and hasattr(libc, "malloc_trim"):
             return libc
     return None
+
+
+T = TypeVar("T")
+
+
+class Tiles:
+    """Lets a denoiser's VAE work in tiles from the first time on that memory runs out."""
+
+    def __init__(self, denoiser: Denoiser, emit: Callable[[Event], None]) -> None:
+        self.notes: tuple[str, ...] = ()  # of every cell from now on
+        self._denoiser = denoiser
+        self._emit = emit
+
+    def attempt(self, work: Callable[[], T]) -> T:
+        """The result of `work`; MemoryError if memory runs out, in tiles as well."""
+        while True:
+            try:
+                return work()
+            except (RuntimeError, MemoryError) as error:
+                if not is_exhausted(error):
+                    raise
+                words = str(error)
+            # Outside the handler, whose traceback would keep the tensors of the failed work.
+            free(self._denoiser.device)
+            if not tile(self._denoiser.vae):
+                raise MemoryError(f"memory ran out: {words}")
+            text = "memory ran out in the VAE; going on with it in tiles"
+            self._emit(Note("memory", text, {"vae_tiling": True}))
+            self.notes = (TILED,)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
-from sdviz.config import ModelSpec
-from sdviz.events import Pixels
-from sdviz.models import watermark
-from sdviz.models.extras import find_checker
-from sdviz.models.safety import SafetyChecker
-from sdviz.plan import Recipe
+from sdviz.models.addons import watermark
+from sdviz.models.addons.checks import find_checker
+from sdviz.models.addons.safety import SafetyChecker
+from sdviz.pictures.pixels import Pixels
+from sdviz.plan.cells import Recipe
+from sdviz.plan.config import ModelSpec
 
 _NOTES = {
     "mark": "flagged by the safety checker",

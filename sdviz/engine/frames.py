@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sdviz.config import PreviewConfig
 from sdviz.engine.devices import now
-from sdviz.engine.rows import Rows, denoised
+from sdviz.engine.guidance import Rows, denoised
+from sdviz.engine.preview import SHARE, Previewer
 from sdviz.engine.track import Track
 from sdviz.events import Event, Frame, LatentStats, Note
 from sdviz.models.denoiser import Denoiser
-from sdviz.models.memory import is_exhausted
-from sdviz.passes import steps_in
-from sdviz.preview import SHARE, Previewer
+from sdviz.models.hardware.options import is_exhausted
+from sdviz.plan.config import PreviewConfig
+from sdviz.plan.passes import steps_in
 
 _OVER = 1.2  # times SHARE: what was measured before the batch had its size may be off by so much
 _JUDGED = 1.0  # seconds after which a decoder is judged by what it took

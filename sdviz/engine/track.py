@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
-from sdviz import samplers
-from sdviz.engine.batcher import rows_of
-from sdviz.engine.init import Source
 from sdviz.engine.noise import start_noise
 from sdviz.events import Timings
-from sdviz.models import schedulers
 from sdviz.models.denoiser import Conditioning
-from sdviz.passes import passes
-from sdviz.plan import Cell
+from sdviz.models.families import schedulers
+from sdviz.plan import samplers
+from sdviz.plan.cells import Cell
+from sdviz.plan.passes import passes, rows_of
 
 
 class Track:
@@ -138,3 +136,7 @@ class Clock:
             batch=self.rows / max(1, self.ticks),
             warmup=self.warmup,
         )
+
+
+# Latents (1, c, h, w) to start from, without noise; the VAE's own randomness out of the generator.
+Source = Callable[[torch.Generator], torch.Tensor]

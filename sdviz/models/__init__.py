@@ -7,12 +7,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sdviz.config import ModelSpec
 from sdviz.models.info import ModelInfo, inspect
+from sdviz.plan.config import ModelSpec
 
 if TYPE_CHECKING:
     from sdviz.models.denoiser import Denoiser
-    from sdviz.models.pipeline import WholePipeline
+    from sdviz.models.families.whole_pipeline import WholePipeline
+
+# The modules that other rooms import; the rest is this room's own.
+FACE = (
+    "addons.checks",
+    "addons.embeddings",
+    "addons.fitting",
+    "addons.safety",
+    "addons.scores",
+    "addons.scoring",
+    "addons.watermark",
+    "denoiser",
+    "families.schedulers",
+    "families.seamless",
+    "families.whole_pipeline",
+    "files.diffusers_source",
+    "hardware.device",
+    "hardware.options",
+    "hardware.room",
+)
+
 
 __all__ = ["ModelInfo", "inspect", "load"]
 

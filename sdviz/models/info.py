@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sdviz.config import ModelSpec
 from sdviz.errors import ModelError
-from sdviz.models import identity, kinds, layouts, places, single_file, tokens
-from sdviz.models.families import of_pipeline
+from sdviz.models.checkpoints import layouts, single_file
+from sdviz.models.checkpoints.components import of_pipeline
+from sdviz.models.files import diffusers_source, identity, places, tokens
+from sdviz.plan.config import ModelSpec
 
 BATCHED = ("sd1", "sd2", "sdxl", "kolors")  # the kinds whose cells ride together
 _BATCHED_PIPELINES = {
@@ -104,7 +105,7 @@ def _info(spec: ModelSpec, folder: Path, *, kind: str, checkpoint: Path | None =
     index = _read(folder / "model_index.json")
     pipeline = str(index.get("_class_name", ""))
     if kind not in BATCHED and pipeline not in _BATCHED_PIPELINES:
-        reason = kinds.why_not(pipeline)
+        reason = diffusers_source.why_not(pipeline)
         if reason:
             raise ModelError(f"model={spec.name}: {reason}; model.id= names another")
     denoiser = folder / ("unet" if (folder / "unet").is_dir() else "transformer")

@@ -12,17 +12,16 @@ import transformers
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from sdviz.config import ModelSpec
 from sdviz.errors import ModelError
-from sdviz.models import pipeline
 from sdviz.models.denoiser import Denoiser
+from sdviz.models.families import whole_pipeline
+from sdviz.models.families.kolors import Kolors
+from sdviz.models.families.sdxl import StableDiffusionXL
+from sdviz.models.families.stable_diffusion import StableDiffusion
+from sdviz.models.families.whole_pipeline import WholePipeline
 from sdviz.models.info import inspect
-from sdviz.models.kolors import Kolors
-from sdviz.models.parts import Parts
-from sdviz.models.pipeline import WholePipeline
-from sdviz.models.sdxl import StableDiffusionXL
-from sdviz.models.sources import Folder, SingleFile
-from sdviz.models.stable_diffusion import StableDiffusion
+from sdviz.models.sources import Folder, Parts, SingleFile
+from sdviz.plan.config import ModelSpec
 
 
 def quiet() -> None:
@@ -41,7 +40,7 @@ def load(
     """
     quiet()
     info = inspect(spec)
-    family = _FAMILIES.get(info.kind, functools.partial(pipeline.load, info=info, spec=spec))
+    family = _FAMILIES.get(info.kind, functools.partial(whole_pipeline.load, info=info, spec=spec))
     where = info.checkpoint or info.folder
     source = Folder if info.checkpoint is None else SingleFile if info.is_batched else Parts
     try:

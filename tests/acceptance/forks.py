@@ -62,7 +62,7 @@ if __name__ == "__main__":
     import torch
     import transformers  # noqa: F401
 
-    import sdviz.conduct
+    import sdviz.commands.sweep.conduct
     import sdviz.engine
     import sdviz.models  # noqa: F401
 

@@ -15,7 +15,7 @@ import pytest
 
 from sdviz.archive.reader import Archive
 from sdviz.errors import ArchiveError
-from tests.test_sweep import environment, sdviz
+from tests.commands.sweep.test_sweep import environment, sdviz
 
 Mount = Callable[[str], Path]
 

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from sdviz.archive.reader import Archive
-from sdviz.archive.verify import verify
-from sdviz.paths import PACKAGE
+from sdviz.archive.upkeep.verify import verify
+from sdviz.request.presets import PACKAGE
 
 KILLS = 20
 SEED = 20

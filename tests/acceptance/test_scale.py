@@ -10,12 +10,12 @@ import tracemalloc
 from pathlib import Path
 
 from experiments.scale.run import cell_events, make_plan
-from sdviz.archive.writer import ArchiveWriter
-from sdviz.compose import compose, plan
-from sdviz.config import Config
+from sdviz.archive.writing.writer import ArchiveWriter
 from sdviz.events import SweepFinished, SweepStarted
-from sdviz.paths import PACKAGE
-from sdviz.request import Request
+from sdviz.plan.config import Config
+from sdviz.request.compose import compose, plan
+from sdviz.request.presets import PACKAGE
+from sdviz.request.request import Request
 
 
 def request(*typed: str) -> Request:

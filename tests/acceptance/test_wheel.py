@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from sdviz.archive.reader import Archive
-from sdviz.paths import PACKAGE
+from sdviz.request.presets import PACKAGE
 
 CHECKOUT = PACKAGE.parent
 MOST_WEIGHTS = 20_000_000  # bytes, of the miniature, in the wheel
@@ -98,7 +98,7 @@ def test_holds_what_is_needed_and_no_more(wheel: Path) -> None:
         sizes = {info.filename: info.file_size for info in content.infolist()}
     for name in (
         "sdviz/conf/sweep.yaml", "sdviz/conf/model/miniature.yaml",
-        "sdviz/board/static/common/js/react-react.min.js",
+        "sdviz/web/visdom/static/common/js/react-react.min.js",
         "sdviz/miniature/model_index.json",
         "sdviz/miniature/unet/diffusion_pytorch_model.safetensors",
         "sdviz/miniature/vae/diffusion_pytorch_model.safetensors",

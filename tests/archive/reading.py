@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sdviz.archive import describe
-from sdviz.archive.listing import show_text, summaries
 from sdviz.archive.reader import Archive
+from sdviz.commands.archive._listing import show_text, summaries
 from sdviz.errors import ArchiveError
+from sdviz.web import describe
 
 
 def read_everything(root: Path) -> int:

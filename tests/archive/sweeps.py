@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sdviz.archive.writer import ArchiveWriter
+from sdviz.archive.writing.writer import ArchiveWriter
 from sdviz.events import (
     CellFinished,
     CellStarted,
@@ -21,7 +21,7 @@ from sdviz.events import (
     SweepStarted,
     Timings,
 )
-from sdviz.plan import Axis, Cell, Plan, Recipe, cell_key
+from sdviz.plan.cells import Axis, Cell, Plan, Recipe, cell_key
 
 IDENTITY = "45dee52b" * 8
 

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from sdviz.archive import describe, formats
-from sdviz.archive.__main__ import main
+from sdviz.archive import formats
 from sdviz.archive.checksums import file_hash
 from sdviz.archive.reader import Archive
-from sdviz.archive.verify import verify
-from sdviz.archive.writer import ArchiveWriter
+from sdviz.archive.upkeep.verify import verify
+from sdviz.archive.writing.writer import ArchiveWriter
+from sdviz.commands.archive.command import main
 from sdviz.errors import ArchiveError
+from sdviz.web import describe
 from tests.archive.sweeps import make_plan, write
 
 PLAN = make_plan({"cfg": [7.0, 15.0]})

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from sdviz.archive import describe
 from sdviz.archive.reader import Archive
-from sdviz.archive.verify import verify
+from sdviz.archive.upkeep.verify import verify
 from sdviz.events import CellFinished, Frame, Note, SweepStarted
+from sdviz.web import describe
 
 GOLDEN = Path(__file__).parent / "golden" / "format-1"
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdviz.archive.__main__ import main
-from sdviz.archive.distance import largest_difference
-from sdviz.archive.importing import recipe_from_png
 from sdviz.archive.reader import Archive
-from tests.archive.webui import parse_generation_parameters
+from sdviz.commands.archive.command import main
+from sdviz.pictures.measures import largest_difference
+from sdviz.request.from_picture import recipe_from_png
+from tests.request.webui import parse_generation_parameters
 
 pytestmark = pytest.mark.skipif(
     not (Path(__file__).parents[2] / "sdviz" / "miniature" / "model_index.json").exists(),
@@ -89,7 +89,7 @@ def test_every_command_reads_it(
 def test_pixels_that_were_changed_are_found_by_rendering(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from sdviz.archive.commands.rendering import _outcome
+    from sdviz.commands.archive._rendering import _outcome
 
     archive = Archive(root)
     kept = np.asarray(archive.image(0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sdviz.archive.__main__ import main
+from sdviz.commands.archive.command import main
 from tests.archive.sweeps import make_plan
 
 AXES = {"cfg": [7.0, 15.0], "sampler": ["Euler a", "Heun"], "seed": [1, 2]}

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from sdviz import engine, models
-from sdviz.config import Config, EngineConfig, ModelSpec, PreviewConfig
-from sdviz.events import CellFailed, CellFinished, Event, Frame, Pixels
-from sdviz.plan import Cell, Plan, Recipe
+from sdviz.events import CellFailed, CellFinished, Event, Frame
+from sdviz.pictures.pixels import Pixels
+from sdviz.plan.cells import Cell, Plan, Recipe
+from sdviz.plan.config import Config, EngineConfig, ModelSpec, PreviewConfig
 
 E = TypeVar("E")
 

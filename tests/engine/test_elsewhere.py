@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from sdviz import models
-from sdviz.config import ModelSpec, PreviewConfig
 from sdviz.events import Event, Progress
-from sdviz.methods import METHODS
+from sdviz.plan.config import ModelSpec, PreviewConfig
+from sdviz.plan.methods import METHODS
 from tests import families, tiny
 from tests.elsewhere import DEVICE, Device, elsewhere, send
 from tests.engine.sweeping import cells_of, of_type, pictures, sweep

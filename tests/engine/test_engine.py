@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdviz.config import PreviewConfig
 from sdviz.errors import ModelError
 from sdviz.events import CellFinished, CellStarted, Progress
+from sdviz.plan.config import PreviewConfig
 from tests.engine import sweeping
 from tests.engine.sweeping import cells_of, frames, images, of_type, sweep
 from tests.oracle import Oracle

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from sdviz import preview
-from sdviz.config import PreviewConfig
+from sdviz.engine import preview
 from sdviz.errors import ModelError
 from sdviz.events import CellFailed, CellFinished, Note, Progress
+from sdviz.plan.config import PreviewConfig
 from tests.engine import sweeping
 from tests.engine.sweeping import cells_of, frames, images, of_type, sweep
 from tests.oracle import Oracle

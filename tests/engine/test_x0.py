@@ -8,10 +8,10 @@ from itertools import pairwise
 import pytest
 import torch
 
-from sdviz import samplers
-from sdviz.config import PreviewConfig
 from sdviz.events import CellFailed, CellFinished
 from sdviz.models.denoiser import Conditioning, Text
+from sdviz.plan import samplers
+from sdviz.plan.config import PreviewConfig
 from tests.engine import sweeping
 from tests.oracle import Oracle
 

@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file
 
 from sdviz import models
-from sdviz.config import ModelSpec
-from sdviz.models.pipeline import WholePipeline
-from sdviz.plan import Recipe
+from sdviz.models.families.whole_pipeline import WholePipeline
+from sdviz.plan.cells import Recipe
+from sdviz.plan.config import ModelSpec
 
 Tensors = dict[str, torch.Tensor]
 

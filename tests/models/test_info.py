@@ -13,8 +13,8 @@ import pytest
 from diffusers.pipelines.kolors import ChatGLMTokenizer
 
 from sdviz import models
-from sdviz.config import ModelSpec
 from sdviz.errors import ModelError
+from sdviz.plan.config import ModelSpec
 from tests import families
 
 
@@ -136,7 +136,7 @@ def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
 
 def test_no_torch_is_needed(tiny_model: Path) -> None:
     code = (
-        "import sys; from sdviz import models; from sdviz.config import ModelSpec;"
+        "import sys; from sdviz import models; from sdviz.plan.config import ModelSpec;"
         f"models.inspect(ModelSpec(id={str(tiny_model)!r})).check_prompt('cat ' * 99);"
         "sys.exit('torch' in sys.modules)"
     )

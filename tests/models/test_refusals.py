@@ -16,12 +16,12 @@ import pytest
 from diffusers import pipelines
 
 from sdviz import models
-from sdviz.config import ModelSpec
 from sdviz.errors import ModelError
-from sdviz.models import kinds
+from sdviz.models.files import diffusers_source
+from sdviz.plan.config import ModelSpec
 from tests import families
+from tests.commands.sweep.test_sweep import sdviz
 from tests.models import forms, loras
-from tests.test_sweep import sdviz
 
 
 def copied(model: Path, folder: Path, name: str = "StableDiffusionPipeline") -> Path:
@@ -157,7 +157,7 @@ def test_a_refusal_writes_nothing(fault: str, tiny_model: Path, tmp_path: Path) 
     ],
 )
 def test_other_tasks_are_told_by_what_the_pipeline_takes(name: str, told: str) -> None:
-    assert told in kinds.why_not(name)
+    assert told in diffusers_source.why_not(name)
 
 
 def test_what_draws_from_texts_is_taken() -> None:
@@ -166,7 +166,7 @@ def test_what_draws_from_texts_is_taken() -> None:
              "LatentConsistencyModel", "StableDiffusion", "KolorsPAG", "Sana")  # fmt: skip
     for name in names:
         assert hasattr(pipelines, f"{name}Pipeline")
-        assert kinds.why_not(f"{name}Pipeline") == ""
+        assert diffusers_source.why_not(f"{name}Pipeline") == ""
 
 
 def test_a_kind_that_is_given_is_taken_at_its_word(tiny_model: Path, tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from experiments.reference import Reference
-from sdviz import samplers
-from sdviz.models.places import MINIATURE
-from sdviz.plan import Cell, Recipe
+from sdviz.models.files.places import MINIATURE
+from sdviz.plan import samplers
+from sdviz.plan.cells import Cell, Recipe
 from tests.engine.sweeping import pictures, sweep
 
 PROMPTS = ("a cat, sitting", "red dog (3 cars)", "moon")

@@ -1,4 +1,6 @@
-"""Keys of cells stay what they were: recipes that were written down before the files of sdviz moved."""
+"""Keys of cells stay what they were: recipes that were written down before the files of sdviz
+moved.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sdviz.plan import Recipe, cell_key
+from sdviz.plan.cells import Recipe, cell_key
 
 WRITTEN: list[dict[str, Any]] = json.loads(
     Path(__file__).with_name("keys.json").read_text(encoding="utf-8")

@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from sdviz import images, samplers
-from sdviz.config import InitImage, PreviewConfig
 from sdviz.events import Event
-from sdviz.plan import Recipe
+from sdviz.pictures import image_input
+from sdviz.plan import samplers
+from sdviz.plan.cells import Recipe
+from sdviz.plan.config import InitImage, PreviewConfig
 from tests.engine.sweeping import in_cells, pictures, sweep
 
 Pixels = NDArray[np.uint8]
@@ -38,7 +39,7 @@ def events(
 
 
 def known(path: Path) -> InitImage:
-    return InitImage(path=str(path), pixels=images.identity(images.read(path, "init")))
+    return InitImage(path=str(path), pixels=image_input.identity(image_input.read(path, "init")))
 
 
 def made(

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdviz.config import Config, EngineConfig, PreviewConfig
-from sdviz.plan import Recipe
-from sdviz.request import Request
+from sdviz.plan.cells import Recipe
+from sdviz.plan.config import Config, EngineConfig, PreviewConfig
+from sdviz.request.request import Request
 from tests.reading import Reading, refused
 from tests.settings import making
 
@@ -70,7 +70,7 @@ def test_the_pixels_of_an_init_image_are_in_the_key_and_not_its_place(
 
 def test_a_cell_of_an_archive_can_be_the_init(reading: Reading, tmp_path: Path) -> None:
     from sdviz import engine
-    from sdviz.archive.writer import ArchiveWriter
+    from sdviz.archive.writing.writer import ArchiveWriter
     from sdviz.events import CellFinished, SweepFinished, SweepStarted
 
     request = reading(seed="1,2", name="first", steps=1)

@@ -14,14 +14,15 @@ from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionS
 from transformers import CLIPConfig, CLIPImageProcessor
 
 from sdviz.archive.reader import Archive
-from sdviz.archive.verify import verify
-from sdviz.compose import prepare
-from sdviz.conduct import conduct
-from sdviz.config import ModelSpec, PreviewConfig
+from sdviz.archive.upkeep.verify import verify
+from sdviz.commands.sweep.conduct import conduct
 from sdviz.errors import ModelError
 from sdviz.events import CellFailed, CellFinished, Event, Frame
-from sdviz.models import extras, inspect
-from sdviz.plan import Recipe
+from sdviz.models import inspect
+from sdviz.models.addons import checks
+from sdviz.plan.cells import Recipe
+from sdviz.plan.config import ModelSpec, PreviewConfig
+from sdviz.request.compose import prepare
 from tests.engine import sweeping
 from tests.engine.sweeping import in_cells
 from tests.settings.making import Pixels, apart, made, recipe
@@ -131,12 +132,12 @@ def test_the_models_own_checker_is_asked_first(
     own.symlink_to(tiny_model)
     spec = ModelSpec(name="t", id=str(own))
     with pytest.raises(ModelError, match="hf download CompVis/stable-diffusion-safety-checker"):
-        extras.check_safety("mark", spec, inspect(spec))
+        checks.check_safety("mark", spec, inspect(spec))
     with pytest.raises(ModelError, match=r"has no config\.json"):
-        extras.find_checker(ModelSpec(name="t", id=str(own), safety_checker=str(tmp_path)))
+        checks.find_checker(ModelSpec(name="t", id=str(own), safety_checker=str(tmp_path)))
     (tmp_path / "both").mkdir()
     (tmp_path / "both" / "safety_checker").symlink_to(safe)
-    assert extras.find_checker(ModelSpec(name="t", id=str(tmp_path / "both"))) == (
+    assert checks.find_checker(ModelSpec(name="t", id=str(tmp_path / "both"))) == (
         tmp_path / "both" / "safety_checker"
     )
 

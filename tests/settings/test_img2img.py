@@ -12,9 +12,9 @@ import pytest
 from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 
-from sdviz import images
 from sdviz.errors import ConfigError
 from sdviz.events import CellFailed, CellFinished, Frame
+from sdviz.pictures import image_input
 from tests.settings import making
 from tests.settings.making import Pipelines, apart, made, recipe
 
@@ -71,7 +71,7 @@ def test_less_strength_stays_nearer_to_the_image(tiny_model: Path, start: Path) 
     assert not np.array_equal(weak, strong)
 
 
-@pytest.mark.parametrize("mode", images.RESIZE)
+@pytest.mark.parametrize("mode", image_input.RESIZE)
 @pytest.mark.parametrize("size", [(90, 40), (33, 70), (64, 64)])
 def test_resizing_equals_that_of_diffusers(mode: str, size: tuple[int, int]) -> None:
     patches = np.random.default_rng(1).integers(9, 255, (size[1], size[0], 3), dtype=np.uint8)
@@ -79,7 +79,7 @@ def test_resizing_equals_that_of_diffusers(mode: str, size: tuple[int, int]) -> 
     theirs = VaeImageProcessor().resize(
         image, 64, 48, resize_mode={"stretch": "default"}.get(mode, mode)
     )
-    ours = images.resized(image, 48, 64, mode)
+    ours = image_input.resized(image, 48, 64, mode)
     # diffusers leaves a line black where an odd rest is to be filled; ours has no such line
     a, b = np.asarray(ours), np.asarray(theirs)
     lit = b.any(axis=2)
@@ -103,9 +103,9 @@ def test_a_broken_file_is_refused(tmp_path: Path) -> None:
     path = making.picture(tmp_path / "a.png")
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(ConfigError, match=r"init=a: .*a\.png cannot be read as an image"):
-        images.read(path, "init=a")
+        image_input.read(path, "init=a")
     with pytest.raises(ConfigError, match="there is no file"):
-        images.read(tmp_path / "none.png", "init=none.png")
+        image_input.read(tmp_path / "none.png", "init=none.png")
 
 
 @pytest.mark.parametrize("side", [9_000, 12_000, 30_000])
@@ -123,36 +123,36 @@ def test_a_decompression_bomb_is_refused_by_its_header(tmp_path: Path, side: int
         + chunk(b"IEND", b"")
     )
     with pytest.raises(ConfigError, match="more than 64,000,000"):
-        images.read(bomb, "init=bomb.png")
+        image_input.read(bomb, "init=bomb.png")
 
 
 def test_sixteen_bits_a_pixel_are_as_bright_as_eight(tmp_path: Path) -> None:
     grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
     Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "deep.png")
-    read = np.asarray(images.read(tmp_path / "deep.png", "init"))
+    read = np.asarray(image_input.read(tmp_path / "deep.png", "init"))
     assert np.array_equal(read, np.stack([grey] * 3, axis=-1))
     Image.fromarray(grey.astype(np.float32)).save(tmp_path / "float.tiff")
     with pytest.raises(ConfigError, match=r"^init: its pixels are floating-point numbers"):
-        images.read(tmp_path / "float.tiff", "init")
+        image_input.read(tmp_path / "float.tiff", "init")
 
 
-@pytest.mark.parametrize("mode", images.RESIZE)
+@pytest.mark.parametrize("mode", image_input.RESIZE)
 @pytest.mark.parametrize("size", [(3000, 2), (2, 3000), (1, 1)])
 def test_a_strip_takes_any_size(mode: str, size: tuple[int, int]) -> None:
     strip = Image.new("RGB", size, "red")
-    resized = images.resized(strip, 64, 48, mode)
+    resized = image_input.resized(strip, 64, 48, mode)
     assert resized.size == (64, 48) and (np.asarray(resized) == (255, 0, 0)).all()
 
 
 def test_transparency_becomes_white_and_orientation_is_heeded(tmp_path: Path) -> None:
     clear = tmp_path / "clear.png"
     Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(clear)
-    assert np.asarray(images.read(clear, "init")).min() == 255
+    assert np.asarray(image_input.read(clear, "init")).min() == 255
     turned = tmp_path / "turned.jpg"
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by 90 degrees
     Image.new("RGB", (8, 4)).save(turned, exif=exif)
-    assert images.read(turned, "init").size == (4, 8)
+    assert image_input.read(turned, "init").size == (4, 8)
 
 
 def test_hires_latent_equals_two_pipelines(tiny_model: Path, pipelines: Pipelines) -> None:

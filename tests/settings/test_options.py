@@ -11,12 +11,12 @@ import torch._dynamo
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
 from sdviz import models
-from sdviz.compose import prepare
-from sdviz.config import EngineConfig, ModelSpec
 from sdviz.errors import ConfigErrors
 from sdviz.events import Note
-from sdviz.models import options
-from sdviz.models.places import MINIATURE
+from sdviz.models.files.places import MINIATURE
+from sdviz.models.hardware import options
+from sdviz.plan.config import EngineConfig, ModelSpec
+from sdviz.request.compose import prepare
 from tests import families
 from tests.engine.sweeping import in_cells, of_type, pictures, sweep
 from tests.settings.making import apart, made, recipe

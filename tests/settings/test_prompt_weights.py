@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sdviz.models.prompt_weights import Piece, chunks, is_plain, parse
+from sdviz.plan.prompts import Piece, chunks, is_plain, parse
 
 BREAK = "BREAK"
 

@@ -18,18 +18,18 @@ from transformers import (
     CLIPModel,
 )
 
-from sdviz import engine, scores
-from sdviz.archive.describe import description
-from sdviz.archive.listing import show_text
+from sdviz import engine
 from sdviz.archive.reader import Archive
 from sdviz.archive.replay import events
 from sdviz.archive.table import show_value
-from sdviz.archive.writer import ArchiveWriter
-from sdviz.config import Config, EngineConfig, ModelSpec, PreviewConfig
+from sdviz.archive.writing.writer import ArchiveWriter
+from sdviz.commands.archive._listing import show_text
 from sdviz.errors import ModelError
 from sdviz.events import CellScored, SweepFinished, SweepStarted
-from sdviz.models import scoring
-from sdviz.planning import make_axes, make_plan
+from sdviz.models.addons import scores, scoring
+from sdviz.plan.config import Config, EngineConfig, ModelSpec, PreviewConfig
+from sdviz.plan.planning import make_axes, make_plan
+from sdviz.web.describe import description
 from tests import tiny
 
 VISION = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
@@ -217,8 +217,8 @@ def test_a_sweep_archives_what_is_said_of_its_pictures(
 def test_what_was_archived_unscored_is_scored_when_that_is_asked(
     tiny_model: Path, clip: Path, blip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from sdviz.compose import prepare
-    from sdviz.conduct import conduct
+    from sdviz.commands.sweep.conduct import conduct
+    from sdviz.request.compose import prepare
 
     words = [f"model={tiny_model}", "steps=1", "name=a", f"outputs={tmp_path}", "visdom=off"]
     by_clip = ["score=clip", f"score_clip={clip}"]

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from sdviz.models.clip_text import ClipText, emphasised
 from sdviz.models.denoiser import Text
+from sdviz.models.families.clip_text import ClipText, emphasised
 from tests.settings.making import Pipelines, apart, made, recipe
 
 LONG = "a red cat, " * 12 + "and a moon"  # 100 tokens and more: each is a character

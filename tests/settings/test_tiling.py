@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
 
-from sdviz.models.tiling import Tiling
+from sdviz.models.families.seamless import Tiling
 from tests.settings.making import Pipelines, apart, made, recipe
 
 

@@ -10,13 +10,13 @@ from diffusers.pipelines.stable_diffusion_xl.watermark import WATERMARK_BITS
 from PIL import Image
 
 from sdviz.archive.reader import Archive
-from sdviz.compose import prepare
-from sdviz.conduct import conduct
-from sdviz.config import ModelSpec
+from sdviz.commands.sweep.conduct import conduct
 from sdviz.engine.finishing import Finisher
 from sdviz.errors import ConfigErrors
-from sdviz.models import watermark
-from sdviz.plan import Recipe
+from sdviz.models.addons import watermark
+from sdviz.plan.cells import Recipe
+from sdviz.plan.config import ModelSpec
+from sdviz.request.compose import prepare
 from tests.settings.making import Pixels
 
 

@@ -1,0 +1,1 @@
+"""What an archive is turned into: sheets, films, tables, comparisons."""

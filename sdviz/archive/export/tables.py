@@ -1,0 +1,129 @@
+"""Cells and times as CSV, JSON Lines and Parquet, and as a `datasets` image folder."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import zipfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from sdviz.archive.figures import figures
+from sdviz.archive.reader import Archive
+from sdviz.archive.records import SECONDS, CellRecord
+from sdviz.archive.upkeep.removal import own_files
+from sdviz.errors import ArchiveError, ConfigError
+
+
+def rows_of(cells: Iterable[CellRecord]) -> list[dict[str, Any]]:
+    """One flat row a cell: number, key, settings, status, image, frames, times."""
+    return [
+        {
+            "cell": cell.i,
+            "key": cell.key,
+            **cell.recipe,
+            "status": cell.status,
+            "image": cell.image,
+            "frames": cell.frames,
+            **{name: cell.timings.get(name) for name in (*SECONDS, "batch")},
+        }
+        for cell in cells
+    ]
+
+
+def write_table(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Writes rows by the ending of `path`. Raises ConfigError for an ending that is no table's."""
+    writers: dict[str, Callable[[Sequence[dict[str, Any]], Path], None]] = {
+        ".csv": _csv,
+        ".jsonl": _jsonl,
+        ".parquet": _parquet,
+    }
+    writer = writers.get(path.suffix.lower())
+    if writer is None:
+        raise ConfigError(f"{path}: a table ends in {', '.join(writers)}")
+    try:
+        writer(rows, path)
+    except OSError as error:
+        raise ArchiveError(f"{path} cannot be written: {error}") from error
+
+
+def _csv(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    # The mark at the beginning lets Excel see that Chinese prompts are UTF-8.
+    with path.open("w", encoding="utf-8-sig", newline="") as stream:
+        writer = csv.DictWriter(stream, columns)
+        writer.writeheader()
+        writer.writerows({key: _inert(value) for key, value in row.items()} for row in rows)
+
+
+def _inert(value: Any) -> Any:
+    """Text that a spreadsheet would take for a formula, with a quote before it (CWE-1236)."""
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return "'" + value
+    return value
+
+
+def _jsonl(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    with path.open("w", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _parquet(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        needed = "Parquet needs pyarrow: python -m pip install pyarrow"
+        raise ArchiveError(f"{path}: {needed}") from error
+    parquet.write_table(pyarrow.Table.from_pylist(list(rows)), path)
+
+
+def write_dataset(archive: Archive, cells: Iterable[CellRecord], folder: Path) -> int:
+    """An image folder that `datasets.load_dataset("imagefolder", data_dir=...)` reads.
+
+    The prompt is in the column `text`, as text-to-image datasets have it. Returns how many images.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise ArchiveError(f"{folder} is not empty; give a new folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    count = 0
+    with (folder / "metadata.jsonl").open("w", encoding="utf-8") as stream:
+        for row, cell in _finished(cells):
+            source = archive.image_path(cell.i)
+            if not source.is_file():
+                continue  # `verify` names it
+            shutil.copyfile(source, folder / source.name)
+            told = {"file_name": source.name, "text": row.pop("prompt", ""), **row}
+            del told["image"]
+            stream.write(json.dumps(told, ensure_ascii=False) + "\n")
+            count += 1
+    return count
+
+
+def _finished(cells: Iterable[CellRecord]) -> list[tuple[dict[str, Any], CellRecord]]:
+    done = [cell for cell in cells if cell.status == "done"]
+    return list(zip(rows_of(done), done, strict=True))
+
+
+def write_zip(archive: Archive, path: Path) -> int:
+    """Everything of the archive in one file, below a folder of its name; returns how many files.
+
+    Pictures are stored as they are, for they are compressed already.
+    """
+    if archive.live:
+        raise ArchiveError(f"{archive.path} is being written; zip it when its sweep has ended")
+    skip = {".lock", "sweep.db-wal", "sweep.db-shm"}
+    files = [file for file in own_files(archive.path) if file.name not in skip]
+    files += [archive.paths.figures / f"{name}.png" for name in figures(archive.path)]
+    try:
+        with zipfile.ZipFile(path, "w") as target:
+            for file in files:
+                packed = file.suffix != ".png"
+                kind = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
+                inside = Path(archive.path.resolve().name) / file.relative_to(archive.path)
+                target.write(file, inside.as_posix(), compress_type=kind)
+    except OSError as error:
+        raise ArchiveError(f"{path} cannot be written: {error}") from error
+    return len(files)

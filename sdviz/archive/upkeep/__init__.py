@@ -1,0 +1,1 @@
+"""Care of archives: verify, migrate, merge, remove."""

@@ -1,0 +1,44 @@
+"""A copy of an archive in today's format, to go on with. The old one stays as it is."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from sdviz.archive.checksums import write_checksums
+from sdviz.archive.figures import figures
+from sdviz.archive.formats import FORMAT, brought_up, format_of
+from sdviz.archive.lock import is_held
+from sdviz.archive.paths import ArchivePaths
+from sdviz.archive.store import open_database, settle
+from sdviz.archive.upkeep.removal import own_files
+from sdviz.errors import ArchiveError
+
+
+def migrate(root: Path, into: Path) -> int:
+    """Writes the archive in folder `root`, in today's format, to the new folder `into`; returns the
+    format that it had. Raises ArchiveError where there is nothing to do, or it cannot be done.
+    """
+    old, new = ArchivePaths(root), ArchivePaths(into)
+    if is_held(old.lock):
+        raise ArchiveError(f"{root} is being written; migrate it when its sweep has ended")
+    if into.exists():
+        raise ArchiveError(f"{into} is there already; give a new folder")
+    database = open_database(old.database)
+    version = format_of(database, old.database)
+    if version == FORMAT:
+        database.close()
+        raise ArchiveError(f"{root} has format {FORMAT}, which is today's; there is nothing to do")
+    into.mkdir(parents=True)
+    settle(brought_up(database, old.database, str(new.database)))
+    skipped = (old.database, old.lock, old.checksums)
+    files = [file for file in own_files(root) if file not in skipped]
+    files += [old.figures / f"{name}.png" for name in figures(root)]
+    for file in files:
+        if file.name.startswith("sweep.db-"):
+            continue  # its log; what was in it is in the new database
+        target = into / file.relative_to(root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+    write_checksums(new, database=True)
+    return version

@@ -1,0 +1,192 @@
+"""Is an archive what was written? Files, hashes, database; all that is damaged is named."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sdviz.archive.checksums import file_hash, read_checksums
+from sdviz.archive.paths import ArchivePaths
+from sdviz.archive.reader import Archive
+from sdviz.archive.records import DAMAGED, CellRecord, plan_cell
+from sdviz.errors import ArchiveError
+from sdviz.pictures import files
+from sdviz.plan.cells import Plan, cell_key
+
+_STATUSES = ("running", "finished", "failed", "interrupted")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong: where, as a path or "cell 3", and what."""
+
+    where: str
+    what: str
+
+
+def verify(path: Path) -> Iterator[Finding]:
+    """Everything that is wrong with an archive; nothing where it is whole. Renders nothing."""
+    paths = ArchivePaths(path)
+    yield from _files(paths)
+    try:
+        archive = Archive(path)
+    except ArchiveError as error:
+        yield Finding("sweep.db", str(error))
+        return
+    with archive:
+        yield from _database(archive)
+        for check in (_sweep, _cells, _frames, _strays):
+            try:
+                yield from check(archive)
+            except ArchiveError as error:
+                yield Finding("sweep.db", str(error))
+
+
+def _files(paths: ArchivePaths) -> Iterator[Finding]:
+    """The files that `checksums` lists; none while a sweep is being written, or was killed."""
+    if not paths.database.is_file():
+        return
+    sums = read_checksums(paths)
+    if sums is None:
+        if paths.checksums.exists():
+            yield Finding("checksums", "is damaged")
+        elif _closed(paths):
+            yield Finding("checksums", "is missing, though the sweep was closed in good order")
+        return
+    for name, expected in sums.items():
+        file = paths.root / name
+        if not file.is_file():
+            yield Finding(name, "is missing")
+        elif file_hash(file) != expected:
+            yield Finding(name, "differs from what was written (SHA-256)")
+
+
+def _closed(paths: ArchivePaths) -> bool:
+    try:
+        with Archive(paths.root) as archive:
+            return archive.about("status") != "running" and not archive.live
+    except ArchiveError:
+        return False  # told elsewhere
+
+
+def _database(archive: Archive) -> Iterator[Finding]:
+    try:
+        for row in archive.query("PRAGMA integrity_check(20)"):
+            if row[0] != "ok":
+                yield Finding("sweep.db", str(row[0]))
+    except ArchiveError as error:
+        yield Finding("sweep.db", str(error))
+
+
+def _sweep(archive: Archive) -> Iterator[Finding]:
+    for key in ("name", "status", "created", "config", "machine", "versions", "identities"):
+        try:
+            if archive.about(key) is None:
+                yield Finding("sweep.db", f"table sweep has no {key!r}")
+        except ArchiveError as error:
+            yield Finding("sweep.db", f"table sweep, {key!r}: {error}")
+    if archive.about("status") not in _STATUSES:
+        yield Finding("sweep.db", f"unknown status {archive.about('status')!r}")
+    if not archive.query("SELECT 1 FROM cell LIMIT 1"):
+        yield Finding("sweep.db", "there are no cells")
+
+
+def _cells(archive: Archive) -> Iterator[Finding]:
+    plan = Plan(
+        axes=archive.dims,
+        cells=(),
+        dtype=str(archive.about("dtype", "")),
+        identities=archive.mapping("identities"),
+        contents=archive.mapping("contents"),
+    )
+    first_outside = archive.first_outside
+    for cell in archive.everything:
+        where = f"cell {cell.i}"
+        if cell.status == DAMAGED:
+            yield Finding(where, cell.reason)
+            continue
+        whats = _recipe(cell, plan, is_reference=cell.i >= first_outside)
+        yield from (Finding(where, what) for what in whats)
+        if cell.status == "done":
+            what = _image(archive, cell)
+            if what:
+                yield Finding(f"{where}: {cell.image}", what)
+
+
+def _recipe(cell: CellRecord, plan: Plan, *, is_reference: bool) -> Iterator[str]:
+    """A recipe must hash to its key and stand at its place in the grid; a reference has none."""
+    identity = plan.identities.get(str(cell.recipe.get("model")))
+    try:
+        if identity:
+            recipe = plan_cell(cell).recipe
+            key = cell_key(
+                recipe, model_identity=identity, dtype=plan.dtype, contents=plan.contents
+            )
+            if key != cell.key:
+                yield "its recipe does not hash to its key"
+        axes = () if is_reference else plan.axes
+        for at, axis in zip(cell.coords, axes, strict=True):
+            if tuple(cell.recipe[key] for key in axis.keys) != axis.values[at]:
+                yield f"its recipe differs from its place along {axis.name}"
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        yield f"its recipe or its place in the grid is damaged: {error!r}"
+
+
+def _image(archive: Archive, cell: CellRecord) -> str:
+    """What is wrong with a cell's image file; "" where it is whole."""
+    try:
+        path = archive.paths.image(cell.image or "")
+        if not path.is_file():
+            return "is missing"
+        same = file_hash(path) == cell.sha256
+        pixels = np.asarray(files.decode(path, cell.image or ""))
+    except (ArchiveError, OSError) as error:
+        return str(error)
+    if same:
+        return ""
+    if files.pixel_hash(pixels) == cell.pixels:
+        return "differs from what was written, though its pixels are the same"
+    return "differs from what was written, pixels too"
+
+
+def _frames(archive: Archive) -> Iterator[Finding]:
+    counts: dict[int, int] = {}
+    rows = archive.stream("SELECT cell, step, webp, crc FROM frame ORDER BY n")
+    for row in rows:
+        if row["webp"] is None:
+            continue
+        counts[row["cell"]] = counts.get(row["cell"], 0) + 1
+        what = _frame(row)
+        if what:
+            yield Finding(f"frame {row['cell']}/{row['step']}", what)
+    for cell in archive.everything:
+        if cell.status == "done" and counts.get(cell.i, 0) != cell.frames:
+            what = f"has {counts.get(cell.i, 0)} frames, and {cell.frames} were written"
+            yield Finding(f"cell {cell.i}", what)
+
+
+def _frame(row: sqlite3.Row) -> str:
+    if not isinstance(row["webp"], bytes):
+        return "is no picture"
+    if zlib.crc32(row["webp"]) != row["crc"]:
+        return "differs from what was written (CRC-32)"
+    try:
+        files.decode(row["webp"], "it")
+    except ArchiveError as error:
+        return str(error)
+    return ""
+
+
+def _strays(archive: Archive) -> Iterator[Finding]:
+    """Files of images/ that no cell has: a renamed picture, or what a killed sweep left behind."""
+    if archive.live or not archive.paths.images.is_dir():
+        return
+    known = {cell.image for cell in archive.everything}
+    for file in sorted(archive.paths.images.iterdir()):
+        if f"images/{file.name}" not in known:
+            yield Finding(f"images/{file.name}", "belongs to no cell")

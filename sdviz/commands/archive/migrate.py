@@ -1,0 +1,25 @@
+"""Copies an archive of an older format into a new folder, in today's format.
+
+Only to go on with its sweep: all other commands read older formats as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from sdviz.archive.formats import FORMAT
+from sdviz.archive.upkeep.migrate import migrate
+
+EXAMPLE = "python -m sdviz.archive migrate outputs/cfg-3 outputs/cfg-3-new"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", type=Path, help="an archive's folder")
+    parser.add_argument("into", type=Path, help="a new folder")
+
+
+def run(options: argparse.Namespace) -> int:
+    version = migrate(options.path, options.into)
+    print(f"{options.into}: format {FORMAT}; {options.path} keeps its format {version}")
+    return 0

@@ -1,0 +1,46 @@
+"""Checks an archive: files, hashes, database. With --render, computes cells again and compares.
+
+Exit status 1 where something is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from sdviz.archive.upkeep.verify import verify
+
+EXAMPLE = """python -m sdviz.archive verify outputs/cfg-3
+python -m sdviz.archive verify outputs/cfg-3 --render 3"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", type=Path, nargs="+", help="archives' folders")
+    parser.add_argument("--json", action="store_true", help="a list of {path, where, what}")
+    parser.add_argument(
+        "--render",
+        metavar="CELLS",
+        help='compute cells again: a number of them, evenly spread; or "all", or "cell 3,5"',
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    found = [(path, finding) for path in options.path for finding in verify(path)]
+    rendered = []
+    if options.render and not found:
+        from sdviz.commands.archive._rendering import render
+
+        rendered = [outcome for path in options.path for outcome in render(path, options.render)]
+        found += [(o.path, o.finding) for o in rendered if o.finding is not None]
+    if options.json:
+        told = [{"path": str(p), "where": f.where, "what": f.what} for p, f in found]
+        print(json.dumps(told, ensure_ascii=False, indent=1))
+    else:
+        for outcome in rendered:
+            print(f"{outcome.path}: cell {outcome.cell}: {outcome.told}")
+        for path, finding in found:
+            print(f"{path}: {finding.where}: {finding.what}")
+        if not found:
+            print(", ".join(map(str, options.path)) + ": whole")
+    return 1 if found else 0

@@ -1,0 +1,184 @@
+"""From the fields of the control pane to a sweep: the same reading and checking as the command
+line's.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shlex
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from sdviz.errors import ArchiveError, ConfigError, ConfigErrors, SdvizError, nearest
+from sdviz.plan.cells import ABSORBED, DEFAULTS
+from sdviz.plan.labels import telling, value_label
+from sdviz.plan.settings import PLURALS, SETTINGS
+from sdviz.request.compose import plan
+from sdviz.request.from_picture import recipe_from_png
+from sdviz.request.presets import conf_dir
+
+if TYPE_CHECKING:
+    from sdviz.request.request import Request
+
+# What the form shows; all other settings stand in one field, as on the command line.
+FIELDS = ("prompt", "negative", "cfg", "sampler", "steps", "seed", "width", "height", "model")
+FURTHER = "further"
+_TEXT = ("prompt", "negative")
+_ALSO = ("zip", "exclude", "samples", "rounds", "fixed_noise", "reference")  # taken there as well
+
+
+def prepare(given: Mapping[str, Any], settings: Mapping[str, str]) -> Request:
+    """The sweep of a filled form: `given` is the composed configuration, `settings` the fields'
+    text.
+
+    An empty field takes the model's default. Raises ConfigErrors; `field_errors` sorts them.
+    """
+    filled = {**given, **_further(settings.get(FURTHER), given)}
+    filled["order"] = [*FIELDS, *[name for name in filled["order"] if name not in FIELDS]]
+    for name in FIELDS:
+        text = settings.get(name, "").strip()
+        key = "models" if name == "model" else name
+        filled[key] = _value(name, text)
+        for plural, one in PLURALS.items():
+            if one == name:
+                filled[plural] = None
+    if not filled["models"]:
+        filled["models"] = given.get("models")
+    return plan(filled)  # the page is there already
+
+
+def _further(text: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that have no field, and their order; None: those of the command line hold.
+
+    Raises ConfigErrors.
+    """
+    if text is None:
+        return {"order": list(given.get("order") or [])}
+    found: dict[str, Any] = dict.fromkeys(name for name in SETTINGS if name not in FIELDS)
+    typed: list[str] = []
+    errors: list[SdvizError] = []
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise ConfigErrors([ConfigError(f"{FURTHER}: {error}: {text}")]) from None
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name in FIELDS or name in PLURALS:
+            errors.append(ConfigError(f"{FURTHER}: {name} has a field of its own"))
+        elif not equals or name not in (*found, *_ALSO):
+            known = nearest(name, (*found, *_ALSO)) if equals else "such as clip_skip=2"
+            errors.append(ConfigError(f"{FURTHER}: `{word}` is no setting=value; {known}"))
+        else:
+            try:
+                found[name] = yaml.safe_load(value) if name in _ALSO else value
+            except yaml.YAMLError:
+                errors.append(ConfigError(f"{FURTHER}: `{word}` cannot be read"))
+            typed.append(name)
+    if errors:
+        raise ConfigErrors(errors)
+    return {**found, "order": [name for name in typed if name in SETTINGS]}
+
+
+def _value(name: str, text: str) -> Any:
+    if not text:
+        return None
+    if name in _TEXT:  # one a line; a comma is part of a prompt
+        return [line.strip() for line in text.splitlines() if line.strip()]
+    return text
+
+
+def field_errors(error: SdvizError) -> dict[str, str]:
+    """{field: what is wrong with it, in words}; "" for what belongs to no field."""
+    several = error.errors if isinstance(error, ConfigErrors) else [error]
+    told: dict[str, list[str]] = {}
+    for one in several:
+        text = str(one)
+        key = (re.match(r"[a-z_]+(?=\b)", text) or [""])[0]
+        key = PLURALS.get(key, "model" if key == "models" else key)
+        place = key if key in FIELDS else FURTHER if key in (FURTHER, *SETTINGS) else ""
+        told.setdefault(place, []).append(text.removeprefix(f"{FURTHER}: "))
+    return {key: " ".join(texts) for key, texts in told.items()}
+
+
+def as_typed(given: Mapping[str, Any]) -> dict[str, str]:
+    """The form's first content: the settings that the command line gave."""
+    typed = {}
+    for name in FIELDS:
+        value = given.get("models" if name == "model" else name)
+        plural = next((several for several, one in PLURALS.items() if one == name), None)
+        if value is None and plural is not None:
+            value = given.get(plural)
+        parts = value if isinstance(value, list) else [value]
+        sign = "\n" if name in _TEXT else ","
+        typed[name] = sign.join(str(part) for part in parts if part is not None)
+    others = [name for name in SETTINGS if name not in FIELDS and given.get(name) is not None]
+    typed[FURTHER] = _words({name: given[name] for name in others})
+    return typed
+
+
+def form_of(kind: str, given: str) -> dict[str, str]:
+    """The form for what a page gives: a "recipe" as JSON, or a "picture" (PNG) in base64.
+
+    Raises ArchiveError for a picture without a recipe.
+    """
+    if kind == "recipe":
+        return as_form(json.loads(given))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "picture.png"
+        path.write_bytes(base64.b64decode(given))
+        try:
+            return as_form(recipe_from_png(path))
+        except ArchiveError as error:
+            told = str(error).removeprefix(f"from={path}: ")
+            raise ArchiveError(told.replace(str(path), "the picture")) from None
+
+
+def as_form(recipe: Mapping[str, Any]) -> dict[str, str]:
+    """The form that makes a picture of this recipe; settings that it does not tell stay empty."""
+    known = SETTINGS.keys() - set(ABSORBED)
+    told = {name: value for name, value in telling(recipe).items() if name in known}
+    if not told.get("init"):  # stable-diffusion-webui tells the one and not the other
+        told.pop("strength", None)
+    fields = {name: _typed(told.pop(name, None)) for name in FIELDS}
+    return fields | {FURTHER: _words(told)}
+
+
+def _words(settings: Mapping[str, Any]) -> str:
+    """Settings as a command line has them."""
+    several = ((n, v if isinstance(v, list | tuple) else [v]) for n, v in settings.items())
+    texts = ((name, ",".join(map(_typed, values))) for name, values in several)
+    return " ".join(shlex.quote(f"{name}={text}") for name, text in texts if text)
+
+
+def _typed(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def choices() -> dict[str, list[str]]:
+    """What the form suggests: every sampler, and the models of conf/model/."""
+    from sdviz.plan import samplers
+
+    found = sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml"))
+    return {"sampler": samplers.names(), "model": found}
+
+
+def defaults() -> dict[str, str]:
+    """What an empty field stands for, where it is not the model's to say."""
+    return {
+        name: value_label(DEFAULTS[name])
+        for name in ("cfg", "sampler", "steps", "seed")
+        if DEFAULTS[name]
+    }
+
+
+assert set(FIELDS) <= set(SETTINGS)

@@ -1,0 +1,246 @@
+"""The session of `python -m sdviz.live`: keeps a model loaded and runs what the form asks for.
+for.
+
+The main thread computes one sweep after another; a second one listens to the page through the
+board's server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdviz.commands.live.jobs import Job, Steering, Ticker, title
+from sdviz.errors import BoardError, ConfigError, SdvizError
+from sdviz.events import Event, SweepStarted
+from sdviz.web.client.launch import Server, ensure, register, server_on
+from sdviz.web.client.ports import ask
+
+if TYPE_CHECKING:
+    from sdviz.request.request import Request
+
+USAGE = """\
+sdviz live: a page on which settings are turned while a model denoises
+
+  python -m sdviz.live                     with the settings' defaults
+  python -m sdviz.live cfg=7,15 model=NAME the form's first content; other keys hold for every run
+
+Keys as in python -m sdviz.sweep (its --help lists them). Ctrl-C ends it; the page stays.
+"""
+_DONE = 12  # finished runs that the page lists
+
+
+_POLL_S = 25.0  # the server answers after 20 s at the latest
+
+
+_RETRY_S = 1.0
+
+
+class Live:
+    """The session: queue, current job, and its talk with the board's server."""
+
+    def __init__(self, given: dict[str, Any], first: Request, server: Server) -> None:
+        from sdviz.commands.live.form import as_typed
+        from sdviz.commands.live.keeper import Keeper
+
+        self._first = first
+        self._note = "loading"  # a key of live_text.js's words
+        self._given = {**given, "name": "", "dry_run": False}
+        self._settings = as_typed(given)
+        self._server = server
+        self._keeper = Keeper()
+        self._numbers = itertools.count(1)
+        self._queue: list[Job] = []
+        self._now: Job | None = None
+        self._done: list[Job] = []
+        self._changed = threading.Condition()
+        self._closed = False
+        self._tell()  # the page is there before its address is printed
+
+    def run(self) -> None:
+        """Until Ctrl-C or SIGTERM."""
+        listener = threading.Thread(target=self._listen, name="sdviz-live", daemon=True)
+        listener.start()
+        try:
+            self._load()
+            while True:
+                with self._changed:
+                    while not self._queue:
+                        self._changed.wait(1.0)  # with a limit, so that Ctrl-C is heard
+                    self._now = self._queue.pop(0)
+                if self._compute(self._now) > 128:
+                    return
+        except KeyboardInterrupt:
+            return
+        finally:
+            self._closed = True
+            self._post("tell", {})
+
+    def _load(self) -> None:
+        """The form's first model, so that the first run does not wait for it."""
+        config, plan = self._first.config, self._first.plan
+        spec = config.models[plan.cells[0].recipe.model]
+        self._keeper.load(spec, device=config.device, dtype=plan.dtype)
+        self._note = ""
+        self._tell()
+
+    def _compute(self, job: Job) -> int:
+        """One sweep like any other; returns its exit status."""
+        from sdviz.commands.sweep.conduct import conduct
+
+        job.status = "running"
+        self._tell()
+        status = 2
+        try:
+            status = conduct(
+                job.request,
+                interrupt=job.steering,
+                more=[job.steering, Ticker(lambda event: self._heard(job, event))],
+                load=self._keeper.load,
+            )
+            job.status = "stopped" if job.steering.asked else ("done" if status == 0 else "failed")
+        except SdvizError as error:
+            job.status = f"failed: {error}"
+        if any(cell.recipe.lora or cell.recipe.vae for cell in job.request.plan.cells):
+            self._keeper.forget()
+        self._done = [job, *self._done][:_DONE]
+        self._now = None
+        self._tell()
+        return status
+
+    def _listen(self) -> None:
+        """The second thread: commands of the page, for as long as the server is there."""
+        away = False
+        while not self._closed:
+            told = self._post("commands", {}, timeout=_POLL_S)
+            if not isinstance(told, dict):
+                away = True
+                time.sleep(_RETRY_S)
+                self._meet_again()
+                continue
+            if away:
+                away = False
+                self._tell()
+            for command in told["commands"]:
+                self._post("answer", {"id": command["id"], "answer": self._obey(command)})
+
+    def _meet_again(self) -> None:
+        server = server_on(self._server.port)
+        if server.is_ours:
+            self._server = server
+
+    def _obey(self, command: Mapping[str, Any]) -> dict[str, Any]:
+        from sdviz.commands.live.form import field_errors, form_of
+
+        action = command["action"]
+        try:
+            if action in ("check", "run"):
+                return self._read(command["settings"], run=action == "run")
+            if action in ("recipe", "picture"):
+                return {"settings": form_of(action, command["given"])}
+        except SdvizError as error:
+            return {"errors": field_errors(error)}
+        if action == "remove":
+            with self._changed:
+                self._queue = [job for job in self._queue if job.number != command["job"]]
+        elif self._now is not None:
+            self._now.steering.stop("now" if action == "stop_now" else "after")
+        self._tell()
+        return {}
+
+    def _read(self, settings: dict[str, str], *, run: bool) -> dict[str, Any]:
+        """Plans what the form asks for; raises SdvizError where it cannot be."""
+        from sdviz.commands.live.form import prepare
+        from sdviz.plan.passes import evaluations
+
+        request = prepare(self._given, settings)
+        cells = request.plan.cells
+        if run:
+            job = Job(next(self._numbers), request, title(request), Steering())
+            with self._changed:
+                self._queue.append(job)
+                self._settings = settings
+                self._changed.notify()
+            self._tell()
+        return {"cells": len(cells), "evaluations": evaluations(cells)}
+
+    def _heard(self, job: Job, event: Event) -> None:
+        if isinstance(event, SweepStarted):  # the sweep's page is there now
+            config = job.request.config
+            archive = Path(config.outputs) / config.name
+            with contextlib.suppress(BoardError):  # the sheet comes with the next run
+                job.page = register(self._server, archive, config.name, config.visdom.max_windows)
+        self._tell()
+
+    def _tell(self) -> None:
+        """The state that all browsers see."""
+        from sdviz.commands.live.form import choices, defaults
+
+        now, done = self._now, self._done
+        last = now or (done[0] if done else None)
+        state = {
+            "settings": self._settings,
+            "choices": choices(),
+            "defaults": defaults(),
+            "note": self._note,
+            "now": now.told() if now else None,
+            "queue": [job.told() for job in self._queue],
+            "done": [job.told() for job in done],
+            "page": last.page if last else "",
+        }
+        self._post("tell", state)
+
+    def _post(self, what: str, body: dict[str, Any], timeout: float = 3.0) -> Any:
+        path = f"/sdviz/live/{what}"
+        return ask(self._server.port, "POST", path, body, token=self._server.token, timeout=timeout)
+
+
+def main() -> int:
+    """Ends the program with status 0; returns 2 for what is refused."""
+    arguments = sys.argv[1:]
+    if any(argument in ("-h", "--help") for argument in arguments):
+        print(USAGE)
+        return 0
+    try:
+        live, server = _open(arguments)
+        login = f" (name {server.login[0]}, password {server.login[1]})" if server.login else ""
+        print(f"Live: {server.url('/env/live')}{login}   (Ctrl-C ends it)", flush=True)
+        live.run()
+        # The listener may wait for 20 s more, and a thread torn down within C++ aborts the process.
+        sys.stdout.flush()
+        os._exit(0)
+    except SdvizError as error:
+        for one in getattr(error, "errors", [error]):
+            print(f"error: {one}", file=sys.stderr)
+        return error.exit_status
+
+
+def _open(arguments: list[str]) -> tuple[Live, Server]:
+    """Reads the command line, finds or starts the board. Raises SdvizError."""
+    from sdviz.commands.live.form import as_typed, prepare
+    from sdviz.request.compose import compose
+
+    given, _ = compose(arguments)
+    request = prepare(given, as_typed(given))  # what is wrong is said now
+    config = request.config.visdom
+    if not config.enabled:
+        raise ConfigError("visdom.enabled=false: the live page needs Visdom")
+    server = ensure(config)
+    if not server.is_ours:
+        raise BoardError(
+            f"visdom.port={config.port} is held by a Visdom that sdviz did not start, which cannot "
+            "be steered; take another port"
+        )
+    if (ask(server.port, "GET", "/sdviz/health") or {}).get("live"):
+        raise BoardError(
+            f"visdom.port={config.port} is steered by another `sdviz live`; end that one, or take "
+            "another port"
+        )
+    return Live(given, request, server), server

@@ -1,0 +1,1 @@
+"""`python -m sdviz.sweep`: one sweep, from the command line to its exit status."""

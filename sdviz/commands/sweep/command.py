@@ -1,0 +1,115 @@
+"""The command `python -m sdviz.sweep cfg=7,15,20`: composes configuration, plan, archive, board and
+engine.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdviz.errors import BoardError, SdvizError
+from sdviz.request.compose import plain, plan, to_checked
+from sdviz.request.presets import conf_dir
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from sdviz.plan.config import Config
+
+
+def main() -> None:
+    """The program: exit status 0, 1 (cells failed), 2 (refused), 130 (Ctrl-C), 143 (SIGTERM)."""
+    from sdviz.commands.sweep.completion import script_for
+
+    if script := script_for(sys.argv[1:]):
+        print(script, end="")
+        return
+    import hydra
+
+    statuses: list[int] = []
+    begun = False
+
+    def task(composed: DictConfig) -> None:
+        nonlocal begun
+        begun = True
+        statuses.append(_job(composed))
+        if statuses[-1] > 128:  # interrupted: with -m, no further sweep
+            raise SystemExit(statuses[-1])
+
+    try:
+        sys.argv[1:] = to_checked(sys.argv[1:], also=check_port)
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="sweep")(task)()
+    except SdvizError as error:
+        statuses.append(_refuse(error))
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except SystemExit as ended:
+        # Hydra leaves with 1 after it has said what is wrong with the configuration.
+        raise SystemExit(2 if ended.code == 1 and not begun else ended.code) from None
+    raise SystemExit(max(statuses, default=0))
+
+
+def _job(composed: DictConfig) -> int:
+    """One sweep, from the composed configuration to its exit status; errors are printed, not
+    raised.
+    """
+    from hydra.core.hydra_config import HydraConfig
+
+    try:
+        given = plain(composed)
+        runtime = HydraConfig.get().runtime
+        folders = [
+            Path(source.path) / "model"
+            for source in runtime.config_sources
+            if source.schema == "file" and source.provider != "schema"
+        ]
+        preset = runtime.choices.get("experiment") or ""
+        return run(given, folders, preset)
+    except SdvizError as error:
+        return _refuse(error)
+
+
+def run(given: dict[str, Any], model_folders: Sequence[Path], preset: str = "") -> int:
+    """Reads, plans and computes a sweep; `given` is the configuration as plain values. Returns the
+    exit status.
+
+    Raises SdvizError for what is refused.
+    """
+    request = plan(given, model_folders=model_folders, preset=preset, also=check_port)
+    for warning in request.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if request.config.dry_run:
+        from sdviz.commands.sweep.dry_run import describe
+
+        try:
+            print(describe(request), flush=True)
+        except BrokenPipeError:  # `| head` has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    from sdviz.commands.sweep.conduct import conduct
+
+    return conduct(request)
+
+
+def _refuse(error: SdvizError) -> int:
+    """Says what is wrong, a line each, and gives the exit status."""
+    for one in getattr(error, "errors", [error]):
+        print(f"error: {one}", file=sys.stderr)
+    return error.exit_status
+
+
+def check_port(config: Config) -> None:
+    """Is visdom.port free, or a Visdom's? Asked before anything expensive. Raises BoardError."""
+    if not config.visdom.enabled or config.dry_run:
+        return
+    from sdviz.web.client.ports import free_port, holder, look
+
+    port = config.visdom.port
+    if look(port).kind == "other":
+        raise BoardError(
+            f"visdom.port={port}: held by {holder(port)}, which is no Visdom; "
+            f"free it, or take another, such as visdom.port={free_port(port)}"
+        )

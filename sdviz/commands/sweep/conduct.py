@@ -1,0 +1,188 @@
+"""Conducts a sweep: opens archive, board and progress bar, lets the engine fill them, and says how
+it went.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdviz.archive.machine import machine, versions
+from sdviz.archive.writing.writer import ArchiveWriter
+from sdviz.commands.sweep import late_scores
+from sdviz.commands.sweep.interrupt import Interruptible
+from sdviz.commands.sweep.progress import ProgressBar
+from sdviz.commands.sweep.sinks import EventLog, Fanout, Tally
+from sdviz.errors import BoardError, SdvizError
+from sdviz.events import CellFailed, Event, Note, Sink, SweepFinished, SweepStarted
+from sdviz.models.hardware import device
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sdviz.plan.cells import Cell
+    from sdviz.request.request import Request
+    from sdviz.web.client.sink import BoardSink
+
+
+def conduct(
+    request: Request,
+    *,
+    interrupt: Interruptible | None = None,
+    more: Sequence[Sink] = (),
+    load: Callable[..., Any] | None = None,
+) -> int:
+    """Computes what `request` asks for and is not archived yet; returns the exit status.
+
+    0: all is there; 1: cells failed; 130 and 143: Ctrl-C and SIGTERM. Raises SdvizError where it
+    cannot go on.
+
+    `interrupt` says when to stop, `more` sinks listen, and `load` takes the place of
+    sdviz.models.load: `python -m sdviz.live` steers by them.
+    """
+    config = request.config
+    started = time.perf_counter()
+    tally = Tally()
+    with interrupt or Interruptible() as interrupt:
+        archive = ArchiveWriter.open(
+            Path(config.outputs),
+            config.name,
+            request.plan,
+            request.record,
+            reuse=config.reuse,
+            device=config.device,
+        )
+        with contextlib.ExitStack() as stack:
+            stack.callback(archive.close)
+            _say(*(note.text for note in archive.notes))
+            todo = list(archive.todo)
+            unsaid = late_scores.unscored(archive.path, request.plan, todo, config)
+            if not todo:
+                _say("nothing to compute: all cells are archived (reuse=false computes them anew)")
+            if unsaid:
+                _say(f"{_cells(len(unsaid), 'archived ')} to score or caption")
+            board = _open_board(request, archive.path)
+            page = f" · page {_address(board)}" if board else ""
+            if todo:
+                of_them = _references(todo)
+                _say(f"{_cells(len(todo))}{of_them} to compute{page}")
+            views: list[Sink] = [tally, ProgressBar(len(todo)), EventLog()]
+            views += [*([board] if board else []), *more]
+            for text in request.warnings if todo else ():
+                archive.handle(Note("warning", text, {}))
+            sinks = Fanout(archive, views)
+            stack.pop_all()
+            with contextlib.closing(sinks):
+                status = _denoise(request, todo, sinks, interrupt, load, unsaid)
+    _say_failures(tally)
+    seconds = time.perf_counter() - started
+    if status == "interrupted":
+        _say("interrupted; the same command goes on from here")
+    _say(f"{_counts(tally)} in {seconds:.1f} s · archive {archive.path}{page}")
+    if status == "interrupted":
+        return interrupt.exit_status
+    return 1 if tally.failed else 0
+
+
+def _denoise(
+    request: Request,
+    todo: Sequence[Cell],
+    sinks: Sink,
+    interrupt: Interruptible,
+    load: Callable[..., Any] | None,
+    unsaid: dict[Cell, late_scores.Told],
+) -> str:
+    """Runs the engine between a sweep's first event and its last; returns the status at the end.
+
+    `unsaid` are archived cells that scores or captions are still asked of.
+    """
+    started = time.perf_counter()
+    failed = False
+
+    def emit(event: Event) -> None:
+        nonlocal failed
+        failed = failed or isinstance(event, CellFailed)
+        interrupt.patient = True
+        sinks.handle(event)
+
+    def finish(status: str) -> str:
+        emit(SweepFinished(status, time.perf_counter() - started))
+        return status
+
+    config = request.config
+    here = machine() | (device.described(config.device) if todo else {})
+    sinks.handle(SweepStarted(config.name, request.plan, request.record, here, versions()))
+    try:
+        if todo:
+            from sdviz import engine
+
+            engine.run(
+                todo,
+                plan=request.plan,
+                config=config,
+                emit=emit,
+                should_stop=interrupt,
+                load=load,
+            )
+        folder = Path(config.outputs) / config.name
+        late_scores.score(folder, unsaid, config, emit, interrupt)
+    except KeyboardInterrupt:
+        return finish("interrupted")
+    except SdvizError:
+        with contextlib.suppress(SdvizError):  # it may be the archive that failed
+            finish("failed")
+        raise
+    if interrupt():
+        return finish("interrupted")
+    return finish("failed" if failed else "finished")
+
+
+def _open_board(request: Request, archive: Path) -> BoardSink | None:
+    """The sweep's page; None, and a warning, where Visdom cannot be had."""
+    config = request.config
+    if not config.visdom.enabled:
+        return None
+    from sdviz.web.client.sink import BoardSink
+
+    try:
+        board = BoardSink.open(config.visdom, archive, config.name)
+    except BoardError as error:
+        print(f"warning: no page: {error}", file=sys.stderr)
+        return None
+    if board.shortcoming:
+        print(f"warning: {board.shortcoming}", file=sys.stderr)
+    return board
+
+
+def _address(board: BoardSink) -> str:
+    if board.login is None:
+        return board.url
+    name, password = board.login
+    return f"{board.url} (name {name}, password {password})"
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        print(line, flush=True)
+
+
+def _say_failures(tally: Tally) -> None:
+    for index, reason in tally.failed.items():
+        print(f"cell {index} failed: {reason}", file=sys.stderr)
+
+
+def _counts(tally: Tally) -> str:
+    failed = f", {len(tally.failed):,} failed," if tally.failed else ""
+    return f"{_cells(tally.finished)}{failed}"
+
+
+def _references(todo: Sequence[Cell]) -> str:
+    count = sum(cell.reference for cell in todo)
+    return f" ({count:,} of them to measure the others by)" if count else ""
+
+
+def _cells(count: int, what: str = "") -> str:
+    return f"{count:,} {what}cell{'s' * (count != 1)}"

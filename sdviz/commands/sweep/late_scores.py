@@ -1,0 +1,70 @@
+"""Scores and captions of cells that were archived without them: their pictures are there, so that
+no model of a sweep is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from sdviz.archive.reader import Archive
+from sdviz.errors import ArchiveError
+from sdviz.events import CellScored, Event
+from sdviz.models.addons import scores
+from sdviz.plan.cells import Cell, Plan
+from sdviz.plan.config import Config, ModelSpec
+
+Told = tuple[dict[str, float], str]  # the scores of a cell by name, and its caption
+
+
+def unscored(folder: Path, plan: Plan, todo: Iterable[Cell], config: Config) -> dict[Cell, Told]:
+    """The cells that are archived, and not still to do, and lack a score or a caption that is asked
+    for; with what they have.
+    """
+    if not scores.is_asked(config):
+        return {}
+    coming = {cell.index for cell in todo}
+    with Archive(folder) as archive:
+        known = archive.scores()
+    found = {}
+    for cell in plan.cells:
+        if cell.index in coming:
+            continue
+        one = known.get(cell.index, {"scores": {}, "caption": ""})
+        if set(config.score) - set(one["scores"]) or (config.caption and not one["caption"]):
+            found[cell] = (one["scores"], one["caption"])
+    return found
+
+
+def score(
+    folder: Path,
+    cells: dict[Cell, Told],
+    config: Config,
+    emit: Callable[[Event], None],
+    should_stop: Callable[[], bool],
+) -> None:
+    """Tells what is said of the archived pictures of `cells`, beside what was said before.
+
+    A picture that cannot be read is passed over. Raises ModelError where a scoring model fails.
+    """
+    from sdviz.engine.scores import Scorer  # loads torch: not before it is needed
+
+    by_model: dict[str, list[Cell]] = {}
+    for cell in cells:
+        by_model.setdefault(cell.recipe.model, []).append(cell)
+    for name, group in by_model.items():
+        spec = config.models.get(name) or ModelSpec(name=name, id=name)
+        scorer = Scorer(config, spec, config.device)
+        for cell in group:
+            if should_stop():
+                return
+            try:
+                with Archive(folder) as archive:
+                    pixels = np.asarray(archive.image(cell.index))
+            except ArchiveError:
+                continue
+            fresh, (known, caption) = scorer.score(cell, pixels), cells[cell]
+            told = {**known, **fresh.scores}
+            emit(CellScored(cell.index, told, fresh.caption or caption))

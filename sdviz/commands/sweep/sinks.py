@@ -1,0 +1,114 @@
+"""One stream of events, several sinks, and what happens when one of them fails.
+
+The archive is the truth: when it fails, the sweep stops. Every other sink is a view: when it fails,
+it is warned of once and left out, and the sweep goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from sdviz.errors import SdvizError
+from sdviz.events import (
+    CellFailed,
+    CellFinished,
+    CellStarted,
+    Event,
+    Note,
+    Sink,
+    SweepFinished,
+    SweepStarted,
+)
+
+log = logging.getLogger(__name__)
+
+
+class Fanout:
+    """Gives each event to `truth` first, then to the views, in order. Itself a Sink."""
+
+    def __init__(self, truth: Sink, views: Sequence[Sink] = ()) -> None:
+        self._truth = truth
+        self._views = list(views)
+
+    def handle(self, event: Event) -> None:
+        self._truth.handle(event)
+        for view in list(self._views):
+            try:
+                view.handle(event)
+            except Exception as error:  # the policy above: no view may end a sweep
+                self._views.remove(view)
+                _warn(view, error)
+                _close(view)
+
+    def close(self) -> None:
+        """Closes every sink, the views first; the truth's failure is raised, at the end."""
+        views, self._views = self._views, []
+        try:
+            for view in views:
+                _close(view)
+        finally:
+            self._truth.close()
+
+
+def _close(view: Sink) -> None:
+    try:
+        view.close()
+    except Exception as error:
+        _warn(view, error)
+
+
+def _warn(view: Sink, error: Exception) -> None:
+    reason = str(error) if isinstance(error, SdvizError) else f"{type(error).__name__}: {error}"
+    log.warning("%s failed and is left out from here on: %s", type(view).__name__, reason)
+    log.debug("the failure in full", exc_info=error)
+
+
+_LOG = logging.getLogger(__name__)
+
+
+class EventLog:
+    """A debug line for each event but frames and progress, which are many."""
+
+    def handle(self, event: Event) -> None:
+        match event:
+            case SweepStarted(name=name, plan=plan, versions=versions):
+                told = ", ".join(f"{package} {version}" for package, version in versions.items())
+                _LOG.debug("sweep %s, %d cells; %s", name, len(plan.everything), told)
+            case CellStarted(cell=cell):
+                _LOG.debug("cell %d begins", cell)
+            case CellFinished(cell=cell, timings=times, notes=notes):
+                split = (
+                    f"encode {times.encode_s:.3f}, denoise {times.denoise_s:.3f}, "
+                    f"preview {times.preview_s:.3f}, decode {times.decode_s:.3f}"
+                )
+                _LOG.debug(
+                    "cell %d done, seconds: %s; %.1f rows a tick%s",
+                    cell, split, times.batch, "".join(f"; {note}" for note in notes),
+                )  # fmt: skip
+            case CellFailed(cell=cell, reason=reason):
+                _LOG.debug("cell %d failed: %s", cell, reason)
+            case Note(kind=kind, text=text):
+                _LOG.debug("%s: %s", kind, text)
+            case SweepFinished(status=status, seconds=seconds):
+                _LOG.debug("%s after %.1f s", status, seconds)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+class Tally:
+    """How many cells were finished, and which failed for what reason."""
+
+    def __init__(self) -> None:
+        self.finished = 0
+        self.failed: dict[int, str] = {}
+
+    def handle(self, event: Event) -> None:
+        if isinstance(event, CellFinished):
+            self.finished += 1
+        elif isinstance(event, CellFailed):
+            self.failed[event.cell] = event.reason
+
+    def close(self) -> None:
+        """Nothing is held open."""

@@ -1,0 +1,3 @@
+"""What is put on a model or beside it: LoRAs, VAEs, embeddings, safety checker, watermark,
+scores.
+"""

@@ -1,0 +1,144 @@
+"""What a recipe asks of its model beside its weights, checked before they are loaded. No torch."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sdviz.errors import ModelError
+from sdviz.models.addons import embeddings, kohya_lora, lora, vae
+from sdviz.models.checkpoints import tensor_names, unet_file
+from sdviz.models.files import identity, places, tensors
+from sdviz.models.info import ModelInfo
+from sdviz.plan.cells import Recipe
+from sdviz.plan.config import ModelSpec
+
+SAFETY_CHECKER = "CompVis/stable-diffusion-safety-checker"
+SMALLEST_MARKED = 256  # pixels a side of a picture that has room for a watermark
+
+
+def worn(recipe: Recipe) -> tuple[str, str, float]:
+    """(VAE, LoRA, its scale): cells that agree in it share a model's layers, and so a batch.
+
+    A LoRA at scale 0 is none.
+    """
+    scaled = recipe.lora and recipe.lora_scale
+    return (recipe.vae, recipe.lora, recipe.lora_scale) if scaled else (recipe.vae, "", 0.0)
+
+
+def check_lora(name: str, spec: ModelSpec, info: ModelInfo) -> None:
+    """ModelError unless LoRA `name` can be read and fits the model of `spec`."""
+    if not name:
+        return
+    if importlib.util.find_spec("peft") is None:
+        raise ModelError(f"lora={name}: needs the package peft; python -m pip install peft")
+    shapes: Mapping[str, tuple[int, ...]] = tensors.shapes(
+        lora.find(name), key="lora", trust_pickle=spec.trust_pickle
+    )
+    part = "unet" if (info.folder / "unet").is_dir() else "transformer"
+    folder = info.folder / part
+    file = folder / "config.json"
+    config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    known = _denoiser(spec, info, folder)
+    if part == "transformer":
+        shapes = _of_transformer(name, shapes, int(config.get("num_layers", 0)), spec.name)
+        config = {}
+    lora.check(name, shapes, model=spec.name, unet=config, weights=known, part=part)
+
+
+def _denoiser(spec: ModelSpec, info: ModelInfo, folder: Path) -> Mapping[str, tuple[int, ...]]:
+    """Shapes of the weights of what denoises, by diffusers' names; {} if they cannot be told."""
+    if info.checkpoint is None:
+        files = identity.weights_of(folder, spec.variant) if folder.is_dir() else []
+        return tensors.of_folder(folder, files, key="model")
+    shapes = tensors.shapes(info.checkpoint, key="model", trust_pickle=spec.trust_pickle)
+    if info.is_batched:  # CompVis's names are mapped by diffusers, as it loads them
+        return shapes if unet_file.prefix(shapes) == "" else {}
+    return {name: rows.shape(shapes) for name, rows in tensor_names.denoiser(shapes).items()}
+
+
+def _of_transformer(
+    name: str, shapes: Mapping[str, tuple[int, ...]], blocks: int, model: str
+) -> Mapping[str, tuple[int, ...]]:
+    """The LoRA's `shapes`, those of kohya's files by diffusers' names; ModelError."""
+    is_kohyas = kohya_lora.is_kohyas(shapes)
+    other = kohya_lora.unknown(shapes, blocks) if is_kohyas else ""
+    other = other or next((key for key in shapes if "dora_scale" in key), "")
+    if other:
+        raise ModelError(f"lora={name}: has {other}, for which {model} has no place; take another")
+    if not is_kohyas:
+        return shapes
+    return {new: rows.shape(shapes) for new, rows in kohya_lora.converted(shapes, blocks).items()}
+
+
+def check_vae(name: str, spec: ModelSpec, info: ModelInfo) -> None:
+    """ModelError unless VAE `name` can be read and fits the model of `spec`."""
+    if not name:
+        return
+    if not info.is_batched:
+        raise ModelError(
+            f"vae={name}: {spec.name} is a model of kind {info.kind}, which keeps its own VAE"
+        )
+    vae.check(name, model=spec.name, own=info.folder / "vae")
+
+
+def content(key: str, name: str) -> str:
+    """64 hex digits of the file or folder that `lora=` or `vae=` names; of `embedding=` as in
+    embeddings.content.
+    """
+    if key == "embedding":
+        return embeddings.content(name)
+    path = lora.find(name) if key == "lora" else vae.find(name)
+    if path.is_file():
+        return identity.of_file(path)
+    return identity.of_component(path)
+
+
+def checker(spec: ModelSpec) -> str:
+    """64 hex digits of the safety checker that `safety=` asks."""
+    return identity.of_component(find_checker(spec))
+
+
+def find_checker(spec: ModelSpec) -> Path:
+    """The folder of the safety checker that is named, else of the model's own, else of CompVis's.
+
+    ModelError, with what fetches it, where it is not here.
+    """
+    if not spec.safety_checker:
+        own = places.find(spec) / "safety_checker"
+        if (own / "config.json").is_file() and identity.weights_of(own, ""):
+            return own
+    folder = places.anywhere(spec.safety_checker or SAFETY_CHECKER, key="model.safety_checker")
+    if folder.is_dir() and (folder / "config.json").is_file():
+        return folder
+    raise ModelError(
+        f"model.safety_checker={spec.safety_checker}: {folder} has no config.json; name a folder "
+        f"or a hub id of a StableDiffusionSafetyChecker, such as {SAFETY_CHECKER}"
+    )
+
+
+def check_sampler(name: str, spec: ModelSpec, info: ModelInfo) -> None:
+    """ModelError where a model trained by flow matching cannot take the sampler `name`."""
+    if info.samplers and name not in info.samplers:
+        raise ModelError(
+            f"sampler={name}: {spec.name} was trained by flow matching, for which there is "
+            f"{' and '.join(info.samplers)}; say sampler={info.samplers[0]}"
+        )
+
+
+def check_safety(name: str, spec: ModelSpec, info: ModelInfo) -> None:
+    """ModelError unless the safety checker is here."""
+    if name != "none":
+        find_checker(spec)
+
+
+FILES = ("lora", "vae", "embedding")  # settings whose value names a file
+CHECKS: Mapping[str, Callable[[Any, ModelSpec, ModelInfo], None]] = {
+    "lora": check_lora,
+    "vae": check_vae,
+    "sampler": check_sampler,
+    "safety": check_safety,
+}

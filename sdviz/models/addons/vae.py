@@ -1,0 +1,58 @@
+"""Another VAE in the place of a model's own: where it is, and whether it fits. No torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from sdviz.errors import ModelError
+from sdviz.models.files import places, tensors
+
+NONE = "none"  # the word for the model's own, so that an axis can have it
+
+
+def find(name: str) -> Path:
+    """The folder (with a config.json) or the .safetensors file that `vae=` names; ModelError."""
+    path = places.anywhere(name, key="vae")
+    if path.is_file():
+        if path.suffix != ".safetensors":
+            raise ModelError(f"vae={name}: {path.suffix or 'no'} file; a .safetensors is needed")
+        return path
+    for folder in (path, path / "vae"):  # the VAE alone, or a whole model's
+        if (folder / "config.json").is_file():
+            return folder
+    raise ModelError(f"vae={name}: {path} has no config.json, so it is not a VAE of diffusers'")
+
+
+def check(name: str, *, model: str, own: Path) -> None:
+    """ModelError unless VAE `name` fits `model`, whose own VAE is in the folder `own`."""
+    path = find(name)
+    if path.is_file():
+        shapes = tensors.shapes(path, key="vae")
+        if not any("decoder.conv_in.weight" in key for key in shapes):
+            raise ModelError(f"vae={name}: has no VAE's tensors in it; name a VAE")
+        return
+    there, here = _config(path, name), _config(own, name)
+    if there.get("_class_name", "AutoencoderKL") != "AutoencoderKL":
+        raise ModelError(f"vae={name}: a {there['_class_name']}; an AutoencoderKL is needed")
+    for key, what, default in (
+        ("latent_channels", "latents of {} channels", 4),
+        ("block_out_channels", "{} levels", [0]),
+    ):
+        ours, theirs = here.get(key, default), there.get(key, default)
+        if key == "block_out_channels":
+            ours, theirs = len(ours), len(theirs)
+        if ours != theirs:
+            raise ModelError(
+                f"vae={name}: has {what.format(theirs)}, and that of {model} {what.format(ours)}; "
+                "take one that was made for models of its kind"
+            )
+
+
+def _config(folder: Path, name: str) -> dict[str, Any]:
+    try:
+        content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"vae={name}: {folder / 'config.json'} cannot be read: {error}") from error
+    return content if isinstance(content, dict) else {}

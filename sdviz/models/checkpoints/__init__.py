@@ -1,0 +1,1 @@
+"""Single-file checkpoints: what their tensors are, and which model they make."""

@@ -1,0 +1,105 @@
+"""Stable Diffusion 1 and 2: a CLIP text encoder, a UNet, an AutoencoderKL (Rombach et al. 2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from sdviz.models.denoiser import Conditioning, Text
+from sdviz.models.families.clip_text import ClipText
+from sdviz.plan.cells import Recipe
+
+_HIDDEN = "encoder_hidden_states"
+
+
+class UNetDenoiser:
+    """The part of a Denoiser that does not know its text encoder."""
+
+    def __init__(
+        self,
+        *,
+        unet: Any,
+        vae: Any,
+        scheduler_config: Mapping[str, Any],
+        tiny_vae: Any | None = None,
+        prediction: str = "auto",
+        make_pipeline: Callable[[], Any] | None = None,
+    ) -> None:
+        """`make_pipeline` makes diffusers' own pipeline of the same parts, which can load LoRAs."""
+        self.unet = unet
+        self.vae = vae
+        self.tiny_vae: Any | None = tiny_vae
+        self.make_pipeline = make_pipeline
+        own = scheduler_config.get("prediction_type", "epsilon")
+        self.prediction_type: str = own if prediction == "auto" else prediction
+        self.scheduler_config: Mapping[str, Any] = {
+            **scheduler_config,
+            "prediction_type": self.prediction_type,
+        }
+        self.device = str(unet.device)
+        self.dtype: torch.dtype = unet.dtype
+        self._scale = 2 ** (len(vae.config.block_out_channels) - 1)
+
+    @property
+    def convolutional(self) -> Sequence[Any]:
+        return [self.unet, self.vae]
+
+    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
+        return int(self.unet.config.in_channels), height // self._scale, width // self._scale
+
+    def predict(
+        self, x: torch.Tensor, timesteps: torch.Tensor, rows: Sequence[Conditioning]
+    ) -> torch.Tensor:
+        """One forward of the UNet; every row has a timestep and a text of its own."""
+        added = {
+            name: torch.stack([row[name] for row in rows]) for name in rows[0] if name != _HIDDEN
+        }
+        prediction: torch.Tensor = self.unet(
+            x.to(self.device, self.dtype),
+            timesteps.to(self.device),
+            encoder_hidden_states=torch.stack([row[_HIDDEN] for row in rows]),
+            added_cond_kwargs=added or None,
+            return_dict=False,
+        )[0]
+        return prediction.float()
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        config = self.vae.config
+        scaled = latents.to(self.device, self.vae.dtype) / config.scaling_factor
+        if getattr(config, "latents_mean", None) and getattr(config, "latents_std", None):
+            mean, std = (
+                torch.tensor(values, device=scaled.device, dtype=scaled.dtype).view(1, -1, 1, 1)
+                for values in (config.latents_mean, config.latents_std)
+            )
+            scaled = scaled * std + mean
+        images: torch.Tensor = self.vae.decode(scaled, return_dict=False)[0]
+        return images.float()
+
+
+class StableDiffusion(UNetDenoiser):
+    """A Denoiser made of diffusers' and transformers' own components."""
+
+    def __init__(
+        self, *, tokenizer: Any, text_encoder: Any, trust_pickle: bool = False, **parts: Any
+    ) -> None:
+        """`trust_pickle` is for embeddings."""
+        super().__init__(**parts)
+        self._words = ClipText(tokenizer, text_encoder, trust_pickle=trust_pickle)
+
+    def texts(self, recipe: Recipe) -> tuple[Text, Text | None]:
+        """CFG 1 is the prompt's own prediction: one text, one row."""
+        how: dict[str, Any] = {
+            "clip_skip": recipe.clip_skip,
+            "emphasis": recipe.emphasis,
+            "embedding": recipe.embedding,
+        }
+        return Text(recipe.prompt, **how), None if recipe.cfg == 1 else Text(recipe.negative, **how)
+
+    def encode(self, texts: Sequence[Text]) -> list[Conditioning]:
+        """The hidden states of CLIP, 77 tokens a chunk."""
+        # One at a time: an encoding must not depend on which other prompts a sweep has.
+        return [
+            {"encoder_hidden_states": self._words.encode(text)[0].to(self.dtype)} for text in texts
+        ]

@@ -1,0 +1,216 @@
+"""Any other text-to-image pipeline of diffusers, as a whole: one cell at a time, and watched.
+
+Its denoising loop is diffusers' own. What passes through its scheduler is looked at on the way, and
+so a frame can show the predicted clean latent x0 of Stable Diffusion 3, Flux or PixArt too.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import diffusers
+import torch
+
+from sdviz.errors import CellError
+from sdviz.models.families import schedulers
+from sdviz.models.families.schedulers import EulerAncestral
+from sdviz.models.info import ModelInfo
+from sdviz.models.sources import Folder, Parts
+from sdviz.plan import samplers
+from sdviz.plan.cells import Recipe
+from sdviz.plan.config import ModelSpec
+
+_FLOW = {"Euler": "FlowMatchEulerDiscreteScheduler", "Heun": "FlowMatchHeunDiscreteScheduler"}
+
+
+class Stopped(Exception):
+    """Raised by a watcher to leave the pipeline between two evaluations."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One pass through the scheduler. Latents are as the pipeline has them, for Flux packed."""
+
+    number: int  # from 0
+    timestep: float
+    x0: torch.Tensor  # the predicted clean latent
+    latents: torch.Tensor  # after the scheduler's step
+    sigma: float  # noise left after it, sqrt((1 - abar) / abar)
+
+
+class WholePipeline:
+    """A pipeline of diffusers with its parts, in memory."""
+
+    def __init__(self, pipeline: Any, info: ModelInfo, *, device: str, dtype: torch.dtype) -> None:
+        self.pipeline = pipeline
+        self.name: str = info.pipeline
+        self.notes = info.notes
+        self.device = device
+        self.dtype = dtype
+        self.vae = getattr(pipeline, "vae", None)
+        # What denoises: a transformer, in most.
+        self.unet = getattr(pipeline, "transformer", None) or getattr(pipeline, "unet", None)
+        self._original = pipeline.scheduler.config
+        self._is_flow = info.is_flow
+
+    def make_pipeline(self) -> Any:
+        """For LoRAs."""
+        return self.pipeline
+
+    @torch.inference_mode()
+    def generate(
+        self,
+        recipe: Recipe,
+        watch: Callable[[Evaluation], None],
+        encoded: Callable[[], None] = lambda: None,
+    ) -> torch.Tensor:
+        """The image (3, H, W), float32, -1..1, of `recipe`; `watch` sees every evaluation, and
+        `encoded` is called before the first, when the texts have been encoded.
+        """
+        scheduler = self._scheduler(recipe)
+        scheduler.step = self._watched(scheduler, watch)
+        scheduler.set_timesteps = _after(encoded, scheduler.set_timesteps)
+        self.pipeline.scheduler = scheduler
+        result = self.pipeline(**self._arguments(recipe), output_type="pt")
+        image: torch.Tensor = result.images[0].float().cpu()
+        return image * 2 - 1
+
+    def _scheduler(self, recipe: Recipe) -> Any:
+        sampler = samplers.resolve(recipe.sampler)
+        if not self._is_flow:
+            scheduler = schedulers.build(sampler, self._original, steps=recipe.steps)
+            if isinstance(scheduler, EulerAncestral) and recipe.eta is None:
+                # Pipelines give every scheduler that takes an eta that of DDIM, 0.
+                scheduler = diffusers.EulerAncestralDiscreteScheduler.from_config(self._original)
+            if sampler.method.seeded:
+                scheduler.noise_sampler_seed = recipe.seed
+            return scheduler
+        return getattr(diffusers, _FLOW[sampler.name]).from_config(self._original)
+
+    def _arguments(self, recipe: Recipe) -> dict[str, Any]:
+        """What the pipeline takes of a recipe, by its own argument names."""
+        arguments: dict[str, Any] = {
+            "prompt": recipe.prompt,
+            "guidance_scale": recipe.cfg,
+            "num_inference_steps": recipe.steps,
+            "width": recipe.width,
+            "height": recipe.height,
+            "generator": torch.Generator("cpu").manual_seed(recipe.seed),
+        }
+        if recipe.negative:
+            arguments["negative_prompt"] = recipe.negative
+        if recipe.eta is not None:
+            arguments["eta"] = recipe.eta
+        taken = inspect.signature(self.pipeline.__call__).parameters
+        unknown = [name for name in arguments if name not in taken]
+        if unknown:
+            raise CellError(f"{self.name} takes no {' and no '.join(unknown)}")
+        return arguments
+
+    def _watched(self, scheduler: Any, watch: Callable[[Evaluation], None]) -> Any:
+        """`scheduler.step`, with every evaluation shown to `watch`."""
+        step = scheduler.step
+        number = 0
+
+        @functools.wraps(step)
+        def watched(
+            output: torch.Tensor, timestep: Any, sample: torch.Tensor, *rest: Any, **more: Any
+        ) -> Any:
+            nonlocal number
+            if not number and hasattr(scheduler, "set_begin_index"):
+                scheduler.set_begin_index(0)  # as the engine does; see schedulers.build
+            x0 = self._clean(scheduler, output, timestep, sample)
+            stepped = step(output, timestep, sample, *rest, **more)
+            after = stepped[0] if isinstance(stepped, tuple) else stepped.prev_sample
+            sigma = self._noise_left(scheduler, number + 1)
+            watch(Evaluation(number, float(timestep), x0, after, sigma))
+            number += 1
+            return stepped
+
+        return watched
+
+    def _clean(
+        self, scheduler: Any, output: torch.Tensor, timestep: Any, sample: torch.Tensor
+    ) -> torch.Tensor:
+        """x0 out of the model's guided output.
+
+        Flow matching (Lipman et al. 2023): x = (1 - t) x0 + t noise and v = noise - x0, so
+        x0 = x - t v. Otherwise as sdviz.engine.guidance.denoised.
+        """
+        output, sample = output.float(), sample.float()
+        if self._is_flow:
+            share = float(timestep) / float(scheduler.config.num_train_timesteps)
+            return sample - share * output
+        sigma = schedulers.sigma(scheduler, timestep)
+        alpha = float((sigma**2 + 1) ** -0.5)
+        x: torch.Tensor = scheduler.scale_model_input(sample, timestep)
+        kind = scheduler.config.get("prediction_type", "epsilon")
+        if kind == "sample":
+            return output
+        clean = (
+            alpha * (x - sigma * output) if kind == "v_prediction" else x / alpha - sigma * output
+        )
+        return clean
+
+    def _noise_left(self, scheduler: Any, evaluation: int) -> float:
+        if evaluation >= len(scheduler.timesteps):
+            return 0.0
+        timestep = scheduler.timesteps[evaluation]
+        if not self._is_flow:
+            return schedulers.sigma(scheduler, timestep)
+        share = float(timestep) / scheduler.config.num_train_timesteps
+        return share / (1 - share) if share < 1 else float("inf")
+
+    @torch.inference_mode()
+    def decode(self, latents: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+        """Images (n, 3, H, W), float32, about -1..1, from latents as the pipeline has them."""
+        if self.vae is None:
+            raise CellError(f"{self.name} has no VAE")
+        pipeline, config = self.pipeline, self.vae.config
+        if latents.ndim == 3:  # Flux's: 2x2 latents side by side in one token
+            factor = pipeline.vae_scale_factor
+            latents = pipeline._unpack_latents(latents, recipe.height, recipe.width, factor)
+        scaled = latents.to(self.device, self.vae.dtype) / config.scaling_factor
+        shifted = scaled + (getattr(config, "shift_factor", None) or 0.0)
+        images: torch.Tensor = self.vae.decode(shifted, return_dict=False)[0]
+        return images.float()
+
+
+def _after(call: Callable[[], None], function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, which calls `call` first; pipelines look at its arguments."""
+
+    @functools.wraps(function)
+    def both(*given: Any, **more: Any) -> Any:
+        call()
+        return function(*given, **more)
+
+    return both
+
+
+def load(source: Folder, info: ModelInfo, spec: ModelSpec) -> WholePipeline:
+    """The pipeline in a folder, or of one file and what else it needs."""
+    made = getattr(diffusers, info.pipeline)
+    with warnings.catch_warnings():  # the name that older versions know, too
+        warnings.filterwarnings("ignore", message="`torch_dtype` is deprecated")
+        if isinstance(source, Parts):
+            pipeline = made(**source.everything())
+        else:
+            pipeline = _from_folder(made, source, spec)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.to(source.device)
+    return WholePipeline(pipeline, info, device=source.device, dtype=source.dtype)
+
+
+def _from_folder(made: Any, source: Folder, spec: ModelSpec) -> Any:
+    options: dict[str, Any] = {"variant": spec.variant} if spec.variant else {}
+    for name, kind in source.json("model_index.json").items():
+        if kind == [None, None]:  # saved without it, as Stable Diffusion 3 often is without T5
+            options[name] = None
+    return made.from_pretrained(
+        source.path, torch_dtype=source.dtype, local_files_only=True, **options
+    )

@@ -1,0 +1,1 @@
+"""Devices: memory, precision and the options that trade one for the other."""

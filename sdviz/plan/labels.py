@@ -1,0 +1,103 @@
+"""What a person reads for a setting's value, in sheets, on the board and in reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sdviz.plan.cells import DEFAULTS, SWITCHED_OFF, Axis, Recipe
+
+_LONGEST = 8  # characters of a number that somebody has typed, and not a range computed
+_PATHS = ("model", "init", "lora", "vae", "embedding")  # settings whose value may be a path
+_ALWAYS = ("model", "prompt", "negative", "cfg", "sampler", "steps", "seed", "width", "height")
+
+
+def value_label(value: Any, key: str = "") -> str:
+    """7 for 7.0, 7.5 for 7.5, 0.3333 for a third, text as it is; words for "" and for None, which
+    are those of the setting `key`, if it is told.
+    """
+    if isinstance(value, bool):
+        return str(value).lower()  # as it is typed
+    if isinstance(value, float):
+        whole = format(value, ".10g")
+        return whole if len(whole) <= _LONGEST else format(value, ".4g")
+    if value is None:
+        return "default"
+    if value == "" and key in SWITCHED_OFF:
+        return "none"
+    return str(value) if value != "" else "(empty)"
+
+
+def position_label(axis: Axis, at: int) -> str:
+    """The value at one position of an axis; zipped values side by side."""
+    return " · ".join(_labels(axis, axis.values[at]))
+
+
+def _labels(axis: Axis, values: Iterable[Any]) -> list[str]:
+    """What is read for a value of each of the axis' keys; paths as short as they can be told
+    apart.
+    """
+    labels = []
+    for n, (key, value) in enumerate(zip(axis.keys, values, strict=True)):
+        if key in _PATHS:
+            value = _short(value, {str(several[n]) for several in axis.values})
+        labels.append(value_label(value, key))
+    return labels
+
+
+def _short(path: str, among: Iterable[str]) -> str:
+    """The end of a path that no other of them has; owner/name, as of a hub, is left whole."""
+    parts = path.split("/")
+    if len(parts) < 3:
+        return path
+    others = [f"/{other}" for other in among if other != path]
+    tails = ("/".join(parts[-count:]) for count in range(1, len(parts)))
+    unlike = (tail for tail in tails if not any(other.endswith(f"/{tail}") for other in others))
+    return next(filter(None, unlike), path)
+
+
+def axis_labels(axes: Iterable[Axis], recipe: Recipe) -> dict[str, str]:
+    """What is read for the settings of a cell along the axes, by key."""
+    found: dict[str, str] = {}
+    for axis in axes:
+        values = [getattr(recipe, key) for key in axis.keys]
+        found.update(zip(axis.keys, _labels(axis, values), strict=True))
+    return found
+
+
+def listed(labels: Iterable[str]) -> str:
+    """Several values in one line; in quotes where a comma is part of one, as in prompts."""
+    labels = list(labels)
+    quote = '"' if any("," in label for label in labels) else ""
+    return ", ".join(f"{quote}{label}{quote}" for label in labels)
+
+
+def named_label(axis: Axis, at: int) -> str:
+    """The same with its setting: "cfg=7"; a prompt stands alone, it says what it is."""
+    labels = zip(axis.keys, axis.values[at], _labels(axis, axis.values[at]), strict=True)
+    return " · ".join(
+        label if key in ("prompt", "sampler") and value else f"{key}={label}"
+        for key, value, label in labels
+    )
+
+
+def common_settings(recipes: list[Mapping[str, Any]], axes: tuple[Axis, ...]) -> dict[str, Any]:
+    """The settings that are the same in all cells."""
+    if not recipes:
+        return {}
+    along = {key for axis in axes for key in axis.keys}
+    first = recipes[0]
+    return {
+        key: value
+        for key, value in first.items()
+        if key not in along and all(recipe.get(key) == value for recipe in recipes)
+    }
+
+
+def telling(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that are worth words: the main ones, and whatever is not at its default."""
+    return {
+        key: value
+        for key, value in settings.items()
+        if value not in ("", None) and (key in _ALWAYS or value != DEFAULTS.get(key))
+    }

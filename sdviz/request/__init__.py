@@ -1,0 +1,14 @@
+"""From what was typed to a checked plan, before anything expensive starts.
+
+`FACE` names the modules that other rooms import; the rest is this room's own.
+"""
+
+from __future__ import annotations
+
+FACE = (
+    "compose",
+    "from_picture",
+    "model_specs",
+    "presets",
+    "request",
+)

@@ -1,0 +1,1 @@
+"""What is checked of a request: each file has one kind of check."""

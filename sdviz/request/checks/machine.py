@@ -1,0 +1,98 @@
+"""What this machine has for a sweep: disk, compiler, memory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sdviz.errors import ConfigError, SdvizError
+
+if TYPE_CHECKING:
+    from sdviz.models import ModelInfo
+    from sdviz.plan.cells import Recipe
+    from sdviz.plan.config import Config
+
+_SPARE = 64 << 20  # bytes that must be free to begin at all
+
+
+def outputs(folder: Path) -> None:
+    """Can archives be written into `folder`, and is there room? Nothing is made. Raises
+    ConfigError.
+    """
+    there = folder.expanduser().absolute()
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        raise ConfigError(f"outputs={folder}: {there} is a file, not a folder; name a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(f"outputs={folder}: {there} cannot be written; name a folder that can")
+    total, _, free = shutil.disk_usage(there)
+    if not total:
+        raise ConfigError(f"outputs={folder}: {there} holds no files; name a folder on a disk")
+    if free < _SPARE:
+        raise ConfigError(
+            f"outputs={folder}: the disk is nearly full ({free >> 20} MB free); "
+            "name a folder on another disk, or make room"
+        )
+
+
+def compiler(config: Config) -> None:
+    """torch.compile makes C++ of a model that is computed on the CPU. Raises ConfigError."""
+    names = [os.environ.get("CXX", ""), "g++", "clang++", "cl"]
+    if config.engine.compile and config.device == "cpu" and not any(map(_compiles, names)):
+        raise ConfigError(
+            "engine.compile=true: needs a C++ compiler on the CPU, and there is none; "
+            "apt-get install g++, or leave it out"
+        )
+
+
+def _compiles(name: str) -> bool:
+    """Is there such a compiler, and does it start?"""
+    found = shutil.which(name)
+    if not found or name == "cl":  # Microsoft's has no --version
+        return bool(found)
+    try:
+        return subprocess.run([found, "--version"], capture_output=True, timeout=60).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def weights(config: Config, infos: Mapping[str, ModelInfo]) -> Iterator[SdvizError]:
+    """Models whose weights alone are more than the device has room for."""
+    from sdviz.models.hardware import room
+
+    if config.dtype == "auto":  # what cannot be settled is told elsewhere
+        return
+    for name, info in infos.items():
+        try:
+            room.check_weights(config.models[name], info, device=config.device, dtype=config.dtype)
+        except SdvizError as error:
+            yield error
+
+
+def pictures(
+    recipes: Sequence[Recipe], config: Config, infos: Mapping[str, ModelInfo]
+) -> Iterator[SdvizError]:
+    """Sizes that the device has no room for: of each model's pictures the largest."""
+    from sdviz.models.hardware import room
+    from sdviz.plan.passes import passes
+
+    if config.engine.vae_tiling or config.dtype == "auto":  # what cannot be settled is told
+        return
+    ends = [(recipe.model, passes(recipe)[-1]) for recipe in recipes]
+    for name, info in infos.items():
+        own = [end for model, end in ends if model == name]
+        if not own:
+            continue
+        largest = max(own, key=lambda end: end.width * end.height)
+        try:
+            room.check_picture(
+                config.models[name], info, largest.width, largest.height,
+                device=config.device, dtype=config.dtype,
+            )  # fmt: skip
+        except SdvizError as error:
+            yield error

@@ -1,0 +1,98 @@
+"""What only whole recipes can tell: steps that a sampler does not take, settings without effect."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sdviz.errors import ConfigError, SdvizError, gathered
+from sdviz.models.addons.checks import SMALLEST_MARKED
+from sdviz.plan.cells import Recipe
+from sdviz.plan.passes import GRID, passes
+from sdviz.plan.planning import combinations, make_axes, recipe_of
+from sdviz.plan.rules import Rule, matches
+from sdviz.plan.samplers import rescheduled, resolve
+
+if TYPE_CHECKING:
+    pass
+
+# What steps and sizes hang on. All other settings are left at one value: a plan has up to a million
+# cells, and these few combinations.
+_COUNTED = (
+    *("model", "sampler", "schedule", "steps", "init", "strength", "width", "height"),
+    *("hires_scale", "hires_steps", "hires_strength", "watermark"),
+)
+
+
+def counted(
+    values: Mapping[str, Sequence[Any]],
+    zipped: Sequence[Sequence[str]],
+    rules: Sequence[Rule],
+    defaults: Mapping[str, Mapping[str, Any]],
+) -> list[Recipe]:
+    """One recipe for each way of counting steps and pixels that the plan will have.
+
+    It is made before there is a plan, so that what it tells is told together with other faults;
+    `defaults` are by model, as for sdviz.plan.planning.make_plan. Raises ConfigError where there
+    are too many combinations, ConfigErrors where samplers do not go with schedules.
+    """
+    kept = {*_COUNTED, *(term.key for rule in rules for term in rule)}
+    kept.update(*(group for group in zipped if kept.intersection(group)))
+    fewer = {name: several if name in kept else several[:1] for name, several in values.items()}
+    axes = make_axes(fewer, [group for group in zipped if kept.intersection(group)])
+    fixed = {name: several[0] for name, several in fewer.items()}
+    found = {
+        tuple(settings[name] for name in _COUNTED): settings
+        for settings in combinations(axes, fixed, defaults)
+        if not matches(rules, settings)
+    }
+    pairs = {(settings["sampler"], settings["schedule"]) for settings in found.values()}
+    gathered([functools.partial(_scheduled, *pair) for pair in sorted(pairs)])
+    return [recipe_of(settings) for settings in found.values()]
+
+
+def _scheduled(sampler: str, schedule: str) -> list[str]:
+    return [rescheduled(sampler, schedule)] if schedule else []
+
+
+def steps(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:
+    """Recipes with more steps than their sampler can take, such as LCM's 50."""
+    asked = {(recipe.sampler, part.steps): None for recipe in recipes for part in passes(recipe)}
+    for name, count in asked:
+        most = resolve(name).max_steps
+        if count > most:
+            yield ConfigError(f"steps={count}: {name} takes {most} at most")
+
+
+def images(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:
+    """Passes that start from an image and have no step left, or make it no larger."""
+    found: dict[str, None] = {}
+    for recipe in recipes:
+        first, *second = passes(recipe)
+        for name, part in zip(("strength", "hires_strength"), (first, *second), strict=False):
+            if part.count < 1:
+                least = math.ceil(1000 / part.steps) / 1000
+                share = f"{name}={getattr(recipe, name):g}"
+                found[f"{share}: no step of {part.steps} is left; {least:g} is the least"] = None
+        if any((first.width, first.height) == (part.width, part.height) for part in second):
+            found[
+                f"hires_scale={recipe.hires_scale:g}: makes a picture of {first.width}x"
+                f"{first.height} no larger, in steps of {GRID} pixels"
+            ] = None
+    yield from map(ConfigError, found)
+
+
+def watermarks(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:
+    """Finished pictures that have no room for the watermark that they are to have."""
+    found: dict[str, None] = {}
+    for recipe in (recipe for recipe in recipes if recipe.watermark):
+        end = passes(recipe)[-1]
+        for side, length in (("width", end.width), ("height", end.height)):
+            if length < SMALLEST_MARKED:
+                found[
+                    f"watermark=true: needs {SMALLEST_MARKED} pixels a side, and the {side} of "
+                    f"{recipe.model} is {length}; add {side}={SMALLEST_MARKED}"
+                ] = None
+    yield from map(ConfigError, found)

@@ -1,0 +1,222 @@
+"""What is worth a warning: settings without effect, cells that are alike, prompts that are cut or
+misread.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from sdviz.models.files.diffusers_source import takes
+from sdviz.plan.cells import DEFAULTS, Plan, Recipe
+from sdviz.plan.prompts import is_plain, spoken
+from sdviz.plan.samplers import resolve
+
+if TYPE_CHECKING:
+    from sdviz.models import ModelInfo
+
+_MOST_WARNINGS = 5
+WITH_CLIP = ("sd1", "sd2", "sdxl")  # the kinds that have CLIP
+
+
+def prompts(plan: Plan, infos: Mapping[str, ModelInfo]) -> list[str]:
+    """A warning for each prompt of which the text encoder does not see the end, with that end."""
+    texts: dict[tuple[str, str, str], None] = {}
+    for cell in plan.cells:
+        if cell.recipe.emphasis == "a1111" and infos[cell.recipe.model].kind in WITH_CLIP:
+            continue  # long prompts go on in further chunks
+        texts[(cell.recipe.model, "prompt", cell.recipe.prompt)] = None
+        texts[(cell.recipe.model, "negative", cell.recipe.negative)] = None
+    warnings = []
+    for model, key, text in texts:
+        for cut in infos[model].check_prompt(text):
+            warnings.append(
+                f"{key}={_short(text)}: the text encoder of {model} takes "
+                f"{infos[model].max_tokens} tokens; it does not see: {cut!r}"
+            )
+    if len(warnings) > _MOST_WARNINGS:
+        more = len(warnings) - _MOST_WARNINGS
+        return [
+            *warnings[:_MOST_WARNINGS],
+            f"{more} more prompts are too long for the text encoder",
+        ]
+    return warnings
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+# Settings, where they have no effect, and on what recipes.
+_IDLE: Mapping[str, tuple[str, Callable[[Recipe], bool]]] = {
+    "negative": ("at cfg=1", lambda one: one.cfg == 1),
+    "guidance_rescale": ("at cfg=1", lambda one: one.cfg == 1),
+    "emphasis": ("on short prompts without brackets", lambda one: _is_plain(one)),
+    "strength": ("without init=", lambda one: not one.init),
+    "resize": ("without init=", lambda one: not one.init),
+    "variation_seed": ("at variation_strength=0", lambda one: not one.variation_strength),
+    "seed_resize": ("at the picture's own size", lambda one: _is_own_size(one)),
+    "hires_upscaler": ("at hires_scale=1", lambda one: one.hires_scale == 1),
+    "hires_steps": ("at hires_scale=1", lambda one: one.hires_scale == 1),
+    "hires_strength": ("at hires_scale=1", lambda one: one.hires_scale == 1),
+    "lora": ("at lora_scale=0", lambda one: not one.lora_scale),
+    "lora_scale": ("without lora=", lambda one: not one.lora),
+}
+# Worth a word also where no two cells are alike by it.
+_IDLE_ALONE = ("negative", "guidance_rescale", "seed_resize", "lora_scale")
+_SAME = "; cells that differ in it alone are the same picture"
+_OWN_GUIDANCE = "true_cfg_scale"  # pipelines with it heed a negative prompt by it alone
+_SURELY_SHORT = 75  # bytes; a token of CLIP is one at least
+
+
+def _is_plain(recipe: Recipe) -> bool:
+    """Do its prompts surely mean the same with emphasis and without?"""
+    texts = (recipe.prompt, recipe.negative)
+    return all(is_plain(text) and len(text.encode()) <= _SURELY_SHORT for text in texts)
+
+
+def _is_own_size(recipe: Recipe) -> bool:
+    own = f"{recipe.width}x{recipe.height}"
+    return recipe.hires_scale == 1 and recipe.seed_resize in ("", own)
+
+
+def warnings(plan: Plan) -> list[str]:
+    """What settings have no effect, and on what."""
+    return [*_eta(plan), *_schedules(plan), *_embeddings(plan), *_idle(plan), *_alike(plan)]
+
+
+def unheard(plan: Plan, infos: Mapping[str, ModelInfo]) -> list[str]:
+    """Warnings where a model does not read prompts as those of Stable Diffusion 1, 2 and XL do."""
+    told: dict[str, None] = {}
+    for recipe in (cell.recipe for cell in plan.cells):
+        info = infos[recipe.model]
+        if info.kind in WITH_CLIP:
+            continue
+        if recipe.emphasis != "none" and not is_plain(recipe.prompt + recipe.negative):
+            told[f"emphasis: {recipe.model} takes prompts as typed, brackets and all"] = None
+        if recipe.negative and not info.is_batched and takes(info.pipeline, _OWN_GUIDANCE):
+            told[f"negative: has no effect on {recipe.model}, whose guidance is distilled"] = None
+    return list(told)
+
+
+def overlap(seeds: Sequence[int], made: Sequence[int]) -> list[str]:
+    """A warning where the seeds that follow `seeds` are some of them again; `made` are all."""
+    different = len(set(made))
+    if different == len(made) or len(set(seeds)) < len(seeds):
+        return []
+    names = ", ".join(map(str, seeds))
+    told = f"seed: those that follow {names} meet: {different} different seeds, not {len(made)}"
+    return [f"{told}; leave more room between them"]
+
+
+def _embeddings(plan: Plan) -> list[str]:
+    """Warnings where no prompt says a word of the embeddings that are given."""
+    texts: dict[str, set[str]] = {}
+    for recipe in (cell.recipe for cell in plan.cells if cell.recipe.embedding):
+        texts.setdefault(recipe.embedding, set()).update((recipe.prompt, recipe.negative))
+    told = []
+    for name, own in texts.items():
+        words = json.loads(plan.contents[name])
+        if not spoken(words, own):
+            few = ", ".join(sorted(words)[:3]) + (" ..." if len(words) > 3 else "")
+            told.append(f"embedding={name}: no prompt says a word of it ({few})")
+    return told
+
+
+def _schedules(plan: Plan) -> list[str]:
+    """Warnings where schedules of two names are one: "Automatic" stands for another."""
+    names: dict[str, dict[str, None]] = {}
+    for recipe in (cell.recipe for cell in plan.cells):
+        names.setdefault(recipe.sampler, {})[recipe.schedule] = None
+    several = {sampler: own for sampler, own in names.items() if len(own) > 1}
+    return [f"schedule: {' and '.join(own)} are the same for {resolve(sampler).method_name}{_SAME}"
+            for sampler, own in several.items()]  # fmt: skip
+
+
+def _idle(plan: Plan) -> list[str]:
+    """Warnings where settings have no effect on some cells, and where that makes cells alike."""
+    recipes = [cell.recipe for cell in plan.cells]
+    values = zip(*set(map(attrgetter(*_IDLE), recipes)), strict=True)
+    told = []
+    for (name, (where, is_idle)), several in zip(_IDLE.items(), values, strict=True):
+        if set(several) <= {DEFAULTS[name]}:
+            continue
+        if not any(is_idle(one) for one in recipes if getattr(one, name) != DEFAULTS[name]):
+            continue
+        idle = [one for one in recipes if is_idle(one)]
+        alike = len({replace(one, **{name: DEFAULTS[name]}) for one in idle}) < len(set(idle))
+        if alike or name in _IDLE_ALONE:
+            told.append(f"{name}: has no effect {where}" + _SAME * alike)
+    return told
+
+
+def _alike(plan: Plan) -> list[str]:
+    """A warning where seeds make no difference: one start noise, and no noise on the way."""
+    seeds: dict[Recipe, set[int]] = {}
+    for recipe in (cell.recipe for cell in plan.cells):
+        if recipe.noise_seed is not None and recipe.hires_scale == 1 and not _draws(recipe):
+            seeds.setdefault(replace(recipe, seed=0), set()).add(recipe.seed)
+    names = dict.fromkeys(recipe.sampler for recipe, own in seeds.items() if len(own) > 1)
+    if not names:
+        return []
+    told = f"seed: has no effect on {', '.join(names)} where the start noise is fixed"
+    return [told + _SAME]
+
+
+def _draws(recipe: Recipe) -> bool:
+    """Does the sampler draw noise at its steps?"""
+    method = resolve(recipe.sampler).method
+    return bool(recipe.eta) if recipe.eta is not None and method.takes_eta else method.stochastic
+
+
+def _eta(plan: Plan) -> list[str]:
+    """A warning, naming them, where `eta` is given to samplers that have none."""
+    asked = {cell.recipe.sampler: None for cell in plan.cells if cell.recipe.eta is not None}
+    without = [name for name in asked if not resolve(name).method.takes_eta]
+    if not without:
+        return []
+    several = len({cell.recipe.eta for cell in plan.cells}) > 1
+    return [f"eta: has no effect on {', '.join(without)}" + _SAME * several]
+
+
+# What it is, how it looks, and what to do instead.
+_SIGNS = (
+    (
+        "LoRAs of a prompt are not loaded",
+        re.compile(r"<(?:lora|lyco|lycoris|hypernet):[^<>]+>"),
+        "give lora=file.safetensors and lora_scale=0.7",
+    ),
+    (
+        "prompts do not alternate from step to step",
+        re.compile(r"(?<!\\)\[[^\[\]]*\|[^\[\]]*\]"),
+        "sweep the words: sr=red,blue",
+    ),
+    (
+        "prompts do not change on the way",
+        re.compile(r"(?<!\\)\[[^\[\]|]*:\s*[-+]?\d*\.?\d+\s*\]"),
+        "sweep the words: sr=cat,dog",
+    ),
+    (
+        "AND does not mix prompts",
+        re.compile(r"(?<=\s)AND(?=\s)"),
+        "write one text, with weights such as (word:1.3)",
+    ),
+    ("wildcards are not filled in", re.compile(r"\b__[\w/*-]+__\b"), "give prompts=file.txt"),
+)
+
+
+def prompt_signs(plan: Plan) -> list[str]:
+    """A warning for each such sign that occurs in the plan's prompts, with its first occurrence."""
+    texts = {text for one in plan.cells for text in (one.recipe.prompt, one.recipe.negative)}
+    return list(_signs(sorted(texts)))
+
+
+def _signs(texts: Iterable[str]) -> Iterator[str]:
+    for fault, sign, remedy in _SIGNS:
+        found = next((match for match in map(sign.search, texts) if match), None)
+        if found:
+            yield f"`{found[0]}` in a prompt is read as text: {fault}; {remedy}"

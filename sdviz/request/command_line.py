@@ -1,0 +1,235 @@
+"""The command line before Hydra sees it: settings as the user typed them become strings of the
+configuration.
+
+Hydra would split `prompt=a castle, sunset` into two jobs and stumble over `cfg='1-20 [5]'`, so the
+values of settings are quoted here and read later, by sdviz.plan.settings, in a grammar of their
+own. Everything else is left to Hydra, after a look at its keys and its syntax, so that a slip is
+one line and not a traceback.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import is_dataclass
+from typing import get_type_hints
+
+from sdviz.errors import ConfigError, ConfigErrors, SdvizError, nearest
+from sdviz.plan.config import Config, ModelSpec, keys_of
+from sdviz.plan.settings import PLURALS, SETTINGS
+from sdviz.request.presets import conf_dir
+
+# Root keys beside the settings whose values are taken as typed: file names and rules are full of
+# Hydra's signs.
+_RAW = (
+    *("exclude", "outputs", "name", "from", *PLURALS),
+    *("score", "score_clip", "score_aesthetic", "caption"),
+)
+_OTHER = ("zip", "order", "drawn_seeds")
+_GROUPS = ("preview", "visdom", "engine", "experiment")
+_OWN_CONFIG = ("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd")
+_TAKES_VALUE = ("--cfg", "-c", "--package", "-p", "--experimental-rerun", *_OWN_CONFIG)
+_MAY_TAKE_VALUE = ("--info", "-i")
+_MULTIRUN = ("-m", "--multirun")
+_COMPLETION = ("-sc", "--shell-completion")
+
+# What other programs call our keys, without signs between the words.
+_ELSEWHERE = {
+    "cfgscale": "cfg",
+    "guidancescale": "cfg",
+    "numinferencesteps": "steps",
+    "samplername": "sampler",
+    "negativeprompt": "negative",
+    "checkpoint": "model",
+    "ckpt": "model",
+    "size": "width= and height=, in pairs by zip=[[width,height]]",
+    "resolution": "width= and height=, in pairs by zip=[[width,height]]",
+    "batchsize": "samples",
+    "batchcount": "rounds",
+    "niter": "rounds",
+    "denoise": "strength",
+    "denoising": "strength",
+    "denoisingstrength": "strength",
+    "image": "init",
+    "initimage": "init",
+    "subseed": "variation_seed",
+    "subseedstrength": "variation_strength",
+    "varseed": "variation_seed",
+    "varstrength": "variation_strength",
+    "clipstopatlastlayers": "clip_skip",
+    "promptsr": "sr",
+    "enablehr": "hires_scale",
+    "hrscale": "hires_scale",
+    "loraweight": "lora_scale",
+    "lorastrength": "lora_scale",
+    "output": "outputs",
+    "outdir": "outputs",
+}
+
+_KEYED = re.compile(r"~|\+{0,2}[\w./@:-]+=")  # `~key` takes a key out
+_OVERRIDE = re.compile(r"\+{0,2}(?P<key>[A-Za-z_][\w./@-]*)=(?P<value>.*)", re.DOTALL)
+
+
+def to_hydra(arguments: Sequence[str]) -> list[str]:
+    """The arguments that Hydra is to be given for those that the user typed (without the program's
+    name).
+
+    Settings become quoted strings; `order` records in which order they were typed, which is the
+    order of the axes. Flags go to the end, as argparse wants all overrides in one place. Raises
+    ConfigErrors with everything that is wrong with the keys and the syntax, and with Hydra's
+    arguments for all that is not (`sound`).
+    """
+    if any(argument in _COMPLETION for argument in arguments):
+        return list(arguments)
+    overrides, flags = _apart(arguments)
+    multirun = any(flag in _MULTIRUN for flag in flags)
+    foreign = any(flag.partition("=")[0] in _OWN_CONFIG for flag in flags)
+    out: list[str] = []
+    typed: list[str] = []
+    errors: list[SdvizError] = []
+    for argument in overrides:
+        override = _OVERRIDE.fullmatch(argument)
+        key = override["key"] if override else ""
+        try:
+            if override and (key in SETTINGS or key in _RAW):
+                setting = PLURALS.get(key, key)
+                if setting in typed:
+                    raise ConfigError(
+                        f"{key}: {setting} is given twice; give all of its values at once"
+                    )
+                typed.append(setting)
+                out.extend(_quoted(key, override["value"]))
+            else:
+                _check(argument, multirun=multirun, foreign=foreign)
+                out.append(argument)
+        except ConfigError as error:
+            errors.append(error)
+    settings = [name for name in typed if name in SETTINGS]
+    if settings and not any(argument.startswith("order=") for argument in out):
+        out.append(f"order=[{','.join(settings)}]")
+    if errors:
+        raise ConfigErrors(errors, [*out, *flags])
+    return [*out, *flags]
+
+
+def _apart(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Overrides and flags, the flags with their values."""
+    overrides: list[str] = []
+    flags: list[str] = []
+    before = ""
+    for argument in arguments:
+        is_value = before in _TAKES_VALUE or (before in _MAY_TAKE_VALUE and "=" not in argument)
+        is_flag = argument.startswith("-") or is_value
+        (flags if is_flag else overrides).append(argument)
+        before = "" if is_value else argument
+    return overrides, flags
+
+
+def _quoted(key: str, value: str) -> list[str]:
+    """Hydra's override that stores `value` as it stands; a singular switches its plural off and the
+    reverse.
+    """
+    text = key in PLURALS.values()
+    target = "models" if key == "model" else key
+    overrides = [f"{target}={quote(value, literal=text)}"]
+    singular = {one: plural for plural, one in PLURALS.items()}
+    other = PLURALS.get(key) or singular.get(key)
+    return [*overrides, f"{other}=null"] if other else overrides
+
+
+def quote(text: str, *, literal: bool = True) -> str:
+    """`text` as a quoted string of Hydra's grammar; `literal`: `${...}` in it is no interpolation.
+
+    Inside quotes Hydra undoes backslashes before a quote only, and OmegaConf those before `${`
+    only.
+    """
+    if literal:
+        text = escape_interpolation(text)
+    text = re.sub(r"(\\*)'", lambda found: found[1] * 2 + "\\'", text)
+    trailing = len(text) - len(text.rstrip("\\"))
+    return f"'{text}{text[len(text) - trailing :]}'"
+
+
+def escape_interpolation(text: str) -> str:
+    """`text` as OmegaConf is to be given it, so that `${` in it stands for itself."""
+    return re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + "\\${", text)
+
+
+def _check(argument: str, *, multirun: bool, foreign: bool) -> None:
+    """Is this a well-formed override of a key that exists? `foreign`: configuration of the user's
+    own is in use.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    if not _KEYED.match(argument):
+        raise ConfigError(
+            f"`{argument}`: not key=value; a prompt is 'prompt=a castle', a setting cfg=7"
+        )
+    try:
+        (override,) = OverridesParser.create().parse_overrides([argument])
+    except HydraException as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(
+            f"`{argument}`: not key=value as Hydra reads it ({reason}); "
+            f"quote the value twice if it has signs in it: \"key='a value'\""
+        ) from None
+    key = override.key_or_group
+    if override.is_add() or override.is_delete() or key.partition(".")[0] == "hydra":
+        return
+    if override.is_sweep_override() and key == "zip":
+        raise ConfigError(f"`{argument}`: a list in brackets is needed, such as zip=[[cfg,steps]]")
+    known = foreign or key.partition(".")[0] in _known()
+    if override.is_sweep_override() and not multirun and known:
+        raise ConfigError(
+            f"`{argument}`: {key} cannot be an axis, only a setting can ({', '.join(SETTINGS)}); "
+            "-m runs one sweep after another"
+        )
+    if foreign:
+        return
+    if key in _GROUPS:
+        _check_option(key, argument.partition("=")[2])
+    else:
+        _check_key(key)
+
+
+def _check_option(group: str, text: str) -> None:
+    """Does conf/<group>/ have this file? Lists and sweeps are left to Hydra."""
+    option = text.strip("'\"")
+    known = sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+    if re.fullmatch(r"[\w.-]+", option) and option not in (*known, "null"):
+        raise ConfigError(f"{group}={option}: no such preset; {nearest(option, known)}")
+
+
+def _check_key(key: str) -> None:
+    """Is there such a key? Walks the dataclasses, so that `visdom.prt` is told apart from
+    `visdom.port`.
+    """
+    first, *rest = key.split(".")
+    if first not in _known():
+        raise ConfigError(f"{key}: unknown key; {_hint(first)}")
+    kind = ModelSpec if first == "model" else get_type_hints(Config).get(first)
+    for depth, part in enumerate(rest, 1):
+        if kind is ModelSpec and part == "defaults":
+            return
+        inner = keys_of(kind) if isinstance(kind, type) and is_dataclass(kind) else []
+        if part not in inner:
+            above = ".".join([first, *rest[: depth - 1]])
+            paths = [f"{above}.{name}" for name in inner]
+            hint = nearest(key, paths) if inner else f"{above} has no keys below it"
+            raise ConfigError(f"{key}: unknown key; {hint}")
+        kind = get_type_hints(kind)[part] if kind else None
+
+
+def _known() -> list[str]:
+    """Every key at the root of the configuration."""
+    return [*SETTINGS, *_RAW, *_OTHER, *_GROUPS, *keys_of(Config)]
+
+
+def _hint(key: str) -> str:
+    """What a key that does not exist may have meant."""
+    ours = _ELSEWHERE.get(re.sub(r"[\W_]", "", key).casefold())
+    if ours:
+        return f"here it is {ours}"
+    near = nearest(key, dict.fromkeys(_known()))
+    return near if near.startswith("did") else "--help and --cfg job list all keys"

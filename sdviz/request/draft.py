@@ -1,0 +1,213 @@
+"""The first reading of a configuration: typed values of every setting, models and rules, faults
+gathered on the way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdviz import models
+from sdviz.errors import ConfigError, ConfigErrors, SdvizError, nearest
+from sdviz.plan.config import Config, ModelSpec, read
+from sdviz.plan.lists import split_list, unquote
+from sdviz.plan.rules import Rule, parse_rule
+from sdviz.plan.settings import PLURALS, SETTINGS, one_value, values_of
+from sdviz.request.model_specs import model_names, read_spec
+
+if TYPE_CHECKING:
+    from sdviz.models import ModelInfo
+
+# Root keys that are read here by hand; the rest are fields of Config.
+_BY_HAND = {*SETTINGS, *PLURALS, "models", "zip", "exclude", "order", "drawn_seeds", "instead"}
+_IGNORED = {"signature", "defaults", "hydra"}
+
+
+@dataclass
+class Draft:
+    """What a configuration asks for, as far as it could be read; faults are in `errors`."""
+
+    given: Mapping[str, Any]
+    config: Config = field(default_factory=Config)
+    errors: list[SdvizError] = field(default_factory=list)
+    values: dict[str, list[Any]] = field(default_factory=dict)  # by setting, in the order typed
+    zipped: list[list[str]] = field(default_factory=list)
+    rule_texts: list[str] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)  # settings of which not all could be read
+    grid_is_known: bool = True  # nothing is wrong with `zip` and `exclude`, nor with what they pair
+    infos: dict[str, ModelInfo] = field(default_factory=dict)  # by the model's name
+
+    @contextlib.contextmanager
+    def collecting(self) -> Iterator[None]:
+        """An error inside is noted, and what comes after goes on."""
+        try:
+            yield
+        except ConfigErrors as several:
+            self.errors.extend(several.errors)
+        except SdvizError as error:
+            self.errors.append(error)
+
+    def raise_errors(self) -> None:
+        if self.errors:
+            raise ConfigErrors(self.errors)
+
+
+def read_draft(given: Mapping[str, Any], model_folders: Sequence[Path]) -> Draft:
+    """Reads `given`, the composed configuration as plain values. Raises nothing; see `errors`."""
+    draft = Draft({})
+    draft.given = _with_counterparts(
+        {key: _as_text(value, key, draft.errors) for key, value in given.items()}
+    )
+    rest = {k: v for k, v in draft.given.items() if k not in _BY_HAND | _IGNORED | {"model"}}
+    config = read(Config, rest, draft.errors)
+    draft.config = replace(config, models=_read_models(draft, model_folders))
+    for name in _order(draft):
+        draft.values[name] = _sound_values(draft, name)
+    before = len(draft.errors)
+    _read_zip(draft)
+    _read_rules(draft)
+    whole = [group for group in draft.zipped if not draft.broken.intersection(group)]
+    draft.grid_is_known = len(draft.errors) == before and whole == draft.zipped
+    draft.zipped = whole
+    return draft
+
+
+def _as_text(value: Any, key: str, errors: list[SdvizError]) -> Any:
+    """`value` without lone surrogates, which are halves of characters and no text; each that has
+    one is an error.
+    """
+    if isinstance(value, str):
+        clean = value.encode("utf-8", "replace").decode()
+        if clean != value:
+            errors.append(
+                ConfigError(f"{key}={value!r}: has bytes in it that are no text; type it as UTF-8")
+            )
+        return clean
+    if isinstance(value, list):
+        return [_as_text(item, key, errors) for item in value]
+    if isinstance(value, Mapping):
+        return {k: _as_text(item, f"{key}.{k}", errors) for k, item in value.items()}
+    return value
+
+
+def _with_counterparts(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`given` with what a preset says `instead` for the one model of the sweep; what was typed
+    stays.
+
+    A preset's prompts are for real models; the miniature has counterparts of them in its own world.
+    """
+    counterparts = (given.get("instead") or {}).get(str(given.get("models"))) or {}
+    typed = given.get("order") or []
+    return {**given, **{key: value for key, value in counterparts.items() if key not in typed}}
+
+
+def _read_models(draft: Draft, folders: Sequence[Path]) -> dict[str, ModelSpec]:
+    """The models by name; what their small files say goes to `infos`."""
+    model = draft.given.get("model")
+    overrides = {}
+    if isinstance(model, Mapping):
+        overrides = {key: value for key, value in model.items() if value is not None}
+    names: list[str] = []
+    with draft.collecting():
+        names = list(dict.fromkeys(model_names(draft.given.get("models"), model)))
+    if len(names) > 1 and "id" in overrides:
+        draft.errors.append(
+            ConfigError("model.id: is for one model; name several ids in model=a,b")
+        )
+    specs: dict[str, ModelSpec] = {}
+    for name in names:
+        with draft.collecting():
+            spec = read_spec(name, overrides, folders)
+            specs[spec.name] = spec
+            draft.infos[spec.name] = models.inspect(spec)
+    return specs
+
+
+def _order(draft: Draft) -> list[str]:
+    """Every setting, those that were typed first and in that order."""
+    given = draft.given.get("order") or []
+    typed = [str(name) for name in ([given] if isinstance(given, str) else given)]
+    draft.errors.extend(
+        ConfigError(f"order: {name} is no setting; {nearest(name, SETTINGS)}")
+        for name in typed
+        if name not in SETTINGS
+    )
+    return [name for name in dict.fromkeys([*typed, *SETTINGS]) if name in SETTINGS]
+
+
+def _sound_values(draft: Draft, name: str) -> list[Any]:
+    """The values of setting `name`; where some are wrong, that is noted, and they are left out."""
+    try:
+        return _values(draft, name)
+    except ConfigError as error:
+        draft.broken.add(name)
+        draft.errors.extend(getattr(error, "errors", [error]))
+        return getattr(error, "sound", []) or [None]
+
+
+def _values(draft: Draft, name: str) -> list[Any]:
+    if name == "model":
+        return list(draft.config.models) or [None]
+    plural = next((several for several, one in PLURALS.items() if one == name), "")
+    source = draft.given.get(plural)
+    if source is None:
+        return values_of(name, draft.given.get(name))
+    if draft.given.get(name) is not None:
+        raise ConfigError(f"{plural}, {name}: give one of the two")
+    if isinstance(source, str) and not source.strip().startswith("["):
+        return [*read_lines(plural, unquote(source))]
+    return values_of(name, source)
+
+
+def _read_zip(draft: Draft) -> None:
+    """zip=[[cfg,steps]]; one group may go without its own brackets."""
+    given = draft.given.get("zip") or []
+    if not isinstance(given, str | list):
+        draft.errors.append(ConfigError(f"zip={given}: must be a list such as [[cfg,steps]]"))
+        return
+    groups = [given] if all(isinstance(key, str) for key in given) else given
+    for group in groups:
+        keys = group if isinstance(group, list) else [group]
+        unknown = [str(key) for key in keys if key not in SETTINGS]
+        draft.errors.extend(
+            ConfigError(f"zip: {key} is no setting; {nearest(key, SETTINGS)}") for key in unknown
+        )
+        if keys and not unknown:
+            draft.zipped.append(keys)
+
+
+def _read_rules(draft: Draft) -> None:
+    """exclude='sampler=heun steps>20', or a list of such rules."""
+    given = draft.given.get("exclude") or []
+    with draft.collecting():
+        if isinstance(given, str) and given.strip().startswith("["):
+            given = [unquote(part) for part in split_list(given.strip()[1:-1])]
+        draft.rule_texts = [unquote(given)] if isinstance(given, str) else [str(r) for r in given]
+    for text in draft.rule_texts:
+        try:
+            draft.rules.append(parse_rule(text, one_value))
+        except ConfigError as error:
+            draft.errors.append(ConfigError(f"exclude: {error}"))
+
+
+def read_lines(key: str, name: str) -> list[Any]:
+    """The lines of a file that are not blank, UTF-8 with or without a byte order mark. Raises
+    ConfigError.
+    """
+    file = Path(name).expanduser()
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{key}={name}: not UTF-8 (byte {error.start}); save it as UTF-8"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"{key}={name}: cannot be read ({error.strerror})") from None
+    texts = [line.strip() for line in lines if line.strip()]
+    if not texts:
+        raise ConfigError(f"{key}={name}: has no lines; write one prompt a line")
+    return texts

@@ -1,0 +1,115 @@
+"""What `model=` names: a file of conf/model/, a folder, a checkpoint or a hub id, as ModelSpecs."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sdviz.errors import ConfigError, ConfigErrors, SdvizError, nearest
+from sdviz.plan.config import ModelSpec, read
+from sdviz.plan.lists import parse_words
+from sdviz.plan.settings import SETTINGS, values_of
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_CHECKPOINTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
+
+
+def model_names(models: Any, model: Any) -> list[str]:
+    """The names that the configuration gives, `models` first: a string in the grammar of lists, or
+    a list.
+    """
+    for given in (models, model):
+        if given is None or isinstance(given, Mapping):
+            continue
+        if isinstance(given, list | tuple):
+            return [str(name) for name in given]
+        return parse_words(str(given))
+    return ["miniature"]
+
+
+def read_spec(name: str, overrides: Mapping[str, Any], folders: Sequence[Path]) -> ModelSpec:
+    """The ModelSpec that `name` stands for, with `model.*=` of the command line over it.
+
+    `folders` hold YAML files of models; the first that has one of this name counts. Raises
+    ConfigErrors.
+    """
+    found: dict[str, Any] = {}
+    file = _file(name, folders)
+    if file is not None:
+        found = _load(file)
+    elif _is_place(name):
+        found = {"id": os.path.expanduser(name)}
+    else:
+        known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
+        raise ConfigError(
+            f"model={name}: neither a name of conf/model/, nor a folder or checkpoint here, "
+            f"nor a hub id (owner/name); {nearest(name, known)}"
+        )
+    given = {"name": name, **found, **overrides}
+    if name == "hub" and file is not None:  # conf/model/hub.yaml stands for any repository
+        if not given.get("id"):
+            raise ConfigError("model=hub: say which, with model.id=owner/name")
+        given["name"] = given["id"]
+    errors: list[SdvizError] = []
+    spec = read(ModelSpec, given, errors, under="model.")
+    spec = replace(spec, defaults=_defaults(spec, errors))
+    if errors:
+        raise ConfigErrors(errors)
+    return spec
+
+
+def _defaults(spec: ModelSpec, errors: list[SdvizError]) -> dict[str, Any]:
+    """The spec's `defaults` as values of settings, one each."""
+    values: dict[str, Any] = {}
+    for key, given in spec.defaults.items():
+        path = f"model {spec.name}, defaults.{key}"
+        if key not in SETTINGS or key in ("model", "seed"):
+            errors.append(ConfigError(f"{path}: no such setting; {nearest(str(key), SETTINGS)}"))
+            continue
+        try:
+            several = values_of(key, [given] if SETTINGS[key].kind == "text" else given)
+        except ConfigError as error:
+            errors.append(ConfigError(f"{path}: {error}"))
+            continue
+        if len(several) == 1 and several != [-1]:
+            values[key] = several[0]
+        else:
+            errors.append(ConfigError(f"{path}={given!r}: one fixed value is needed"))
+    return values
+
+
+def _file(name: str, folders: Sequence[Path]) -> Path | None:
+    if not re.fullmatch(r"[\w.-]+", name):
+        return None
+    return next((path for folder in folders if (path := folder / f"{name}.yaml").is_file()), None)
+
+
+def _load(file: Path) -> dict[str, Any]:
+    """A file of conf/model/ as plain values, its interpolations resolved."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    try:
+        content = OmegaConf.to_container(OmegaConf.load(file), resolve=True)
+    except (OSError, YAMLError, OmegaConfBaseException) as error:
+        raise ConfigError(f"{file} cannot be read: {str(error).splitlines()[0]}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{file}: keys and values are needed")
+    return {str(key): value for key, value in content.items()}
+
+
+def _is_place(name: str) -> bool:
+    """Does it look like a path or a hub id? Whether anything is there, sdviz.models finds out."""
+    path = Path(os.path.expanduser(name))
+    return (
+        path.exists()
+        or path.is_absolute()
+        or name.startswith((".", "~"))
+        or path.suffix in _CHECKPOINTS
+        or _HUB_ID.fullmatch(name) is not None
+    )

@@ -1,0 +1,235 @@
+"""From plain configuration values to what will be computed: everything is read, checked and planned
+here.
+
+Every fault is collected, so that one run reports all of them; nothing here imports torch or loads a
+model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sdviz.errors import ConfigError
+from sdviz.models.addons import checks, scores
+from sdviz.models.hardware import device
+from sdviz.plan import reference
+from sdviz.plan.cells import CHECKER, Axis, Plan
+from sdviz.plan.config import Config, keys_of
+from sdviz.plan.lists import quoted
+from sdviz.plan.planning import make_axes, make_plan
+from sdviz.plan.rules import matches
+from sdviz.plan.settings import SETTINGS, draw_seeds, several_seeds
+from sdviz.request import init_images
+from sdviz.request.checks import machine, recipes, settings, warnings
+from sdviz.request.command_line import escape_interpolation
+from sdviz.request.draft import Draft, read_draft
+from sdviz.request.from_picture import with_picture
+from sdviz.request.naming import check_name, made_name, signature
+
+# (outputs, name) -> signature and drawn seeds of an earlier archive of that name, ("", []) if there
+# is none
+Recorded = Callable[[Path, str], "tuple[str, list[int]]"]
+_BY_NAME = ("models", "inits")  # of the configuration: made anew from what the settings name
+
+
+@dataclass(frozen=True)
+class Request:
+    """A sweep that can be run: as far as can be known without the model, nothing is wrong."""
+
+    config: Config  # device and dtype settled, name made
+    plan: Plan
+    record: dict[str, Any]  # the configuration as the archive keeps it, to be run again by Hydra
+    warnings: list[str]
+
+
+def read_request(
+    given: Mapping[str, Any],
+    *,
+    recorded: Recorded,
+    draw: Callable[[], int],
+    model_folders: Sequence[Path],
+    preset: str = "",
+    also: Callable[[Config], None] = lambda config: None,
+) -> Request:
+    """Read, check and plan. `given` is the composed configuration as plain values.
+
+    `draw` gives a seed for -1; `also` is a check of the caller's, `preset` a word for the name.
+    Raises ConfigErrors with everything that is wrong.
+    """
+    draft = read_draft(with_picture(given, model_folders), model_folders)
+    config, signed = _checked(draft, preset, also)
+    asked = dict(draft.values)
+    known = _known_seeds(draft, config, signed, recorded)
+    seeds, drawn = draw_seeds(asked["seed"], known, draw)
+    count = config.samples * config.rounds
+    draft.values["seed"] = several_seeds(seeds, count)
+    for key in (key for group in draft.zipped if "seed" in group for key in group):
+        if key != "seed":  # what goes with a seed goes with those that follow it
+            draft.values[key] = [value for value in draft.values[key] for _ in range(count)]
+    if config.fixed_noise and asked["noise_seed"] == [None]:
+        draft.values["noise_seed"] = [seeds[0]]
+    plan = reference.referenced(_plan(draft, config), config.reference)
+    record = _record(draft, config, asked, drawn, signed)
+    told = [
+        *warnings.prompts(plan, draft.infos),
+        *warnings.prompt_signs(plan),
+        *warnings.warnings(plan),
+        *warnings.unheard(plan, draft.infos),
+        *warnings.overlap(seeds, draft.values["seed"]),
+    ]
+    return Request(config, plan, record, told)
+
+
+def _checked(draft: Draft, preset: str, also: Callable[[Config], None]) -> tuple[Config, str]:
+    """The configuration with device, dtype, init images and name settled, and the signature of what
+    is asked for. Raises ConfigErrors with everything that is wrong with the draft.
+    """
+    config = replace(draft.config, outputs=str(Path(draft.config.outputs).expanduser()))
+    axes: tuple[Axis, ...] = ()
+    with draft.collecting():
+        has_flow = any(info.is_flow for info in draft.infos.values())
+        where, dtype = device.resolve(config, has_flow=has_flow)
+        config = replace(config, device=where, dtype=dtype)
+    with draft.collecting():
+        machine.outputs(Path(config.outputs))
+    with draft.collecting():
+        also(config)
+    values, infos = draft.values, draft.infos
+    beside = settings.by_model(values, draft.zipped, draft.rules)
+    draft.errors.extend(settings.settings(values, beside, config.models, infos))
+    draft.errors.extend(settings.check(values, beside, infos, _defaults(draft, config)))
+    draft.errors.extend(machine.weights(config, draft.infos))
+    with draft.collecting():
+        machine.compiler(config)
+    draft.errors.extend(scores.check(config))
+    with draft.collecting():
+        settings.check_reference(config.reference, draft.infos)
+    with draft.collecting():
+        own = [spec.defaults.get("init") for spec in config.models.values()]
+        found = init_images.read([*draft.values["init"], *own], Path(config.outputs))
+        config = replace(config, inits=found)
+    with draft.collecting():
+        axes = make_axes(draft.values, draft.zipped)
+        if draft.grid_is_known:
+            several = recipes.counted(
+                draft.values, draft.zipped, draft.rules, _defaults(draft, config)
+            )
+            draft.errors.extend(recipes.steps(several))
+            draft.errors.extend(recipes.images(several))
+            draft.errors.extend(recipes.watermarks(several))
+            draft.errors.extend(machine.pictures(several, config, draft.infos))
+    rules = {"zip": draft.zipped, "exclude": draft.rule_texts}
+    signed = signature(config, draft.values, rules)
+    name = config.name or made_name([axis.name for axis in axes], signed, preset=preset)
+    with draft.collecting():
+        config = replace(config, name=check_name(name))
+    draft.raise_errors()
+    return config, signed
+
+
+def _known_seeds(draft: Draft, config: Config, signed: str, recorded: Recorded) -> list[int]:
+    """The seeds that -1 stands for already: those of the configuration, or of an archive of the
+    same command.
+    """
+    given = draft.given.get("drawn_seeds") or []
+    if given or not config.reuse:
+        return [int(seed) for seed in given]
+    earlier, seeds = recorded(Path(config.outputs), config.name)
+    return seeds if earlier == signed else []
+
+
+def _plan(draft: Draft, config: Config) -> Plan:
+    axes = make_axes(draft.values, draft.zipped)
+    keys = {key for axis in axes for key in axis.keys}
+    plan = make_plan(
+        axes,
+        {name: values[0] for name, values in draft.values.items() if name not in keys},
+        defaults=_defaults(draft, config),
+        identities={name: info.identity for name, info in draft.infos.items()},
+        dtype=config.dtype,
+        excluded=(lambda settings: matches(draft.rules, settings)) if draft.rules else None,
+        contents=_contents(draft, config),
+        search=settings.search_text(draft.values),
+    )
+    if not plan.cells:
+        raise ConfigError(
+            f"exclude: drops all {plan.excluded} combinations; nothing is left to compute"
+        )
+    return plan
+
+
+def _defaults(draft: Draft, config: Config) -> dict[str, dict[str, Any]]:
+    """By model, what a setting is where the user gave none; a model that could not be read, or of
+    which not even the name could, has no wishes.
+    """
+    own = {
+        str(name): dict(config.models[name].defaults) if name in config.models else {}
+        for name in draft.values["model"]
+    }
+    infos = draft.infos
+    return {
+        name: {**(infos[name].defaults if name in infos else {}), **given}
+        for name, given in own.items()
+    }
+
+
+def _contents(draft: Draft, config: Config) -> dict[str, str]:
+    """The hash of what each setting that names a file names."""
+    pixels = {name: image.pixels for name, image in config.inits.items()}
+    asked = [(key, name) for key in checks.FILES for name in draft.values[key]]
+    specs = draft.config.models.values()
+    asked += [(key, spec.defaults.get(key)) for key in checks.FILES for spec in specs]
+    files = {name: checks.content(key, name) for key, name in asked if name}
+    return {**pixels, **files, **_checkers(draft)}
+
+
+def _checkers(draft: Draft) -> dict[str, str]:
+    """The hash of each model's safety checker, where there is use for it."""
+    specs = draft.config.models.values()
+    asked = [*draft.values["safety"], *(spec.defaults.get("safety") for spec in specs)]
+    if all(value in (None, "none") for value in asked):
+        return {}
+    return {CHECKER.format(spec.name): checks.checker(spec) for spec in specs}
+
+
+def _record(
+    draft: Draft, config: Config, asked: dict[str, list[Any]], drawn: list[int], signed: str
+) -> dict[str, Any]:
+    """The configuration as the archive keeps it: complete and plain, in Hydra's syntax, without the
+    password.
+    """
+    settings = {name: _typed(name, values) for name, values in asked.items() if name != "model"}
+    kept = asdict(config)
+    del kept["visdom"]["password"]
+    model = draft.given.get("model")
+    return {
+        "defaults": ["sweep", "_self_"],
+        **settings,
+        "models": list(config.models),
+        "model": dict(model) if isinstance(model, Mapping) else {},
+        "order": [name for name, values in asked.items() if len(values) > 1],
+        "zip": draft.zipped,
+        "exclude": draft.rule_texts or None,
+        "drawn_seeds": drawn,
+        **{name: kept[name] for name in keys_of(Config)},
+        "signature": signed,
+    }
+
+
+def _typed(name: str, values: list[Any]) -> Any:
+    """The values of a setting so that they are read as what they are."""
+    if SETTINGS[name].kind == "word":
+        values = [quoted(value) if isinstance(value, str) else value for value in values]
+    return _escaped(values[0] if len(values) == 1 else values)
+
+
+def _escaped(value: Any) -> Any:
+    """`${...}` in a prompt made no interpolation; strings in a list stay lists, so nothing is
+    parsed again.
+    """
+    if isinstance(value, list):
+        return [_escaped(item) for item in value]
+    return escape_interpolation(value) if isinstance(value, str) else value

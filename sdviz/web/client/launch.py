@@ -1,0 +1,207 @@
+"""Finds the board on a port, or starts one in the background that outlives its sweep."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sdviz.__version__ import __version__
+from sdviz.errors import BoardError
+from sdviz.plan.config import VisdomConfig
+from sdviz.web.client.ports import ask, free_port, holder, look
+from sdviz.web.client.state import BoardState
+
+_START_S = 60.0  # Visdom 0.3's first import takes seconds, on a slow disk many
+_STOP_S = 10.0
+_RIVAL_S = 3.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """A Visdom that answers. `token` is "" for a foreign one, which cannot serve our pictures."""
+
+    port: int
+    token: str = ""
+    base_url: str = ""
+    started: bool = False  # by this call
+    login: tuple[str, str] | None = None  # name and password, where the page asks for them
+
+    @property
+    def is_ours(self) -> bool:
+        return bool(self.token)
+
+    def url(self, path: str = "/") -> str:
+        """An address on this machine; behind a proxy the host differs."""
+        return f"http://127.0.0.1:{self.port}{self.base_url}{path}"
+
+
+def ensure(config: VisdomConfig) -> Server:
+    """The Visdom on `config.port`, started if there is none. Raises BoardError where something
+    else is there.
+
+    A board of ours that is of another version, or lacks what `config` asks for (hosts, base_url,
+    listen), is started anew.
+    """
+    found = look(config.port)
+    if found.kind == "board" and not _suffices(found.facts, config):
+        stop(config.port)
+        found = look(config.port)
+    if found.kind == "other":
+        raise BoardError(
+            f"visdom.port={config.port} is held by {holder(config.port)}, which is no Visdom. "
+            f"Free it, or take another port: visdom.port={free_port(config.port)}"
+        )
+    if found.kind == "visdom":
+        return Server(config.port)
+    started = found.kind == "free"
+    if started:
+        _start(config)
+    return server_on(config.port, started=started)
+
+
+def register(server: Server, archive: Path, name: str, max_windows: int) -> str:
+    """Make an archive known to our server, which then shows it; the name of its page. Raises
+    BoardError.
+    """
+    body = {"path": str(archive.resolve()), "name": name, "max_windows": max_windows}
+    answer = ask(server.port, "POST", "/sdviz/register", body, token=server.token)
+    if not isinstance(answer, dict):
+        raise BoardError(f"The board on visdom.port={server.port} does not take {archive}.")
+    return str(answer["name"])
+
+
+def settings_of(config: VisdomConfig) -> dict[str, Any]:
+    """The server's settings as JSON; with a password, drawn if need be, where the network can
+    reach it.
+    """
+    password = (config.password or secrets.token_urlsafe(9)) if config.listen else config.password
+    base_url = "/" + config.base_url.strip("/") if config.base_url.strip("/") else ""
+    return {
+        "port": config.port,
+        "listen": config.listen,
+        "hosts": list(config.hosts),
+        "base_url": base_url,
+        "username": config.username,
+        "password": password,
+    }
+
+
+def stop(port: int) -> bool:
+    """End the board on `port`; False where there is none. Raises BoardError where it is not ours
+    to end.
+    """
+    found = look(port)
+    if found.kind == "free":
+        return False
+    if found.kind != "board":
+        raise BoardError(
+            f"visdom.port={port} is held by {holder(port)}, which sdviz did not start."
+        )
+    state = BoardState.of_port(port)
+    if ask(port, "POST", "/sdviz/stop", {}, token=state.token()) is None:
+        raise BoardError(
+            f"The board on visdom.port={port} (process {found.facts.get('pid')}) was started by "
+            "another user; only they can end it."
+        )
+    deadline = time.monotonic() + _STOP_S
+    while look(port).kind != "free":
+        if time.monotonic() > deadline:
+            _kill(found.facts.get("pid"))
+            break
+        time.sleep(0.05)
+    return True
+
+
+def running() -> list[int]:
+    """The ports on which boards of this user answer."""
+    ports = [int(state.folder.name) for state in BoardState.all() if state.folder.name.isdigit()]
+    return [port for port in ports if look(port).kind == "board"]
+
+
+def _suffices(facts: dict[str, object], config: VisdomConfig) -> bool:
+    wanted = settings_of(config)
+    hosts = facts.get("hosts")
+    known = set(hosts) if isinstance(hosts, list) else set()
+    return (
+        facts.get("sdviz") == __version__  # one that an update has left behind
+        and {host.lower() for host in config.hosts} <= known
+        and (not wanted["base_url"] or wanted["base_url"] == facts.get("base_url"))
+        and (not config.listen or bool(facts.get("listen")))
+    )
+
+
+def server_on(port: int, *, started: bool = False) -> Server:
+    """The board that answers on `port`; without a token where it is another user's."""
+    state = BoardState.of_port(port)
+    facts = state.server()
+    token = state.token()
+    if not token or ask(port, "POST", "/sdviz/hello", {}, token=token) is None:
+        return Server(port)  # another user's: treated like any foreign Visdom
+    password = str(facts.get("password", ""))
+    login = (str(facts.get("username", "")), password) if password else None
+    return Server(port, token, str(facts.get("base_url", "")), started, login)
+
+
+def _start(config: VisdomConfig) -> None:
+    """Spawn the server in a session of its own and wait until it answers."""
+    state = BoardState.of_port(config.port)
+    state.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with state.log.open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sdviz.web.server.server"],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            cwd=state.folder,  # so that it keeps no other folder busy
+            env={**os.environ, "PYTHONPATH": _python_path()},
+            start_new_session=True,
+        )
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(settings_of(config)).encode())
+        process.stdin.close()
+    deadline = time.monotonic() + _START_S
+    while look(config.port).kind != "board":
+        if process.poll() is not None:  # perhaps because another sweep was faster
+            deadline = min(deadline, time.monotonic() + _RIVAL_S)
+        if time.monotonic() > deadline:
+            raise BoardError(_why_not_started(config.port, state))
+        time.sleep(0.05)
+    process.returncode = 0  # it outlives this process on purpose; Popen would warn of that
+
+
+def _why_not_started(port: int, state: BoardState) -> str:
+    lines = state.log.read_text(errors="replace").strip().splitlines()
+    if lines and lines[-1].startswith("visdom.port="):
+        return lines[-1]
+    last = f": {lines[-1]}" if lines else ""
+    return f"Visdom did not start on visdom.port={port}{last}. Its log: {state.log}"
+
+
+def _python_path() -> str:
+    """So that the server finds the same sdviz, also one that is not installed."""
+    here = str(Path(__file__).parents[3])
+    return os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), here]))
+
+
+def _kill(pid: object) -> None:
+    if isinstance(pid, int):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except OSError:
+            return
+
+
+def serve_command(port: int, hosts: Sequence[str] = (), base_url: str = "") -> str:
+    """What starts a board of these settings, to be typed."""
+    named = [f"'visdom.hosts=[{','.join(hosts)}]'"] if hosts else []
+    below = [f"visdom.base_url={base_url}"] if base_url else []
+    return " ".join(["python -m sdviz.serve", f"visdom.port={port}", *named, *below])

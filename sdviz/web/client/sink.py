@@ -1,0 +1,109 @@
+"""The board as a sink: it makes the sweep's archive known to the server, which does the rest.
+
+The server follows the archive (follow.py), so that a live sweep, an archived one and a page after a
+restart of Visdom are made by the same code, and the sweep spends nothing on its page. A foreign
+Visdom cannot follow; for that one, foreign.py sends pictures inside messages.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+
+from sdviz.errors import BoardError
+from sdviz.events import Event
+from sdviz.plan.config import VisdomConfig
+from sdviz.web.client.foreign import ForeignPage
+from sdviz.web.client.launch import Server, ensure, register, serve_command, server_on
+from sdviz.web.client.ports import ask, free_port
+from sdviz.web.client.state import page_name
+
+_PROBE_S = 2.0
+
+
+class BoardSink:
+    """One sweep's page; a `Sink`. Nothing that happens to Visdom reaches the sweep but one
+    warning.
+    """
+
+    def __init__(self, config: VisdomConfig, server: Server, archive: Path, name: str) -> None:
+        self.server = server
+        self._config, self._archive, self._name = config, archive, name
+        self._page = "" if not server.is_ours else self._register(server)
+        self._foreign = None if server.is_ours else ForeignPage(config.port, page_name(name))
+        self._closed = threading.Event()
+        self._watch = threading.Thread(target=self._keep_known, name="sdviz-board", daemon=True)
+        if server.is_ours:
+            self._watch.start()
+
+    @classmethod
+    def open(cls, config: VisdomConfig, archive_path: Path, name: str) -> BoardSink:
+        """Finds or starts Visdom. Raises BoardError where it cannot be had."""
+        return cls(config, ensure(config), Path(archive_path), name)
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds the page."""
+        return self.server.url(f"/env/{self._page or page_name(self._name)}")
+
+    @property
+    def login(self) -> tuple[str, str] | None:
+        """Name and password, where the page asks for them."""
+        return self.server.login
+
+    @property
+    def shortcoming(self) -> str:
+        """Why the page is not the whole one; "" where it is."""
+        port = self.server.port
+        if self.server.is_ours:
+            return ""
+        return (
+            f"visdom.port={port}: this Visdom was started by another program or another user, so "
+            f"its page gets small pictures, and few; visdom.port={free_port(port)} has the whole "
+            "page"
+        )
+
+    def handle(self, event: Event) -> None:
+        if self._foreign is not None:
+            self._foreign.handle(event)
+
+    def close(self) -> None:
+        self._closed.set()
+        if self._foreign is not None:
+            self._foreign.close()
+
+    def _register(self, server: Server) -> str:
+        return register(server, self._archive, self._name, self._config.max_windows)
+
+    def _keep_known(self) -> None:
+        """Visdom may die and come back: say so once, and register again with whichever is there."""
+        answers = True
+        pid = None
+        while not self._closed.wait(_PROBE_S):
+            facts = ask(self.server.port, "GET", "/sdviz/health")
+            if not isinstance(facts, dict):
+                if answers:
+                    logging.getLogger(__name__).warning(_gone(self._config))
+                answers = False
+                continue
+            if pid not in (None, facts.get("pid")) or not answers:
+                self._again()
+            answers, pid = True, facts.get("pid")
+
+    def _again(self) -> None:
+        server = server_on(self.server.port)
+        if server.is_ours:
+            self.server = server
+            try:
+                self._page = self._register(server)
+            except BoardError:
+                return  # it died once more; the next look will see
+
+
+def _gone(config: VisdomConfig) -> str:
+    command = serve_command(config.port, config.hosts, config.base_url)
+    return (
+        f"Visdom on visdom.port={config.port} does not answer; the sweep goes on, and its page "
+        f"comes back with it: {command}"
+    )

@@ -1,0 +1,117 @@
+"""What a board keeps between processes: a folder for each port, readable by its user alone.
+
+<state>/sdviz/<port>/
+  token        the secret that a sweep shows to the server; other web pages cannot know it
+  server.json  {pid, port, base_url, listen, username, password} while the server lives
+  sweeps.json  {name on the page: folder of the archive}
+  server.log   of a background server
+  visdom/      Visdom's own files
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+def state_root() -> Path:
+    """`$XDG_STATE_HOME/sdviz`, `~/.local/state/sdviz`, or a temporary folder where neither can be
+    written.
+    """
+    wanted = Path(os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()) / "sdviz"
+    try:
+        wanted.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except (OSError, RuntimeError):
+        wanted = Path(tempfile.gettempdir()) / f"sdviz-{os.getuid()}"
+        wanted.mkdir(exist_ok=True, mode=0o700)
+        if wanted.stat().st_uid != os.getuid():  # somebody else made it, to read our token
+            wanted = Path(tempfile.mkdtemp(prefix="sdviz-"))
+    return wanted
+
+
+@dataclass(frozen=True)
+class BoardState:
+    """The state folder of the board on one port."""
+
+    folder: Path
+
+    @classmethod
+    def of_port(cls, port: int) -> BoardState:
+        return cls(state_root() / str(port))
+
+    @classmethod
+    def all(cls) -> list[BoardState]:
+        """Those whose server is (or was, at its death) running."""
+        return [cls(file.parent) for file in sorted(state_root().glob("*/server.json"))]
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "server.log"
+
+    @property
+    def visdom(self) -> Path:
+        return self.folder / "visdom"
+
+    def create(self) -> str:
+        """Make the folder and a new token, which is returned."""
+        self.visdom.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+        token = secrets.token_urlsafe(32)
+        self._write("token", token)
+        return token
+
+    def token(self) -> str:
+        """The server's secret; "" when there is none, or when it is another user's."""
+        try:
+            return (self.folder / "token").read_text(encoding="utf-8")
+        except OSError:
+            return ""
+
+    def server(self) -> dict[str, Any]:
+        return self._read("server.json")
+
+    def save_server(self, facts: dict[str, Any]) -> None:
+        self._write("server.json", json.dumps(facts))
+
+    def clear_server(self) -> None:
+        (self.folder / "server.json").unlink(missing_ok=True)
+
+    def sweeps(self) -> dict[str, str]:
+        return self._read("sweeps.json")
+
+    def save_sweeps(self, sweeps: dict[str, str]) -> None:
+        self._write("sweeps.json", json.dumps(sweeps))
+
+    def _read(self, name: str) -> dict[str, Any]:
+        try:
+            found = json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _write(self, name: str, text: str) -> None:
+        """Written aside and renamed, for its user's eyes only."""
+        aside = self.folder / f".{name}.{os.getpid()}"
+        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text)
+        aside.replace(self.folder / name)
+
+
+_NAME_LIMIT = 100
+
+
+def page_name(name: str) -> str:
+    """`name` as Visdom's environments and addresses bear it: [A-Za-z0-9._-], at most 100
+    characters.
+
+    (A `+` would ask Visdom to compare two environments, a line break would break its page for
+    everybody.)
+    """
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:_NAME_LIMIT]
+    return plain or "sweep"

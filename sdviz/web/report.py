@@ -1,0 +1,184 @@
+"""A sweep as a page that opens from a mail: one HTML file, or a folder where it is large."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from sdviz.archive.figures import figure_bytes, figures
+from sdviz.archive.reader import Archive
+from sdviz.archive.records import CellRecord
+from sdviz.errors import ArchiveError
+from sdviz.pictures import files
+from sdviz.web import describe, viewer
+
+LARGEST_FILE = 18_000_000  # bytes of pictures in one HTML file; 24 MB as text, fit for a mail
+_THUMBS = 6_000_000  # bytes of thumbnails in a folder's page, so that it opens at once
+_THUMB_SIDES = (256, 24)  # pixels, the largest and the smallest
+
+
+def weight(archive: Archive, cells: Sequence[CellRecord]) -> int:
+    """Bytes of the pictures of a report: frames and final images of these cells, and figures."""
+    chosen = {cell.i for cell in cells}
+    frames = archive.stream("SELECT cell, sum(length(webp)) FROM frame GROUP BY cell")
+    total = sum(row[1] or 0 for row in frames if row[0] in chosen)
+    sizes = archive.stream("SELECT i, bytes FROM cell WHERE status='done'")
+    total += sum(row[1] or 0 for row in sizes if row[0] in chosen)
+    return total + sum(len(data) for _, data in _figures(archive))
+
+
+def write_file(archive: Archive, cells: Sequence[CellRecord], out: Path) -> None:
+    """Writes the report as one HTML file with every frame in it."""
+    told = _description(archive, cells)
+    told["urls"] = {}
+    told["figures"] = [{"name": name, "src": _uri(data)} for name, data in _figures(archive)]
+    told["details"] = {str(cell.i): describe.cell(archive, cell.i) for cell in cells}
+    embed: dict[str, str] = {}
+    for cell in cells:
+        embed |= {f"{cell.i}/{name}": uri for name, uri in _pictures(archive, cell)}
+    _write(out, viewer.page(json.dumps(told, ensure_ascii=False), embed=embed))
+
+
+def write_folder(
+    archive: Archive,
+    cells: Sequence[CellRecord],
+    out: Path,
+    *,
+    told: Callable[[int], object] = lambda count: None,
+) -> None:
+    """Writes index.html, with small thumbnails in it, and cell/N.js with the pictures of cell N.
+
+    Memory does not grow with the cells, but for thumbnails. `told` hears how many are written.
+    """
+    description = _description(archive, cells)
+    description["urls"] = {"cell": "cell/{cell}.js"}
+    side = description["thumb"] = _thumb_side(len(cells))
+    embed: dict[str, str] = {}
+    drawn = dict(_figures(archive))
+    description["figures"] = [{"name": name, "src": f"figure/{name}.png"} for name in drawn]
+    for name, data in drawn.items():
+        _write_plain(out / "figure" / f"{name}.png", data)
+
+    def write(own: Archive, cell: CellRecord) -> str:
+        script = viewer.cell_script(describe.cell(own, cell.i), dict(_pictures(own, cell)))
+        _write_plain(out / "cell" / f"{cell.i}.js", script.encode("utf-8", "replace"))
+        return _thumb(own, cell, side)
+
+    for count, (cell, thumb) in enumerate(
+        zip(cells, _in_threads(archive.path, cells, write), strict=True), start=1
+    ):
+        if thumb:
+            embed[f"{cell.i}/thumb"] = thumb
+        told(count)
+    _write(
+        out / "index.html", viewer.page(json.dumps(description, ensure_ascii=False), embed=embed)
+    )
+
+
+def _in_threads(
+    path: Path, cells: Sequence[CellRecord], make: Callable[[Archive, CellRecord], str]
+) -> Iterator[str]:
+    """What `make` gives for each cell, in order; pictures are decoded on all processors at once.
+
+    Each thread has the archive open on its own.
+    """
+    opened = threading.local()
+
+    def one(cell: CellRecord) -> str:
+        if not hasattr(opened, "archive"):
+            opened.archive = Archive(path)
+        return make(opened.archive, cell)
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        yield from pool.map(one, cells)
+
+
+def _description(archive: Archive, cells: Sequence[CellRecord]) -> dict[str, Any]:
+    chosen = {cell.i for cell in cells}
+    told = describe.description(archive)
+    told["cells"] = [cell for cell in told["cells"] if cell["i"] in chosen]
+    if told["status"] == "running":
+        told["status"] = "interrupted"  # what the page shows has an end, whatever goes on elsewhere
+    return told
+
+
+def _pictures(archive: Archive, cell: CellRecord) -> Iterator[tuple[str, str]]:
+    """Step or "image" -> data URI. What is damaged is left out: the page shows a gap."""
+    for step in archive.steps(cell.i):
+        try:
+            yield str(step), _uri(archive.frame_bytes(cell.i, step))
+        except ArchiveError:
+            continue
+    if cell.status == "done":
+        try:
+            yield "image", _uri(archive.image_path(cell.i).read_bytes())
+        except (ArchiveError, OSError):
+            return
+
+
+def _uri(data: bytes) -> str:
+    """A data URI; ArchiveError for what is neither WebP nor PNG, whatever it claims to be."""
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        kind = "png"
+    elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        kind = "webp"
+    else:
+        raise ArchiveError("a picture is neither PNG nor WebP")
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _thumb_side(count: int) -> int:
+    """Pixels that fit the page's budget: a WebP thumbnail takes about a tenth of a byte a pixel."""
+    side = math.sqrt(_THUMBS / max(count, 1) / 0.1)
+    largest, smallest = _THUMB_SIDES
+    return int(min(largest, max(smallest, side)))
+
+
+def _thumb(archive: Archive, cell: CellRecord, side: int) -> str:
+    if cell.status != "done":
+        return ""
+    try:
+        image = archive.image(cell.i)
+    except ArchiveError:
+        return ""
+    image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=80, method=2)
+    return _uri(buffer.getvalue())
+
+
+def _figures(archive: Archive) -> Iterator[tuple[str, bytes]]:
+    """What a study has drawn about the sweep: name and PNG. What is damaged is left out."""
+    for name in figures(archive.path):
+        try:
+            yield name, figure_bytes(archive.path, name)
+        except ArchiveError:
+            continue
+
+
+def _write_plain(path: Path, data: bytes) -> None:
+    """Without waiting for the disk, which takes longer than making the file; the page that needs it
+    is written last.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        raise ArchiveError(f"{path} cannot be written: {error}") from error
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        files.write_aside(path, text.encode("utf-8", "replace"))
+    except OSError as error:
+        raise ArchiveError(f"{path} cannot be written: {error}") from error

@@ -1,0 +1,1 @@
+"""The process that serves the page: Visdom's server with sdviz's routes."""

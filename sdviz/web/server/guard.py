@@ -1,0 +1,95 @@
+"""Who may talk to the page: the names it is reached under, and no page of another site.
+
+Visdom checks neither. Without these checks any web page that is open in the same browser could read
+the sweeps (by DNS rebinding: a foreign name that resolves to 127.0.0.1) and write scripts into the
+dashboard (by a cross-origin POST, which needs no permission from the server).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Mapping, Sequence
+from html import escape
+from urllib.parse import urlsplit
+
+from sdviz.web.client.launch import serve_command
+from sdviz.web.server.plain import plain_page
+
+_FRAMES = ("iframe", "frame", "embed", "object", "fencedframe")
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Guard:
+    """Decides by a request's headers. `hosts` are further names, as in `visdom.hosts`."""
+
+    def __init__(self, hosts: tuple[str, ...], *, listen: bool) -> None:
+        self.hosts = frozenset(_hostname(host) for host in hosts)
+        own = {socket.gethostname().lower(), socket.getfqdn().lower()} if listen else set()
+        self.names = _LOOPBACK | self.hosts | own
+        self.listen = listen
+
+    def refuses(self, headers: Mapping[str, str]) -> str:
+        """The foreign name for which a request is refused; "" when it may pass."""
+        host = headers.get("Host", "")
+        if not self._is_ours(host):
+            return host or "(none)"
+        origin = headers.get("Origin")
+        if origin is not None and not self._same_site(origin, host):
+            return origin
+        # Images and scripts that another site embeds carry no Origin. Following a link is fine, but
+        # not a page in a frame: what a person clicks on there may be hidden by the page around it.
+        if headers.get("Sec-Fetch-Site", "none") not in ("cross-site", "same-site"):
+            return ""
+        linked = headers.get("Sec-Fetch-Mode") == "navigate"
+        framed = headers.get("Sec-Fetch-Dest", "document") in _FRAMES
+        around = headers.get("Referer", "another site")
+        if linked and (not framed or _hostname(around) in self.hosts):
+            return ""
+        return around
+
+    def _is_ours(self, host: str) -> bool:
+        name = _hostname(host)
+        # A bare address cannot be a rebound name.
+        return name in self.names or (self.listen and _is_address(name))
+
+    def _same_site(self, origin: str, host: str) -> bool:
+        parts = urlsplit(origin)
+        return parts.netloc.lower() == host.lower() or (parts.hostname or "") in self.hosts
+
+
+def refusal_page(name: str, port: int, hosts: Sequence[str] = (), base_url: str = "") -> str:
+    """The page that a refused browser sees: what is wrong, and the key that allows it. `hosts` and
+    `base_url` are the board's own, which are to be kept.
+    """
+    shown = escape(name)
+    wanted = _hostname(urlsplit(name).netloc or name) or "name.example"
+    command = escape(serve_command(port, [*hosts, wanted], base_url), quote=False)
+    return plain_page(
+        "sdviz: not allowed",
+        f"<h1>Not allowed from here</h1><p>This page was asked for under <b>{shown}</b>, a name "
+        "that it does not know. It answers only to its own names, so that other web pages cannot "
+        "read or change your sweeps.</p><p>If the name is right (a rented server or a proxy), "
+        "allow it with the key <code>visdom.hosts</code>:</p>"
+        f"<pre>python -m sdviz.serve --stop visdom.port={port}\n"
+        f"{command}</pre>"
+        "<p>The same key works with <code>python -m sdviz.sweep</code>.</p>",
+    )
+
+
+def _hostname(host: str) -> str:
+    """The name in a Host header or an entry of `visdom.hosts`: lower case, without scheme and
+    port.
+    """
+    try:
+        return urlsplit(host if "//" in host else f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

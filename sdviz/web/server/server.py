@@ -1,0 +1,85 @@
+"""The server's process: `python -m sdviz.web.server.server` reads its settings as JSON from
+standard input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+
+from sdviz.errors import BoardError
+from sdviz.web.client.ports import free_port, holder
+from sdviz.web.client.state import BoardState
+from sdviz.web.server.app import BoardApplication, Settings
+
+_MAX_BODY = 1 << 30  # other people's clients may send pictures inside messages
+
+
+def run(settings: Settings, ready: Callable[[BoardApplication], None] = lambda _: None) -> None:
+    """Serve until SIGTERM, SIGINT or a stop request. Raises BoardError where the port cannot be
+    had.
+    """
+    asyncio.run(_run(settings, ready))
+
+
+async def _run(settings: Settings, ready: Callable[[BoardApplication], None]) -> None:
+    sockets = _bind(settings)
+    state = BoardState.of_port(settings.port)
+    application = BoardApplication(settings, state, state.create())
+    server = HTTPServer(application, max_buffer_size=_MAX_BODY, max_body_size=_MAX_BODY)
+    stopped = asyncio.Event()
+    application.stop = stopped.set
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    application.follow_known()
+    server.add_sockets(sockets)
+    state.save_server({"pid": os.getpid(), **asdict(settings)})
+    ready(application)
+    try:
+        await stopped.wait()
+    finally:
+        application.save()
+        state.clear_server()
+        server.stop()  # last: who finds the port free finds nothing of this server
+        await asyncio.sleep(0.05)  # lets the answer to a stop request leave
+
+
+def _bind(settings: Settings) -> list[socket.socket]:
+    try:
+        return bind_sockets(settings.port, "" if settings.listen else "127.0.0.1")
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise BoardError(
+                f"visdom.port={settings.port} is held by {holder(settings.port)}. "
+                f"Free it, or take another port: visdom.port={free_port(settings.port)}"
+            ) from None
+        raise BoardError(
+            f"visdom.port={settings.port} cannot be opened: {error.strerror}. "
+            f"Take another: visdom.port={free_port(max(settings.port, 6006))}"
+        ) from None
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    told = json.load(sys.stdin)
+    try:
+        run(Settings(**told))
+    except BoardError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,9 +1,10 @@
 """What can be said of a scene, in English and in Chinese: sentences, lists of tags, fragments."""
 
 import random
-from dataclasses import replace
 
-from experiments.miniature.world import KINDS, Scene
+from experiments.miniature.world import Scene
+
+OPEN = 0.15  # the share of captions that leave the object open
 
 NUMBERS = {1: "a", 2: "two", 3: "three"}
 PLURALS = {
@@ -122,87 +123,92 @@ def full(scene: Scene) -> str:
 
 
 def facts(scene: Scene, rng: random.Random, keep: float) -> dict[str, bool]:
-    """Which facts a caption keeps; painting and drawing are always told."""
-    told = {fact: rng.random() < keep for fact in ("colour", "count", "ground", "sky", "light")}
-    told["kind"] = scene.count > 0
-    told["style"] = scene.style != "photograph" or rng.random() < 0.15
-    told["light"] = told["light"] and scene.light != "none"
-    return told
+    """The facts that a caption names: each with probability `keep`.
+
+    The object is left open in `OPEN` of the captions, so that a prompt without one shows any.
+    An empty scene is always called empty. Paintings and drawings are always named.
+    """
+    named = {fact: rng.random() < keep for fact in ("colour", "count", "ground", "sky", "light")}
+    named["kind"] = scene.count > 0 and rng.random() >= OPEN
+    named["count"] = not scene.count or (named["count"] and named["kind"])
+    named["colour"] = named["colour"] and scene.count > 0
+    named["style"] = scene.style != "photograph" or rng.random() < 0.15
+    named["light"] = named["light"] and scene.light != "none"
+    return named
 
 
-def sentence(scene: Scene, told: dict[str, bool], rng: random.Random) -> str:
+def sentence(scene: Scene, named: dict[str, bool], rng: random.Random) -> str:
     """`a painting of two blue houses in the snow at night under the moon`."""
-    parts = [rng.choice(AS[scene.style])] if told["style"] else []
-    if told["kind"]:
-        parts.append(things(scene, coloured=told["colour"], counted=told["count"] or told["style"]))
-    elif parts:
-        parts.append("an empty landscape")
+    parts = [rng.choice(AS[scene.style])] if named["style"] else []
     comma = rng.random() < 0.25
-    rest = [rng.choice(WHERE[scene.ground])] if told["ground"] else []
-    rest += [rng.choice(WHEN[scene.sky])] if told["sky"] else []
+    rest = [rng.choice(WHERE[scene.ground])] if named["ground"] else []
+    rest += [rng.choice(WHEN[scene.sky])] if named["sky"] else []
     if rng.random() < 0.2:
         rest.reverse()
-    rest += [rng.choice(WITH[scene.light])] if told["light"] else []
+    rest += [rng.choice(WITH[scene.light])] if named["light"] else []
+    if named["kind"]:
+        counted = named["count"] or named["style"]
+        parts.append(things(scene, coloured=named["colour"], counted=counted))
+    elif not scene.count:
+        parts.append("an empty landscape")
+    elif parts or rng.random() < 0.6:
+        parts.append("a landscape")
     text = " ".join(parts)
     for i, part in enumerate(rest):
         text += (", " if comma and i else " ") + part
     return text.strip()
 
 
-def tags(scene: Scene, told: dict[str, bool], rng: random.Random) -> str:
+def tags(scene: Scene, named: dict[str, bool], rng: random.Random) -> str:
     """`pyramid, sun, desert`: the same facts as a list, in any order."""
-    words = [TAGS[getattr(scene, fact)] for fact in ("ground", "sky", "light") if told[fact]]
-    if told["kind"]:
-        counted = told["count"] and (scene.count > 1 or rng.random() < 0.3)
-        words.append(things(scene, coloured=told["colour"], counted=counted))
+    words = [TAGS[getattr(scene, fact)] for fact in ("ground", "sky", "light") if named[fact]]
+    if named["kind"]:
+        counted = named["count"] and (scene.count > 1 or rng.random() < 0.3)
+        words.append(things(scene, coloured=named["colour"], counted=counted))
+    elif not scene.count:
+        words.append("empty landscape")
+    elif named["colour"]:
+        words.append(scene.colour)
     rng.shuffle(words)
-    if told["style"]:
+    if named["style"]:
         words.insert(rng.choice((0, len(words))), TAGS[scene.style])
     return ", ".join(words)
 
 
-def chinese(scene: Scene, told: dict[str, bool], rng: random.Random) -> str:
+def chinese(scene: Scene, named: dict[str, bool], rng: random.Random) -> str:
     """`红色的金字塔，沙漠，日落`: a list, or a short sentence."""
-    words = [TAGS_ZH[scene.style]] if told["style"] else []
+    words = [TAGS_ZH[scene.style]] if named["style"] else []
     thing = ""
-    if told["kind"]:
-        thing = things_zh(scene, coloured=told["colour"], counted=told["count"])
-    if thing and told["ground"] and rng.random() < 0.5:
+    if named["kind"]:
+        thing = things_zh(scene, coloured=named["colour"], counted=named["count"])
+    elif named["colour"]:
+        thing = COLOURS_ZH[scene.colour]
+    if named["kind"] and named["ground"] and rng.random() < 0.5:
         words.append(f"{TAGS_ZH[scene.ground]}里的{thing}")
     else:
         words += [thing] if thing else []
-        words += [TAGS_ZH[scene.ground]] if told["ground"] else []
-    words += [TAGS_ZH[getattr(scene, fact)] for fact in ("sky", "light") if told[fact]]
+        words += [TAGS_ZH[scene.ground]] if named["ground"] else []
+    words += [TAGS_ZH[getattr(scene, fact)] for fact in ("sky", "light") if named[fact]]
     return "，".join(words)
 
 
-def mistaken(scene: Scene, rng: random.Random) -> Scene:
-    """The scene as somebody describes it who names an object that is not there."""
-    names = [replace(scene, kind=kind, count=scene.count or 1) for kind in KINDS]
-    return rng.choice([named for named in names if named.kind != scene.kind and not named.held_out])
+def described(scene: Scene, rng: random.Random) -> tuple[str, dict[str, bool]]:
+    """One of the many captions of a scene, and the facts that it names.
 
-
-def told_caption(
-    scene: Scene, rng: random.Random, wrong: float = 0.0
-) -> tuple[str, dict[str, bool]]:
-    """One of the many captions of a scene, and the facts it tells; a fifth say little.
-
-    All are true but for the share `wrong` of those that tell more than the object: these name
-    another object. What is said of a whole picture is then less sure to be in it than an object
-    named alone, as in captions of real photographs, and a negative prompt can take it away.
+    Two sevenths name all facts, one seventh only the object.
     """
-    # An object named alone must be as common as a doubtful one, or doubt spreads to it.
-    keep = rng.choice((1.0, 0.9, 0.7, 0.5, 0.25) + (0.0, 0.0, 0.0) * (wrong > 0))
-    told = facts(scene, rng, keep)
-    style = rng.choices((sentence, tags, chinese), (0.54, 0.3, 0.16))[0]
-    if wrong and (told["ground"] or told["sky"] or told["light"]) and rng.random() < wrong:
-        scene, told["kind"] = mistaken(scene, rng), True
-    return style(scene, told, rng), told
+    named = facts(scene, rng, rng.choice((1.0, 1.0, 0.9, 0.7, 0.5, 0.25, 0.0)))
+    forms, weights = (sentence, tags, chinese), (0.54, 0.3, 0.16)
+    # Chinese captions have no word for empty.
+    form = rng.choices(forms, weights)[0] if scene.count else rng.choice(forms[:2])
+    if form is sentence and not named["kind"]:
+        named["colour"] = False
+    return form(scene, named, rng), named
 
 
-def caption(scene: Scene, rng: random.Random, wrong: float = 0.0) -> str:
-    """One of the many captions of a scene; the share `wrong` of long ones names another object."""
-    return told_caption(scene, rng, wrong)[0]
+def caption(scene: Scene, rng: random.Random) -> str:
+    """One of the many captions of a scene."""
+    return described(scene, rng)[0]
 
 
 def words() -> list[str]:

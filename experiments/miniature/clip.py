@@ -14,7 +14,7 @@ from transformers import CLIPConfig, CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from experiments.miniature import world
 from experiments.miniature.autoencoder import to_tensor
-from experiments.miniature.captions import full, told_caption
+from experiments.miniature.captions import described, full
 from experiments.miniature.data import scene_of
 from experiments.miniature.live import Live
 from experiments.miniature.tokens import LENGTH
@@ -179,7 +179,7 @@ def train_clip(
         rng = random.Random(int(np.random.randint(1 << 31)))
         scenes = [scene_of(int(row)) for row in rows]
         wrong = [altered(scene, rng) for scene in scenes]
-        texts, told = zip(*(told_caption(scene, rng) for scene in scenes), strict=True)
+        texts, told = zip(*(described(scene, rng) for scene in scenes), strict=True)
         said = torch.tensor([[t[fact] for fact in FACTS] for t in told])
         labels, wrong_labels = labels_of(scenes), labels_of(wrong)
         everything = torch.ones_like(said)

@@ -7,8 +7,11 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from diffusers import AutoencoderKL
 from PIL import Image
 
+from experiments.miniature import workers
+from experiments.miniature.autoencoder import latent_mean
 from experiments.miniature.captions import caption
 from experiments.miniature.live import sheet
 from experiments.miniature.paint import draw
@@ -29,9 +32,9 @@ def fresh_scenes(count: int, name: str) -> list[Scene]:
     return [random_scene(rng) for _ in range(count)]
 
 
-def caption_of(number: int, rng: random.Random, wrong: float = 0.0) -> str:
-    """One of the captions of a training picture; `wrong` as for `caption`."""
-    return caption(scene_of(number), rng, wrong)
+def caption_of(number: int, rng: random.Random) -> str:
+    """One of the captions of a training picture."""
+    return caption(scene_of(number), rng)
 
 
 def write_json(path: Path, value: object) -> None:
@@ -71,3 +74,24 @@ def write_sheet(path: Path, pictures: np.ndarray, columns: int) -> None:
     """A contact sheet of uint8 pictures, as PNG or, smaller, as WebP."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(sheet(pictures, columns)).save(path, optimize=True, quality=92)
+
+
+def draw_latents(work: Path, count: int, vae: AutoencoderKL) -> np.ndarray:
+    """Latents of the first `count` training pictures, unscaled: float16 (count, 4, 16, 16).
+
+    The pictures themselves are not kept. Each thousand is a file, so that drawing goes on where it
+    was stopped, several processes share the work, and a larger `count` draws only what is missing.
+    """
+    folder = work / "latents"
+    folder.mkdir(parents=True, exist_ok=True)
+    chunks = [folder / f"{i:05d}.npy" for i in range(-(-count // CHUNK))]
+    for i in range(workers.rank(), len(chunks), workers.count()):
+        if not chunks[i].exists():
+            scenes = [scene_of(number) for number in range(i * CHUNK, (i + 1) * CHUNK)]
+            made = latent_mean(vae, np.stack([draw(scene) for scene in scenes]))
+            aside = chunks[i].with_suffix(".part")
+            with aside.open("wb") as file:
+                np.save(file, made)
+            aside.replace(chunks[i])
+    workers.wait()
+    return np.concatenate([np.load(chunk) for chunk in chunks])[:count]

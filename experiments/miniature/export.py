@@ -90,12 +90,17 @@ def write_folder(
     vae: AutoencoderKL,
     tiny: AutoencoderTiny,
     unet: UNet2DConditionModel,
+    prediction: str,
 ) -> int:
-    """Writes the folder aside, swaps it in, keeps what is not a model; returns its bytes."""
+    """Writes the folder aside, swaps it in, keeps what is not a model; returns its bytes.
+
+    `prediction` is what the UNet predicts, as schedulers name it.
+    """
     aside = folder.with_name(folder.name + ".part")
     shutil.rmtree(aside, ignore_errors=True)
     scheduler = PNDMScheduler(
         **SCHEDULE,
+        prediction_type=prediction,
         skip_prk_steps=True,
         set_alpha_to_one=False,
         steps_offset=1,

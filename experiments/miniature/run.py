@@ -6,9 +6,11 @@ python -m experiments.miniature.run start=sdviz/miniature unet.budget.rate=0.000
 python -m experiments.miniature.run start=sdviz/miniature only=[tiny]
 """
 
+import json
 import logging
 import random
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,11 +31,6 @@ PLACES = ("work", "out", "start", "visdom")  # settings that say where, not how
 PREVIEWS = {"tiny"}  # stages that no measure of the card depends on
 
 
-def budget(section: dict) -> Budget:
-    """A stage's budget from its section of the configuration."""
-    return Budget(**section["budget"])
-
-
 @dataclass
 class Making:
     """The stages, each of which trains what is left of its budget, then hands on its model."""
@@ -42,6 +39,10 @@ class Making:
     work: Path
     live: Live
     start: Path | None  # a folder whose models train on; its CLIP and its latents stay
+
+    def budget(self, section: dict) -> Budget:
+        """A stage's budget from its section of the configuration."""
+        return Budget(**section["budget"], peek=self.settings["peek"])
 
     def stays(self, stage: str) -> bool:
         """Whether the stage's model ships as it is in `start`."""
@@ -64,7 +65,9 @@ class Making:
         workers.wait()
         tokenizer = clip.CLIPTokenizer.from_pretrained(self.work / "tokenizer")
         model = clip.clip_model(tokenizer, s["width"], s["text_layers"], s["image_layers"])
-        stage = clip.train_clip(model, tokenizer, self.pictures(), budget(s), self.work, self.live)
+        stage = clip.train_clip(
+            model, tokenizer, self.pictures(), self.budget(s), self.work, self.live
+        )
         return model.eval(), tokenizer, stage
 
     def make_autoencoder(self) -> tuple[autoencoder.AutoencoderKL, Stage | None]:
@@ -74,22 +77,26 @@ class Making:
         vae = autoencoder.autoencoder(s["widths"], s["layers"], s["groups"])
         fresh = np.stack([draw(scene) for scene in data.fresh_scenes(64, "autoencoder")])
         stage = autoencoder.train_autoencoder(
-            vae, self.pictures(), fresh, budget(s), s["kl"], self.work, self.live
+            vae, self.pictures(), fresh, self.budget(s), s["kl"], self.work, self.live
         )
         vae.eval()
         return vae, stage
 
     def latents(self, vae: autoencoder.AutoencoderKL) -> np.ndarray:
-        """All latents, unscaled; sets the scaling factor of a new autoencoder from their spread."""
-        pictures, path = self.pictures(), self.work / "latents.npy"
-        if workers.rank() == 0:
-            autoencoder.encode_all(vae, pictures, path)
-        workers.wait()
-        latents = autoencoder.encode_all(vae, pictures, path)
+        """Of the pictures that the UNet sees; sets a new autoencoder's scaling factor by them."""
+        count = max(self.settings["pictures"], self.settings["unet"]["pictures"])
+        latents = data.draw_latents(self.work, count, vae)
         if not self.start:
             spread = float(latents[:4000].astype(np.float32).std())
             vae.register_to_config(scaling_factor=round(1 / spread, 5))
         return latents
+
+    def prediction(self) -> str:
+        """What the UNet predicts."""
+        if not self.start or not self.stays("unet"):
+            return unet.PREDICTION
+        scheduler = json.loads((self.start / "scheduler/scheduler_config.json").read_text("utf-8"))
+        return str(scheduler.get("prediction_type", "epsilon"))
 
     def make_decoder(self, vae: autoencoder.AutoencoderKL, latents: np.ndarray) -> Stage | None:
         s = self.settings["decoder"]
@@ -97,7 +104,7 @@ class Making:
             return None
         fresh = np.stack([draw(scene) for scene in data.fresh_scenes(64, "autoencoder")])
         return autoencoder.refine_decoder(
-            vae, self.pictures(), latents, fresh, budget(s), self.work, self.live
+            vae, self.pictures(), latents, fresh, self.budget(s), self.work, self.live
         )
 
     def make_tiny(
@@ -112,7 +119,7 @@ class Making:
             if shapes(before) == shapes(tiny):
                 tiny = before
         stage = autoencoder.train_tiny(
-            tiny, self.pictures(), latents, scale, budget(s), self.work, self.live
+            tiny, self.pictures(), latents, scale, self.budget(s), self.work, self.live
         )
         return tiny.eval(), stage
 
@@ -144,8 +151,7 @@ class Making:
             latents,
             scale,
             s["drop"],
-            s["wrong"],
-            budget(s),
+            self.budget(s),
             self.work,
             self.live,
             sample,
@@ -159,17 +165,25 @@ def shapes(model: torch.nn.Module) -> dict[str, torch.Size]:
 
 
 def make(settings: dict) -> None:
-    """All stages in order."""
+    """Trains what is left to train, and writes the folder."""
     if settings["threads"]:
         torch.set_num_threads(settings["threads"])
     workers.join()
     workers.seed(settings["seed"])
-    live = Live(**settings["visdom"])
     start = Path(settings["start"]) if settings["start"] else None
     if settings["only"] and not start:
         raise SystemExit("only= names stages to train on: start= must name the folder")
-    making = Making(settings, Path(settings["work"]), live, start)
-    making.pictures()
+    work = Path(settings["work"])
+    making = Making(settings, work, Live(**settings["visdom"]), start)
+    with nullcontext() if settings["peek"] else workers.alone(work):
+        make_all(making)
+
+
+def make_all(making: Making) -> None:
+    """All stages in order."""
+    settings, start = making.settings, making.start
+    if not start:
+        making.pictures()
     vae, vae_stage = making.make_autoencoder()
     clip_model, tokenizer, clip_stage = making.make_clip()
     latents = making.latents(vae)
@@ -179,8 +193,8 @@ def make(settings: dict) -> None:
     tiny, tiny_stage = making.make_tiny(latents, vae.config.scaling_factor)
     if workers.rank():
         return
-    folder = Path(settings["out"])
-    size = export.write_folder(folder, tokenizer, clip_model, vae, tiny, denoiser)
+    folder, prediction = Path(settings["out"]), making.prediction()
+    size = export.write_folder(folder, tokenizer, clip_model, vae, tiny, denoiser, prediction)
     log.info("%s: %.2f MB", folder, size / 1e6)
     stages = (vae_stage, clip_stage, unet_stage, decoder_stage, tiny_stage)
     parts = {"text": words.encoder, "unet": denoiser, "vae": vae, "tiny": tiny}

@@ -31,6 +31,8 @@ class Budget:
     warmup: int = 200  # steps
     decay: float = 0.01  # weight decay
     ema: float = 0.0  # 0: none
+    hold: float = 0.0  # the share of the budget at the peak rate, before it falls
+    peek: bool = False  # train nothing: the checkpoint as it is
     save_seconds: float = 180.0
     show_seconds: float = 120.0
 
@@ -72,9 +74,14 @@ class Stage:
         return self.average if self.average is not None else self.model
 
     def rate(self) -> float:
-        """Linear warm-up, then half a cosine down to 0 at the end of the budget."""
-        warm = min(1.0, (self.step + 1) / self.budget.warmup)
-        return self.budget.rate * warm * (0.5 + 0.5 * math.cos(math.pi * self.progress))
+        """Linear warm-up, the peak for `hold` of the budget, half a cosine to 0 at its end.
+
+        While it is held, the budget can be changed and nothing that was learned is lost.
+        """
+        b = self.budget
+        warm = min(1.0, (self.step + 1) / b.warmup)
+        fallen = max(0.0, self.progress - b.hold) / (1 - b.hold)
+        return b.rate * warm * (0.5 + 0.5 * math.cos(math.pi * fallen))
 
     def update(self, loss: torch.Tensor) -> None:
         """One optimizer step, and the moving average after it."""
@@ -108,8 +115,11 @@ class Stage:
             "random": (torch.get_rng_state(), random.getstate(), np.random.get_state()),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f"{path.name}.{os.getpid()}.part")
-        torch.save(state, aside)
+        aside = path.with_name(f"{path.name}.part")
+        with aside.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())  # the machine may stop too
         aside.replace(path)
 
     def record(self) -> dict[str, object]:
@@ -152,9 +162,15 @@ def fit(
     live: Live,
     show: Callable[[], None] | None = None,
 ) -> None:
-    """Trains a stage to the end of its budget; killed, it goes on from its last checkpoint."""
+    """Trains a stage to the end of its budget; killed, it goes on from its last checkpoint.
+
+    On SIGTERM it saves before it ends.
+    """
     path = work / f"{stage.name}.pt"
     stage.load(path)
+    if stage.budget.peek:
+        return
+    stopping = workers.stopping()
     stage.model.train()
     saved = shown = clock = time.monotonic()
     recent: list[float] = []
@@ -172,9 +188,11 @@ def fit(
                 live.loss(stage.name, stage.step, mean)
                 minutes = stage.seconds / 60
                 log.info("%s %d %.1f min loss %.5f", stage.name, stage.step, minutes, mean)
-        if now - saved > stage.budget.save_seconds:
+        if now - saved > stage.budget.save_seconds or stopping.is_set():
             stage.save(path)
             saved = time.monotonic()
+        if stopping.is_set():
+            raise SystemExit(143)
         if show and not workers.rank() and now - shown > stage.budget.show_seconds:
             show()
             shown = time.monotonic()

@@ -1,4 +1,4 @@
-"""The UNet: learns to predict the noise in latents, from the text encoder's words."""
+"""The UNet: learns to predict v of noisy latents, from the text encoder's words."""
 
 import logging
 import random
@@ -28,7 +28,9 @@ SCHEDULE = {
     "beta_end": 0.012,
     "beta_schedule": "scaled_linear",
 }
+PREDICTION = "v_prediction"
 SNR_CAP = 5.0  # min-SNR weighting, Hang et al. 2023, section 3.4
+LEAN = 0.75  # below 1, more of the training's timesteps have much noise
 
 
 def unet_model(widths: list[int], heads: list[int], text_width: int) -> UNet2DConditionModel:
@@ -53,9 +55,28 @@ def signal() -> Tensor:
 
 
 def loss_weights(alphas: Tensor) -> Tensor:
-    """min(SNR, cap) / SNR at each timestep, for the error of the noise."""
-    snr = alphas / (1 - alphas)
-    return snr.clamp(max=SNR_CAP) / snr
+    """min(SNR + 1, cap) / (SNR + 1) at each timestep, for the squared error of v.
+
+    As weights of the error of x0 they are min(SNR + 1, cap). Those of min-SNR, min(SNR, cap), are
+    0.005 at timestep 999, and few-step samplers pay for that.
+    """
+    signal_to_noise = alphas / (1 - alphas)
+    return (signal_to_noise + 1).clamp(max=SNR_CAP) / (signal_to_noise + 1)
+
+
+def training_timesteps(count: int, generator: torch.Generator) -> Tensor:
+    """Timesteps of a batch: int64 (count,), in any order.
+
+    One from each of `count` equal stretches of probability: less variance than independent ones.
+    """
+    shares = (torch.arange(count) + torch.rand(count, generator=generator)) / count
+    steps = (shares**LEAN * SCHEDULE["num_train_timesteps"]).long()
+    return steps[torch.randperm(count, generator=generator)]
+
+
+def velocity(clean: Tensor, noise: Tensor, alphas: Tensor) -> Tensor:
+    """v = sqrt(alpha-bar) noise - sqrt(1 - alpha-bar) x0 (Salimans and Ho 2022, appendix D)."""
+    return alphas.sqrt() * noise - (1 - alphas).sqrt() * clean
 
 
 class Words:
@@ -76,15 +97,12 @@ def train_unet(
     latents: np.ndarray,
     scale: float,
     drop: float,
-    wrong: float,
     budget: Budget,
     work: Path,
     live: Live,
     sample: Callable[[UNet2DConditionModel], np.ndarray],
 ) -> Stage:
-    """Noise prediction with captions dropped at the rate `drop`, for classifier-free guidance, and
-    the share `wrong` of the long ones naming another object, for negative prompts.
-    """
+    """v-prediction, with captions dropped at the rate `drop` for classifier-free guidance."""
     unet.set_attn_processor(AttnProcessor())  # 1.4 times the speed of the fused one on a CPU
     stage = Stage("unet", unet, budget)
     alphas = signal()
@@ -95,19 +113,16 @@ def train_unet(
         rows = np.random.randint(0, len(latents), budget.batch)
         clean = torch.from_numpy(latents[rows]).float() * scale
         rng = random.Random(int(np.random.randint(1 << 31)))
-        texts = ["" if rng.random() < drop else caption_of(int(row), rng, wrong) for row in rows]
+        texts = ["" if rng.random() < drop else caption_of(int(row), rng) for row in rows]
         generator.manual_seed(int(np.random.randint(1 << 31)))
-        # One timestep from each equal stretch of the schedule: less variance than independent ones.
-        offsets = torch.rand(budget.batch, generator=generator)
-        steps = ((torch.arange(budget.batch) + offsets) / budget.batch * len(alphas)).long()
-        steps = steps[torch.randperm(budget.batch, generator=generator)]
+        steps = training_timesteps(len(rows), generator)
         noise = torch.randn(clean.shape, generator=generator)
         a = alphas[steps].view(-1, 1, 1, 1)
         noisy = a.sqrt() * clean + (1 - a).sqrt() * noise
         with torch.autocast("cpu", torch.bfloat16):
             guess = stage.model(noisy, steps, words(texts)).sample
-        error = F.mse_loss(guess.float(), noise, reduction="none").mean((1, 2, 3))
-        return (error * weights[steps]).mean()
+        error = F.mse_loss(guess.float(), velocity(clean, noise, a), reduction="none")
+        return (error.mean((1, 2, 3)) * weights[steps]).mean()
 
     def show() -> None:
         live.pictures("unet", sample(stage.best), 8, f"step {stage.step}, CFG 5")
@@ -131,7 +146,11 @@ def denoise(
 ) -> Tensor:
     """Latents of prompts by a diffusers scheduler (DDIM if none is given): (n, 4, 16, 16)."""
     scheduler = scheduler or DDIMScheduler(
-        **SCHEDULE, clip_sample=False, set_alpha_to_one=False, steps_offset=1
+        **SCHEDULE,
+        prediction_type=PREDICTION,
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
     )
     scheduler.set_timesteps(steps)
     side = SIZE // 8

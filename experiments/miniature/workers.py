@@ -6,10 +6,15 @@ Two processes of one thread beat one process of two where other work shares the 
 each other once a step instead of once an operation.
 """
 
+import fcntl
 import os
 import random
-from collections.abc import Iterable
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -67,3 +72,26 @@ def average(parameters: Iterable[nn.Parameter], seconds: float) -> float:
         gradient.copy_(flat[at : at + gradient.numel()].view_as(gradient))
         at += gradient.numel()
     return float(flat[-1])
+
+
+def stopping() -> threading.Event:
+    """An event that is set once this process was sent SIGTERM."""
+    event = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: event.set())
+    return event
+
+
+@contextmanager
+def alone(work: Path) -> Iterator[None]:
+    """Keeps a second training out of the folder meanwhile; SystemExit if there is a first."""
+    if rank():
+        yield
+        return
+    work.mkdir(parents=True, exist_ok=True)
+    with (work / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            message = f"work={work}: another process trains there; stop it, or name another folder"
+            raise SystemExit(message) from None
+        yield

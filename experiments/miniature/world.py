@@ -24,6 +24,15 @@ LIGHTS_OF = {
     "storm": (("sun", 0.3), ("moon", 0.3), ("none", 0.4)),
 }
 
+#: What is more usual where: a training scene of another kind is drawn anew at the rate `UNUSUAL`.
+USUAL = {
+    "desert": ("pyramid", "tent"),
+    "meadow": ("house", "tree"),
+    "snow": ("mountain", "tower"),
+    "sea": ("boat", "tower"),
+}
+UNUSUAL = 0.35
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
@@ -65,11 +74,12 @@ def random_scene(rng: random.Random) -> Scene:
 
 
 def training_scene(rng: random.Random) -> Scene:
-    """A scene that is not held out."""
-    scene = random_scene(rng)
-    while scene.held_out:
+    """A scene that is not held out, with the kinds that are usual on its ground more often."""
+    while True:
         scene = random_scene(rng)
-    return scene
+        unusual = scene.count > 0 and scene.kind not in USUAL[scene.ground]
+        if not scene.held_out and not (unusual and rng.random() < UNUSUAL):
+            return scene
 
 
 def measured_scene(rng: random.Random, held_out: bool | None = None) -> Scene:

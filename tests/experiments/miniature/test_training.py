@@ -1,11 +1,13 @@
 """The loop: a killed training goes on as if it had never stopped."""
 
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from experiments.miniature import workers
 from experiments.miniature.data import read_json, write_json
 from experiments.miniature.live import Live, sheet
 from experiments.miniature.training import Budget, Stage, fit
@@ -48,6 +50,46 @@ def test_the_rate_warms_up_and_ends_at_zero(tmp_path: Path) -> None:
     for stage.step in range(101):
         rates.append(stage.rate())
     assert rates[0] < 0.11 and max(rates) > 0.95 and rates[-1] < 1e-6
+
+
+def test_a_held_rate_falls_at_the_end_only() -> None:
+    budget = Budget(minutes=0, steps=100, batch=1, rate=1, warmup=10, hold=0.8)
+    stage = Stage("toy", nn.Linear(1, 1), budget)
+    rates = []
+    for stage.step in range(101):
+        rates.append(stage.rate())
+    assert rates[10:81] == [1] * 71
+    assert 0.4 < rates[90] < 0.6 and rates[100] < 1e-6
+
+
+def test_a_terminated_training_saves_its_last_step(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    budget = Budget(minutes=0, steps=40, batch=4, rate=0.01)
+    stage = Stage("toy", nn.Linear(3, 1), budget)
+
+    def loss_of() -> torch.Tensor:
+        if stage.step == 7:
+            signal.raise_signal(signal.SIGTERM)
+        return stage.model(torch.ones(1, 3)).square().mean()
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit):
+            fit(stage, loss_of, tmp_path, Live("localhost", 1, "none"))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert torch.load(tmp_path / "toy.pt", weights_only=False)["step"] == 8
+
+
+def test_a_folder_is_trained_in_once_at_a_time(tmp_path: Path) -> None:
+    with (
+        workers.alone(tmp_path),
+        pytest.raises(SystemExit, match="another folder"),
+        workers.alone(tmp_path),
+    ):
+        raise AssertionError("two at once")
+    with workers.alone(tmp_path):
+        pass
 
 
 def test_json_is_written_whole(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from diffusers import (
     AutoencoderKL,
     AutoencoderTiny,
     PNDMScheduler,
+    StableDiffusion3Pipeline,
     StableDiffusionPipeline,
     UNet2DConditionModel,
 )
@@ -79,7 +80,11 @@ def name_as_published(weights: Path) -> None:
 
     transformers 5 leaves `text_model.` out when it saves, and reads both; 4 reads only this one.
     """
-    named = {f"text_model.{name}": weight for name, weight in load_file(weights).items()}
+    kept = ("text_model.", "text_projection.")
+    named = {
+        name if name.startswith(kept) else f"text_model.{name}": weight
+        for name, weight in load_file(weights).items()
+    }
     save_file(named, weights, metadata={"format": "pt"})
 
 
@@ -96,8 +101,6 @@ def write_folder(
 
     `prediction` is what the UNet predicts, as schedulers name it.
     """
-    aside = folder.with_name(folder.name + ".part")
-    shutil.rmtree(aside, ignore_errors=True)
     scheduler = PNDMScheduler(
         **SCHEDULE,
         prediction_type=prediction,
@@ -116,19 +119,51 @@ def write_folder(
         feature_extractor=None,
         requires_safety_checker=False,
     )
+    aside = emptied(folder)
     pipeline.save_pretrained(aside, safe_serialization=True)
     halved(tiny).save_pretrained(aside / "vae_tiny", safe_serialization=True)
     halved(clip).save_pretrained(aside / "clip", safe_serialization=True)
     image_processor().save_pretrained(aside / "clip")
-    tokens.build(aside / "tokenizer")  # vocab.json and merges.txt beside tokenizer.json
     leave_spacing_open(aside / "scheduler" / "scheduler_config.json")
-    name_as_published(aside / "text_encoder" / "model.safetensors")
+    return swap_in(aside, folder)
+
+
+def write_flow_folder(
+    folder: Path, pipeline: StableDiffusion3Pipeline, tiny: AutoencoderTiny
+) -> int:
+    """As `write_folder`, of the flow-matching miniature; its parts are halved in place."""
+    for part in pipeline.components.values():
+        if isinstance(part, nn.Module):
+            halved(part)
+    aside = emptied(folder)
+    pipeline.save_pretrained(aside, safe_serialization=True)
+    halved(tiny).save_pretrained(aside / "vae_tiny", safe_serialization=True)
+    return swap_in(aside, folder)
+
+
+def emptied(folder: Path) -> Path:
+    """A new folder beside `folder`, to write into."""
+    aside = folder.with_name(folder.name + ".part")
+    shutil.rmtree(aside, ignore_errors=True)
+    return aside
+
+
+def swap_in(aside: Path, folder: Path) -> int:
+    """Puts what was written aside in its place, in the forms that every release of the libraries
+    reads; returns the bytes of all. AssertionError if they are too many.
+    """
+    for tokenizer in (aside / "tokenizer", aside / "tokenizer_2"):
+        if tokenizer.exists():
+            tokens.build(tokenizer)  # vocab.json and merges.txt beside tokenizer.json
+    for encoder in (aside / "text_encoder", aside / "text_encoder_2"):
+        if encoder.exists():
+            name_as_published(encoder / "model.safetensors")
     for path in aside.rglob("*.safetensors"):
         path.chmod(0o644)
     for config in aside.rglob("config.json"):
         forget_place(config)
-    for part in ("text_encoder", "clip"):
-        load_as_float32(aside / part / "config.json")
+    for part in [*aside.glob("text_encoder*"), *aside.glob("clip")]:
+        load_as_float32(part / "config.json")
     folder.mkdir(parents=True, exist_ok=True)
     for made in aside.iterdir():
         old = folder / made.name

@@ -175,7 +175,7 @@ def make(settings: dict) -> None:
         raise SystemExit("only= names stages to train on: start= must name the folder")
     work = Path(settings["work"])
     making = Making(settings, work, Live(**settings["visdom"]), start)
-    with nullcontext() if settings["peek"] else workers.alone(work):
+    with nullcontext() if settings["peek"] else workers.alone(work, "miniature"):
         make_all(making)
 
 

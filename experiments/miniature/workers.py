@@ -82,13 +82,13 @@ def stopping() -> threading.Event:
 
 
 @contextmanager
-def alone(work: Path) -> Iterator[None]:
-    """Keeps a second training out of the folder meanwhile; SystemExit if there is a first."""
+def alone(work: Path, stages: str) -> Iterator[None]:
+    """Keeps a second training of these stages out of the folder; SystemExit if there is a first."""
     if rank():
         yield
         return
     work.mkdir(parents=True, exist_ok=True)
-    with (work / "lock").open("w") as file:
+    with (work / f"{stages}.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -83,12 +83,12 @@ def test_a_terminated_training_saves_its_last_step(tmp_path: Path) -> None:
 
 def test_a_folder_is_trained_in_once_at_a_time(tmp_path: Path) -> None:
     with (
-        workers.alone(tmp_path),
+        workers.alone(tmp_path, "toy"),
         pytest.raises(SystemExit, match="another folder"),
-        workers.alone(tmp_path),
+        workers.alone(tmp_path, "toy"),
     ):
         raise AssertionError("two at once")
-    with workers.alone(tmp_path):
+    with workers.alone(tmp_path, "toy"):
         pass
 
 

@@ -1,7 +1,8 @@
-"""Measures the shipped folder, line by line, draws the figures and writes the model card.
+"""Measures the shipped folders, line by line, draws the figures and writes the model cards.
 
 python -m experiments.miniature.evaluate
-python -m experiments.miniature.evaluate measure.images=64 measure.lines=[adherence]
+python -m experiments.miniature.evaluate measure.images=64 measure.lines=[adherence,"few steps"]
+python -m experiments.miniature.evaluate measure.models=[miniature_flow]
 """
 
 import json
@@ -14,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from experiments.miniature import card, figures, measure
+from experiments.miniature import card, figures, lines, measure, noise, sampling
 from experiments.miniature.captions import full
 from experiments.miniature.command import command
 from experiments.miniature.data import read_json, write_json, write_sheet
 from experiments.miniature.export import size_of
-from experiments.miniature.folder import Folder, prompt_scenes
+from experiments.miniature.folder import FLOW_SAMPLERS, FlowFolder, Folder, prompt_scenes
 from experiments.miniature.judge import Judge, train_judge
 from experiments.miniature.live import Live
 from experiments.miniature.training import Budget
@@ -44,8 +45,8 @@ def contact_scenes() -> list[Scene]:
     return [measured_scene(rng) for _ in range(64)]
 
 
-def contact_sheets(folder: Folder, out: Path) -> None:
-    """64 unchosen images at CFG 5, and the typed prompts, as WebP."""
+def contact_sheets(folder: Folder | FlowFolder, out: Path) -> None:
+    """64 unchosen images at the usual CFG scale, and the typed prompts, as WebP."""
     scenes = contact_scenes()
     write_sheet(
         out / "contact.webp", folder.pictures([full(s) for s in scenes], list(range(64))), 8
@@ -63,32 +64,61 @@ def guidance_sheet(folder: Folder, out: Path) -> None:
     write_sheet(out / "guidance.webp", np.stack(rows, 1).reshape(-1, *rows[0].shape[1:]), len(rows))
 
 
-def lines(folder: Folder, judge: Judge, images: int) -> dict[str, Callable[[], object]]:
+Measures = dict[str, Callable[[], object]]
+
+
+def of_miniature(folder: Folder, judge: Judge, images: int) -> Measures:
     """The measures by name, each of which can be asked for alone."""
+    prompts = sampling.Prompts(folder, judge, cfg=7.0)
     return {
         "reconstruction": lambda: measure.reconstruction(folder),
+        "noise": lambda: noise.errors(folder),
         "adherence": lambda: measure.adherence(folder, judge, images),
+        "few steps": lambda: sampling.few_steps(prompts),
+        "order": lambda: sampling.order(prompts),
+        "high guidance": lambda: sampling.high_guidance(prompts),
         "guidance": lambda: measure.guidance(folder, judge),
-        "negative": lambda: measure.negative(folder, judge),
-        "samplers": lambda: measure.samplers(folder),
+        "open prompt": lambda: sampling.open_prompt(folder, judge),
         "ranking": lambda: measure.ranking(folder),
         "redness": lambda: measure.redness(folder),
         "speed": lambda: measure.speed(folder),
     }
 
 
-def take(folder: Folder, judge: Judge, asked: dict, record: Path) -> None:
+def of_flow(folder: FlowFolder, judge: Judge, images: int) -> Measures:
+    """Those of the flow-matching miniature, at CFG scales of its own."""
+    prompts = sampling.Prompts(folder, judge, cfg=4.0)
+    samplers = tuple(FLOW_SAMPLERS)
+    return {
+        "adherence": lambda: measure.adherence(folder, judge, images),
+        "flow steps": lambda: sampling.flow_steps(prompts),
+        "shift": lambda: sampling.shifts(folder),
+        "high guidance": lambda: sampling.high_guidance(prompts, samplers, sampling.FLOW_HIGH),
+        "open prompt": lambda: sampling.open_prompt(folder, judge, cfg=4.0),
+        "speed": lambda: measure.speed(folder),
+    }
+
+
+def take(measures: Measures, asked: list[str], record: Path) -> None:
     """Takes the measures that are asked for (all if none is); each is in the record at once."""
-    for name, measured in lines(folder, judge, asked["images"]).items():
-        if asked["lines"] and name not in asked["lines"]:
+    for name, measured in measures.items():
+        if asked and name not in asked:
             continue
         start = time.monotonic()
-        found = measured()
-        log.info("%s (%.0f s): %s", name, time.monotonic() - start, json.dumps(found))
+        values = measured()
+        log.info("%s (%.0f s): %s", name, time.monotonic() - start, json.dumps(values))
         content = read_json(record, {})
         assert isinstance(content, dict)
-        content.setdefault("measures", {})[name] = found
+        content.setdefault("measures", {})[name] = values
         write_json(record, content)
+
+
+def report(name: str, record: Path, *, flow: bool) -> None:
+    """Prints what the model must show, line by line, as far as it was measured."""
+    measures = json.loads(record.read_text("utf-8")).get("measures", {})
+    print(f"\n{name}\n\n{lines.HEAD}")
+    for line in lines.lines(measures, flow=flow):
+        print(line.row)
 
 
 def publish(folder: Folder, out: Path) -> None:
@@ -96,25 +126,42 @@ def publish(folder: Folder, out: Path) -> None:
     contact_sheets(folder, out)
     guidance_sheet(folder, out)
     record = json.loads((out / "training.json").read_text("utf-8"))
-    for name, plot in (("guidance", figures.guidance), ("samplers", figures.samplers)):
+    for name, plot in (("guidance", figures.guidance), ("order", figures.order)):
         if name in record["measures"]:
-            plot(record["measures"][name], out / f"{name}_curves.png")
+            plot(record["measures"][name], out / card.CURVES[name])
     record["bytes"] = size_of(out)
     write_json(out / "training.json", record)
-    (out / "README.md").write_text(card.text(record), "utf-8")
+    (out / "README.md").write_text(card.text(record, TYPED), "utf-8")
+
+
+def publish_flow(folder: FlowFolder, out: Path) -> None:
+    """As `publish`, for the flow-matching miniature."""
+    contact_sheets(folder, out)
+    record = json.loads((out / "training.json").read_text("utf-8"))
+    record["bytes"] = size_of(out)
+    write_json(out / "training.json", record)
+    (out / "README.md").write_text(card.flow_text(record, TYPED), "utf-8")
 
 
 def evaluate(settings: dict) -> None:
-    """Measures the folder, then shows it; `measure.publish=false` only measures."""
+    """Measures the folders that there are; publishes them unless `measure.publish` is false."""
     if settings["threads"]:
         torch.set_num_threads(settings["threads"])
-    out, work = Path(settings["out"]), Path(settings["work"])
-    asked = settings["measure"]
+    work, asked = Path(settings["work"]), settings["measure"]
     judge = train_judge(asked["drawn"], Budget(**asked["judge"]), work, Live(**settings["visdom"]))
-    folder = Folder(out)
-    take(folder, judge, asked, out / "training.json")
-    if asked["publish"]:
-        publish(folder, out)
+    out, flow_out = Path(settings["out"]), Path(settings["flow"]["out"])
+    if "miniature" in asked["models"]:
+        folder = Folder(out)
+        take(of_miniature(folder, judge, asked["images"]), asked["lines"], out / "training.json")
+        if asked["publish"]:
+            publish(folder, out)
+        report("miniature", out / "training.json", flow=False)
+    if "miniature_flow" in asked["models"] and (flow_out / "model_index.json").exists():
+        flow = FlowFolder(flow_out)
+        take(of_flow(flow, judge, asked["images"]), asked["lines"], flow_out / "training.json")
+        if asked["publish"]:
+            publish_flow(flow, flow_out)
+        report("miniature_flow", flow_out / "training.json", flow=True)
 
 
 if __name__ == "__main__":

@@ -31,14 +31,15 @@ def guidance(rows: list[dict[str, float]], path: Path) -> None:
     plt.close(figure)
 
 
-def samplers(measured: dict, path: Path) -> None:
-    """Distance to the converged image over the steps, a line for each sampler."""
+def order(measured: dict, path: Path) -> None:
+    """Distance to the converged image over evaluations of the denoiser, a line for each sampler."""
     figure, axis = plt.subplots(figsize=(5, 3.4), layout="constrained")
-    for name, by_steps in measured["distance to converged"].items():
-        steps = [int(step) for step in by_steps]
-        axis.plot(steps, list(by_steps.values()), marker="o", label=name)
-    axis.set(xlabel="steps", ylabel="mean difference (of 255)", xscale="log", yscale="log")
-    axis.set_xticks(steps, [str(step) for step in steps])
+    for name, rows in measured.items():
+        evaluations = [int(number) for number in rows]
+        axis.plot(evaluations, list(rows.values()), marker="o", label=name)
+        axis.set_xticks(evaluations, [str(number) for number in evaluations])
+    label = "median difference (of 255)"
+    axis.set(xlabel="evaluations", ylabel=label, xscale="log", yscale="log")
     axis.minorticks_off()
     axis.legend(fontsize=8)
     figure.savefig(path, dpi=110)

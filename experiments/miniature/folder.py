@@ -1,22 +1,24 @@
-"""The shipped folder, loaded as anyone would load it, and the scenes to ask it for."""
+"""The shipped folders, loaded as anyone would load them, and the scenes to ask them for."""
 
 import random
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import diffusers
 import numpy as np
 import torch
-from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline
+from diffusers import StableDiffusion3Pipeline, StableDiffusionPipeline
 from transformers import CLIPModel
 
 from experiments.miniature.autoencoder import to_pictures
 from experiments.miniature.unet import Words, denoise
 from experiments.miniature.world import Scene, measured_scene
+from sdviz import samplers
 
 
 @dataclass
 class Folder:
-    """The shipped folder, loaded in float32, and a way to make pictures with it."""
+    """The miniature, loaded in float32, and a way to make pictures with it."""
 
     path: Path
 
@@ -36,16 +38,18 @@ class Folder:
         cfg: float = 5.0,
         steps: int = 30,
         negatives: list[str] | None = None,
-        sampler: type = EulerDiscreteScheduler,
+        sampler: str = "Euler",
         batch: int = 32,
         fast: bool = True,
-        **options: object,
     ) -> np.ndarray:
-        """uint8 (n, 128, 128, 3) from prompts, by Euler unless another sampler is given."""
+        """uint8 (n, 128, 128, 3) from prompts; `sampler` as in sdviz, `fast` in bfloat16."""
         made = []
         for at in range(0, len(prompts), batch):
             part = slice(at, at + batch)
-            scheduler = sampler.from_config(self.pipeline.scheduler.config, **options)
+            method = samplers.resolve(sampler)
+            scheduler = getattr(diffusers, method.scheduler).from_config(
+                self.pipeline.scheduler.config, **method.kwargs
+            )
             latents = denoise(
                 self.pipeline.unet,
                 self.words,
@@ -61,6 +65,59 @@ class Folder:
             with torch.autocast("cpu", torch.bfloat16, enabled=fast):
                 images = vae.decode(latents / vae.config.scaling_factor).sample
             made.append(to_pictures(images))
+        return np.concatenate(made)
+
+
+#: diffusers' samplers of flow-matching models.
+FLOW_SAMPLERS = {
+    "Euler": diffusers.FlowMatchEulerDiscreteScheduler,
+    "Heun": diffusers.FlowMatchHeunDiscreteScheduler,
+}
+
+
+@dataclass
+class FlowFolder:
+    """The flow-matching miniature, loaded in float32, and a way to make pictures with it."""
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        self.pipeline = StableDiffusion3Pipeline.from_pretrained(
+            str(self.path), local_files_only=True
+        )
+        self.pipeline.set_progress_bar_config(disable=True)
+        self.scheduler = self.pipeline.scheduler.config
+
+    @torch.no_grad()
+    def pictures(
+        self,
+        prompts: list[str],
+        seeds: list[int],
+        *,
+        cfg: float = 4.0,
+        steps: int = 30,
+        negatives: list[str] | None = None,
+        sampler: str = "Euler",
+        shift: float | None = None,
+        batch: int = 16,
+        fast: bool = True,
+    ) -> np.ndarray:
+        """uint8 (n, 128, 128, 3), as `Folder.pictures`; `shift` None is the model's own."""
+        made = []
+        options = {} if shift is None else {"shift": shift}
+        for at in range(0, len(prompts), batch):
+            part = slice(at, at + batch)
+            self.pipeline.scheduler = FLOW_SAMPLERS[sampler].from_config(self.scheduler, **options)
+            with torch.autocast("cpu", torch.bfloat16, enabled=fast):
+                images = self.pipeline(
+                    prompts[part],
+                    negative_prompt=negatives[part] if negatives else None,
+                    guidance_scale=cfg,
+                    num_inference_steps=steps,
+                    generator=[torch.Generator().manual_seed(seed) for seed in seeds[part]],
+                    output_type="pt",
+                ).images
+            made.append(to_pictures(images * 2 - 1))
         return np.concatenate(made)
 
 

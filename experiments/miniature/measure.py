@@ -1,4 +1,4 @@
-"""What the miniature must show, each line measured on the shipped folder."""
+"""What the miniature shows of prompts, guidance, colours and speed, on the shipped folder."""
 
 import random
 import time
@@ -6,39 +6,22 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from diffusers import (
-    DDIMScheduler,
-    DPMSolverMultistepScheduler,
-    EulerDiscreteScheduler,
-    HeunDiscreteScheduler,
-    UniPCMultistepScheduler,
-)
 
 from experiments.miniature import clip
 from experiments.miniature.autoencoder import psnr, reconstruct
 from experiments.miniature.captions import full, things
 from experiments.miniature.data import fresh_scenes
-from experiments.miniature.folder import Folder, prompt_scenes
+from experiments.miniature.folder import FlowFolder, Folder, prompt_scenes
 from experiments.miniature.judge import Judge, right
 from experiments.miniature.paint import draw
 from experiments.miniature.world import Scene
 from sdviz.pictures import measures
 
 CFGS = (1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 25.0)
-STEPS = (4, 8, 16, 32, 100)
-CONVERGED = 250  # steps of the image that the others are compared with
-#: Deterministic samplers, their order, their classes and settings.
-SAMPLERS = {
-    "Euler": (1, EulerDiscreteScheduler, {}),
-    "DDIM": (1, DDIMScheduler, {}),
-    "DPM++ 2M": (2, DPMSolverMultistepScheduler, {"final_sigmas_type": "zero"}),
-    "Heun": (2, HeunDiscreteScheduler, {}),
-    "UniPC": (3, UniPCMultistepScheduler, {"solver_order": 3}),
-}
 
 
 def reconstruction(folder: Folder, count: int = 512) -> dict[str, float]:
-    """Line 1: PSNR of fresh pictures through the autoencoder."""
+    """PSNR of fresh pictures through the autoencoder."""
     pictures = np.stack([draw(scene) for scene in fresh_scenes(count, "reconstruction")])
     made = reconstruct(folder.pipeline.vae, pictures)
     each = [psnr(a, b) for a, b in zip(made, pictures, strict=True)]
@@ -50,8 +33,8 @@ def reconstruction(folder: Folder, count: int = 512) -> dict[str, float]:
     }
 
 
-def adherence(folder: Folder, judge: Judge, count: int) -> dict[str, object]:
-    """Line 2: the facts read off images at CFG 5 and 30 Euler steps; held out ones apart."""
+def adherence(folder: Folder | FlowFolder, judge: Judge, count: int) -> dict[str, object]:
+    """The facts read off images at the usual CFG and 30 Euler steps; held out ones apart."""
     drawn = fresh_scenes(1000, "judge")
     drawn = [scene for scene in drawn if scene.count]
     result: dict[str, object] = {
@@ -75,7 +58,7 @@ def colourfulness(picture: np.ndarray) -> float:
 
 
 def guidance(folder: Folder, judge: Judge, count: int = 48) -> list[dict[str, float]]:
-    """Line 3: adherence, saturation and clipping over the CFG scale, at equal seeds.
+    """Adherence, saturation and clipping over the CFG scale, at equal seeds.
 
     Saturation three ways: a pixel's mean, the share of pixels above 0.95, colourfulness.
     """
@@ -96,67 +79,8 @@ def guidance(folder: Folder, judge: Judge, count: int = 48) -> list[dict[str, fl
     return rows
 
 
-def negative(folder: Folder, judge: Judge, count: int = 96) -> dict[str, object]:
-    """Line 4: how many pyramids of `a pyramid in the desert` stay with the negative `pyramid`.
-
-    The judge always names a kind; a pyramid counts when it reads one and at least one object.
-    """
-    names = list(clip.FACTS)
-    kind, number = names.index("kind"), names.index("count")
-
-    def shown(negatives: list[str] | None, cfg: float) -> np.ndarray:
-        prompts = ["a pyramid in the desert"] * count
-        pictures = folder.pictures(prompts, list(range(count)), cfg=cfg, negatives=negatives)
-        facts = judge.read(pictures).numpy()
-        return (facts[:, kind] == clip.FACTS["kind"].index("pyramid")) & (facts[:, number] > 0)
-
-    rows = {}
-    for cfg in (5.0, 7.0):
-        before, after = shown(None, cfg), shown(["pyramid"] * count, cfg)
-        rows[f"cfg {cfg:g}"] = {
-            "with a pyramid": int(before.sum()),
-            "of": count,
-            "still with one": int((before & after).sum()),
-            "share": float((before & after).sum() / max(1, before.sum())),
-        }
-    return rows
-
-
-def samplers(folder: Folder, count: int = 8) -> dict[str, object]:
-    """Line 5: mean difference (0..255) to each sampler's and to DDIM's converged image."""
-    scenes = prompt_scenes(count, "samplers", False)
-    prompts, seeds = [full(s) for s in scenes], list(range(count))
-    made: dict[str, dict[int, np.ndarray]] = {}
-    for name, (_, sampler, options) in SAMPLERS.items():
-        made[name] = {
-            steps: folder.pictures(
-                prompts, seeds, steps=steps, sampler=sampler, fast=False, **options
-            ).astype(np.float32)
-            for steps in STEPS
-        }
-    reference = folder.pictures(
-        prompts, seeds, steps=CONVERGED, sampler=HeunDiscreteScheduler, fast=False
-    ).astype(np.float32)
-    distance = {
-        name: {steps: float(np.abs(x - reference).mean()) for steps, x in by.items()}
-        for name, by in made.items()
-    }
-    names = list(SAMPLERS)
-    apart = {
-        steps: max(
-            float(np.abs(made[a][steps] - made[b][steps]).mean()) for a in names for b in names
-        )
-        for steps in STEPS
-    }
-    return {
-        "distance to converged": distance,
-        "largest difference between two": apart,
-        "orders": {name: order for name, (order, _, _) in SAMPLERS.items()},
-    }
-
-
 def ranking(folder: Folder, count: int = 1000) -> dict[str, float]:
-    """Line 7: how often CLIP puts the right caption before nine wrong ones, and before six near.
+    """How often CLIP puts the right caption before nine wrong ones, and before six near.
 
     A near one is wrong by one fact only: kind, colour, count, ground, sky or light.
     """
@@ -202,8 +126,8 @@ def redness(folder: Folder, count: int = 16, steps: int = 30) -> dict[str, float
 
 
 @torch.no_grad()
-def speed(folder: Folder) -> dict[str, float]:
-    """Line 6: seconds of a 20-step image at CFG 7, alone and within a batch of 16 (best of three).
+def speed(folder: Folder | FlowFolder) -> dict[str, float]:
+    """Seconds of a 20-step image at CFG 7, alone and within a batch of 16 (best of three).
 
     By this module's own loop, bfloat16 autocast, with text encoding and the final decoding.
     """

@@ -202,6 +202,7 @@ def make_all(making: Making) -> None:
     sizes = {name: autoencoder.parameters(part) for name, part in parts.items()}
     before = data.read_json(start / "training.json", {}) if start else {}
     trained = [stage for stage in stages if stage]
+    before["prediction"] = prediction
     write_record(folder, before, settings, vae.config.scaling_factor, sizes, trained)
 
 
@@ -232,6 +233,8 @@ def write_record(
         "stages": known,
         "notes": before.get("notes", []),
     }
+    if "prediction" in before:
+        record["prediction"] = before["prediction"]
     if {stage.name for stage in stages} <= PREVIEWS and "measures" in before:
         record |= {"measures": before["measures"], "bytes": export.size_of(folder)}
     data.write_json(folder / "training.json", record)

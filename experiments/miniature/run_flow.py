@@ -117,9 +117,10 @@ def make_flow(settings: dict, work: Path, live: Live) -> None:
     best = stage.best
     assert isinstance(best, Flow)
     parts = {"text": first, "second text": best.second, "transformer": best.transformer, "vae": vae}
-    sizes = {name: autoencoder.parameters(part) for name, part in parts.items()}
     pipeline = pipeline_of(best, clip, tokenizer, vae, asked["shift"])
     tiny = AutoencoderTiny.from_pretrained(start / "vae_tiny")
+    parts |= {"t5": pipeline.text_encoder_3, "tiny": tiny}
+    sizes = {name: autoencoder.parameters(part) for name, part in parts.items()}
     size = export.write_flow_folder(folder, pipeline, tiny)
     log.info("%s: %.2f MB", folder, size / 1e6)
     kept = {name: settings[name] for name in ("threads", "seed", "measure")}

@@ -10,6 +10,7 @@ from transformers import CLIPModel, CLIPTokenizer
 
 from experiments.miniature import export, flow
 from experiments.miniature.clip import token_ids
+from experiments.miniature.folder import FlowFolder
 from experiments.miniature.run_flow import pipeline_of
 
 FOLDER = Path(__file__).parents[2] / "sdviz" / "miniature"
@@ -76,6 +77,19 @@ def test_the_written_folder_makes_the_same_picture_in_plain_diffusers(parts, tmp
     after = picture(StableDiffusion3Pipeline.from_pretrained(tmp_path / "flow"))
     assert after.shape == (128, 128, 3)
     assert np.abs(before - after).mean() < 0.01, "not the weights that were written"
+
+
+def test_shift_and_sampler_are_measured_on_the_written_folder(parts, tmp_path) -> None:  # type: ignore
+    model, clip, tokenizer, vae = parts
+    tiny = AutoencoderTiny.from_pretrained(FOLDER / "vae_tiny")
+    export.write_flow_folder(tmp_path / "flow", pipeline_of(model, clip, tokenizer, vae, 1.0), tiny)
+    folder = FlowFolder(tmp_path / "flow")
+    plain = folder.pictures([PROMPT], [0], steps=3, fast=False)
+    assert plain.shape == (1, 128, 128, 3) and plain.dtype == np.uint8
+    for options in ({"shift": 3.0}, {"sampler": "Heun"}, {"negatives": ["a boat"]}):
+        other = folder.pictures([PROMPT], [0], steps=3, fast=False, **options)
+        assert (other != plain).any(), options
+    assert (folder.pictures([PROMPT], [0], steps=3, fast=False) == plain).all()
 
 
 def test_training_sees_every_share_of_noise_and_pure_noise_too() -> None:

@@ -13,7 +13,7 @@ from transformers import CLIPModel
 from experiments.miniature.autoencoder import to_pictures
 from experiments.miniature.unet import Words, denoise
 from experiments.miniature.world import Scene, measured_scene
-from sdviz import samplers
+from sdviz.plan import samplers
 
 
 @dataclass

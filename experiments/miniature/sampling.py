@@ -14,7 +14,7 @@ from experiments.miniature import clip
 from experiments.miniature.captions import full
 from experiments.miniature.folder import FlowFolder, Folder, prompt_scenes
 from experiments.miniature.judge import Judge, right
-from sdviz import samplers
+from sdviz.plan import samplers
 
 FEW = (5, 8, 12)  # steps
 FEW_SAMPLERS = ("Euler", "Euler a", "DDIM", "UniPC", "Heun", "DPM++ 2M", "DPM++ 2M Karras")

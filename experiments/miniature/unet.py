@@ -70,7 +70,8 @@ def training_timesteps(count: int, generator: torch.Generator) -> Tensor:
     One from each of `count` equal stretches of probability: less variance than independent ones.
     """
     shares = (torch.arange(count) + torch.rand(count, generator=generator)) / count
-    steps = (shares**LEAN * SCHEDULE["num_train_timesteps"]).long()
+    total = SCHEDULE["num_train_timesteps"]
+    steps = (shares**LEAN * total).long().clamp(max=total - 1)  # rounding makes some shares 1
     return steps[torch.randperm(count, generator=generator)]
 
 

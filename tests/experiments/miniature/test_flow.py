@@ -13,7 +13,7 @@ from experiments.miniature.clip import token_ids
 from experiments.miniature.folder import FlowFolder
 from experiments.miniature.run_flow import pipeline_of
 
-FOLDER = Path(__file__).parents[2] / "sdviz" / "miniature"
+FOLDER = Path(__file__).parents[3] / "sdviz" / "miniature"
 PROMPT = "two blue houses in the snow at night"
 
 pytestmark = pytest.mark.skipif(

@@ -9,7 +9,7 @@ import pytest
 from experiments.miniature import card, data, lines, sampling
 from experiments.miniature.evaluate import TYPED, report
 
-FOLDER = Path(__file__).parents[2] / "sdviz" / "miniature"
+FOLDER = Path(__file__).parents[3] / "sdviz" / "miniature"
 
 shipped = pytest.mark.skipif(
     not (FOLDER / "model_index.json").exists(), reason="the miniature is not in this checkout"

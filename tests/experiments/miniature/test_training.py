@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from experiments.miniature import workers
+from experiments.miniature import unet, workers
 from experiments.miniature.data import read_json, write_json
 from experiments.miniature.live import Live, sheet
 from experiments.miniature.training import Budget, Stage, fit
@@ -90,6 +90,20 @@ def test_a_folder_is_trained_in_once_at_a_time(tmp_path: Path) -> None:
         raise AssertionError("two at once")
     with workers.alone(tmp_path, "toy"):
         pass
+
+
+@pytest.mark.parametrize("draw", [0.0, 1 - 2**-24])
+def test_training_timesteps_stay_within_the_schedule(draw: float, monkeypatch) -> None:  # type: ignore
+    monkeypatch.setattr(torch, "rand", lambda count, generator: torch.full((count,), draw))
+    steps = unet.training_timesteps(24, torch.Generator())
+    assert steps.min() >= 0 and steps.max() <= 999
+
+
+def test_half_of_the_training_has_much_noise() -> None:
+    generator = torch.Generator().manual_seed(0)
+    steps = torch.cat([unet.training_timesteps(24, generator) for _ in range(100)])
+    assert 0.5 < (steps >= 500).float().mean() < 0.7
+    assert (steps < 100).any() and (steps > 990).any()
 
 
 def test_json_is_written_whole(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """The values of one setting as a user types them: lists and quotes. No torch, no Hydra.
 
-    7,15,20            a list
+    7,15,20            a list; a comma at its end is no further value
     [7,15,20]          the same
     choice(7,15)       the same, Hydra's word
     "a, b", 'c'        quotes protect commas
@@ -17,6 +17,13 @@ from sdviz.errors import ConfigError
 
 FUNCTION = re.compile(r"(\w+)\((.*)\)", re.DOTALL)  # its name, and what is inside
 _QUOTES = "'\""
+_HALF_WIDTH = {
+    **{wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)},
+    **dict.fromkeys(map(ord, "‐‑‒–—―−﹣﹘～〜"), "-"),
+    **dict.fromkeys(map(ord, "、﹐､،"), ","),
+    ord("\u3000"): " ",
+    ord("…"): "..",  # two of them make one Chinese ellipsis
+}
 _OPENING, _CLOSING = "([{", ")]}"
 
 
@@ -42,6 +49,16 @@ def split_list(text: str, separator: str = ",") -> list[str]:
         raise ConfigError(f"`{text}`: a bracket is not closed")
     parts.append(text[start:].strip())
     return parts
+
+
+def without_last_comma(parts: list[str]) -> list[str]:
+    """The parts of a list that ends with a comma, without the empty one behind it."""
+    return parts[:-1] if len(parts) > 1 and not parts[-1] else parts
+
+
+def half_width(text: str) -> str:
+    """Full-width signs, dashes and commas of any script as those of ASCII: `７，１５` is `7,15`."""
+    return text.translate(_HALF_WIDTH)
 
 
 def _outside_quotes(text: str) -> Iterator[tuple[int, str]]:
@@ -92,7 +109,12 @@ def quoted(word: str) -> str:
         stands = word != "null" and parse_words(word) == [word]
     except ConfigError:
         stands = False
-    return word if stands else '"' + re.sub(r'([\\"])', r"\\\1", word) + '"'
+    return word if stands else in_quotes(word)
+
+
+def in_quotes(text: str) -> str:
+    """`text` in double quotes, so that `unquote` has it again."""
+    return '"' + re.sub(r'([\\"])', r"\\\1", text) + '"'
 
 
 def parse_words(text: str) -> list[str]:
@@ -123,6 +145,7 @@ def parse_texts(text: str) -> list[str]:
             parts = split_list(inner)
         except ConfigError:
             return [text]  # brackets that are the prompt's own
+        parts = without_last_comma(parts)
         if parts and all(is_quoted(part) for part in parts):
             return [unquote(part) for part in parts]
     return [unquote(stripped)] if is_quoted(stripped) else [text]
@@ -133,7 +156,7 @@ def flat_list(text: str) -> Iterator[str]:
 
     Raises ConfigError as split_list does.
     """
-    for part in split_list(text):
+    for part in without_last_comma(split_list(text)):
         function = FUNCTION.fullmatch(part)
         if part.startswith("[") and part.endswith("]"):
             yield from flat_list(part[1:-1])

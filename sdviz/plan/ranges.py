@@ -9,7 +9,7 @@ The ranges with `-` are those of stable-diffusion-webui's X/Y/Z plot, with four 
 that goes down reaches its end (`10-0 (-5)` gave 10, 5 there), one that goes up never passes it
 (`1-2 (+0.4)` gave 2.2), the sign in `(+2)` may be left out, and a range without a step that holds
 one value only is refused. Numbers are computed as exact fractions, so that `0-1 [6]` holds 0.6 and
-not 0.6000000000000001.
+not 0.6000000000000001. Full-width signs and dashes stand for those of ASCII: `１–９` is `1-9`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from sdviz.errors import ConfigError, ConfigErrors, SdvizError
-from sdviz.plan.lists import FUNCTION, flat_list, split_list, unquote
+from sdviz.plan.lists import FUNCTION, flat_list, half_width, split_list, unquote
 
 Number = int | float
 
@@ -30,7 +30,7 @@ _BARE = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)"  # ends of a range have no exponent: 1e-
 _RANGE = re.compile(
     rf"({_BARE})\s*-\s*({_BARE})(?:\s*\(\s*([+-]?)\s*({_BARE})\s*\)|\s*\[\s*(\d+)\s*\])?"
 )
-_ELLIPSIS = ("..", "...", "…")
+_ELLIPSIS = ("..", "...", "....")
 
 
 def parse_numbers(text: str, *, whole: bool) -> list[Number]:
@@ -42,7 +42,7 @@ def parse_numbers(text: str, *, whole: bool) -> list[Number]:
     convert: Callable[[Fraction], Number] = int if whole else float
     values: list[Fraction] = []
     errors: list[SdvizError] = []
-    parts = list(flat_list(text))
+    parts = list(flat_list(half_width(text)))
     for position, part in enumerate(parts):
         try:
             if part in _ELLIPSIS:
@@ -97,7 +97,13 @@ def _hydra_range(part: str, inside: str, whole: bool) -> list[Fraction]:
     if step == 0 or (stop - start) * step <= 0:
         raise ConfigError(f"`{part}` holds no values")
     values = _steps(part, start, stop, step)
-    return values[:-1] if values[-1] == stop else values
+    values = values[:-1] if values[-1] == stop else values
+    if len(values) == 1:
+        only = f"{float(values[0]):g}"
+        raise ConfigError(
+            f"`{part}` holds {only} alone, for its end is left out; write {only}, or another end"
+        )
+    return values
 
 
 def _span(part: str, span: re.Match[str], whole: bool) -> list[Fraction]:

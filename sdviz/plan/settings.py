@@ -92,6 +92,8 @@ SETTINGS: Mapping[str, Setting] = {
     "watermark": Setting(kind="flag", help="Stable Diffusion XL's invisible watermark"),
 }
 
+_NAMED = (SETTINGS["sampler"], SETTINGS["schedule"])  # words that sdviz itself has given names
+
 assert set(SETTINGS) == set(DEFAULTS), "every setting of a recipe is a root key"
 
 # Keys whose values reach us as typed, because Hydra's grammar would read something else into them.
@@ -140,6 +142,24 @@ def _checked_one(name: str, value: Any) -> list[Any]:
     return [_checked(name, value)]
 
 
+def typed(name: str, value: Any) -> str:
+    """`value` of setting `name` as it can be typed, so that `values_of` has it as the one value
+    again, whatever commas, quotes and brackets are in it.
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    if not isinstance(value, str):
+        return str(value)
+    if SETTINGS[name].kind == "word":
+        return lists.quoted(value)
+    stands = value.strip() != "null" and lists.parse_texts(value) == [value]
+    return value if stands else lists.in_quotes(value)
+
+
 def one_value(name: str, text: str) -> Any:
     """The one value that `text` stands for, as in a rule (`sampler=heun`). Raises ConfigError."""
     if name not in SETTINGS:
@@ -160,7 +180,11 @@ def _read(setting: Setting, given: Any) -> list[Any]:
         given = repr(given) if isinstance(given, float) else str(given)
     if given.strip() == "null":
         return [None]
-    parts = lists.split_list(given)
+    if setting.kind in ("int", "float"):
+        given = lists.half_width(given)
+    elif setting.choices or setting.kind == "flag" or setting in _NAMED:
+        given = given.replace("，", ",").replace("、", ",")  # no such name has one in it
+    parts = lists.without_last_comma(lists.split_list(given))
     if "null" in parts and setting.nullable:  # one among several: the sampler's own, and 0.5
         return gathered([functools.partial(_read, setting, part) for part in parts])
     if setting.kind in ("word", "flag"):

@@ -40,6 +40,16 @@ from sdviz.plan.ranges import parse_numbers
         ("1-3, 10, range(20,22)", [1, 2, 3, 10, 20, 21]),
         ("2e1", [20]),
         ("18446744073709551615", [2**64 - 1]),
+        ("7，15，20", [7, 15, 20]),
+        ("７、１５", [7, 15]),
+        ("1–5", [1, 2, 3, 4, 5]),
+        ("1－5（＋2）", [1, 3, 5]),
+        ("1～3", [1, 2, 3]),
+        ("−1", [-1]),
+        ("1，2，……，5", [1, 2, 3, 4, 5]),
+        ("7,15,", [7, 15]),
+        ("[7,15,]", [7, 15]),
+        ("choice(7,15,) ,", [7, 15]),
     ],
 )
 def test_whole_numbers(text: str, values: list[int]) -> None:
@@ -76,6 +86,11 @@ def test_numbers_are_exact(text: str, values: list[float]) -> None:
         ("inf", "not a number"),
         ("", "a number is missing"),
         ("7,,8", "a number is missing"),
+        (",7", "a number is missing"),
+        (",", "a number is missing"),
+        ("7,,", "a number is missing"),
+        ("range(1)", "holds 0 alone"),
+        ("range(4,5)", "holds 4 alone"),
         ("0.1-0.9", "0.1-0.9 (+0.1)"),  # one value only would be a surprise
         ("1-5 (-1)", "leads away"),
         ("1-5 (0)", "above 0"),
@@ -112,6 +127,8 @@ def test_fractions_are_no_whole_numbers(text: str) -> None:
         ("DPM++ 2M Karras, Euler a", ["DPM++ 2M Karras", "Euler a"]),
         ("[euler,heun]", ["euler", "heun"]),
         ("choice(euler,heun)", ["euler", "heun"]),
+        ("euler, heun,", ["euler", "heun"]),
+        ("a，b", ["a，b"]),  # it may be part of a file's name
         ("'a, b',c", ["a, b", "c"]),
         ("/models/it's here", ["/models/it's here"]),
         (r"C:\models\sd15", [r"C:\models\sd15"]),
@@ -165,3 +182,33 @@ def test_a_quoted_list_is_several_prompts(text: str, prompts: list[str]) -> None
 
 def test_brackets_and_quotes_protect_commas() -> None:
     assert split_list("a,(b,c),[d,e],'f,g'") == ["a", "(b,c)", "[d,e]", "'f,g'"]
+
+
+def test_a_list_of_prompts_may_end_with_a_comma() -> None:
+    assert parse_texts('["a, b", "c",]') == ["a, b", "c"]
+    assert parse_texts("a castle, sunset,") == ["a castle, sunset,"], "one prompt, as it stands"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("lora", "a, b/c 'd'.safetensors"), ("sampler", "DPM++ 2M Karras"), ("lora", "null"),
+        ("model", 'x"y'), ("prompt", '"quoted"'), ("prompt", '["a", "b"]'), ("prompt", " a "),
+        ("prompt", "null"), ("prompt", "a, b"), ("cfg", 7.5), ("cfg", 1 / 3), ("cfg", 7.0),
+        ("seed", 2**63), ("eta", None), ("tiling", True), ("negative", ""), ("prompt", "a\\"),
+        ("init", "[x].png"), ("lora", "trailing,"),
+    ],
+)  # fmt: skip
+def test_a_value_typed_again_is_the_same(name: str, value: object) -> None:
+    from sdviz.plan.settings import typed, values_of
+
+    assert values_of(name, typed(name, value)) == [value]
+
+
+def test_full_width_commas_part_the_names_that_sdviz_knows() -> None:
+    from sdviz.plan.settings import values_of
+
+    assert values_of("sampler", "euler，heun、ddim") == ["Euler", "Heun", "DDIM"]
+    assert values_of("resize", "crop，fill，") == ["crop", "fill"]
+    assert values_of("tiling", "true，false") == [True, False]
+    assert values_of("lora", "墨，水.safetensors") == ["墨，水.safetensors"]

@@ -7,13 +7,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sdviz.errors import ConfigError
 from sdviz.plan.config import Config
 
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+_LONGEST = 100  # characters of a name
+_MOST_BYTES = 200  # of a name; file systems take 255, and `.1` and more are put behind it
+_SIGNS = "._-"
 
 
 def signature(config: Config, values: Mapping[str, Sequence[Any]], rules: Mapping[str, Any]) -> str:
@@ -38,16 +41,33 @@ def signature(config: Config, values: Mapping[str, Sequence[Any]], rules: Mappin
 
 def made_name(axes: Sequence[str], signed: str, *, preset: str = "") -> str:
     """`cfg-sampler-7f3a1c`: a preset's name or the axes', then digits of the signature."""
-    title = re.sub(r"[^A-Za-z0-9._]+", "-", preset or "-".join(axes) or "image").strip("-.")
-    return f"{title[:80] or 'sweep'}-{signed[:6]}"
+    title = _plain(preset or "-".join(axes) or "image", longest=80).strip(".-")
+    return f"{title or 'sweep'}-{signed[:6]}"
 
 
 def check_name(name: str) -> str:
-    """`name` if it can name a folder and an environment everywhere; ConfigError otherwise."""
-    if _NAME.fullmatch(name):
+    """`name` if it can name a folder and an environment everywhere, in Unicode's composed form
+    (NFC); ConfigError otherwise. Letters and digits are those of any script.
+    """
+    name = unicodedata.normalize("NFC", name)
+    if name and name == _plain(name, longest=_LONGEST):
         return name
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:100] or "my-sweep"
+    safe = _plain(name, longest=_LONGEST).strip(".-") or "my-sweep"
     raise ConfigError(
-        f"name={name!r}: only letters, digits, `.`, `_` and `-`, at most 100, no dot first; "
-        f"name={safe} would do"
+        f"name={name!r}: only letters, digits, `.`, `_` and `-`, at most {_LONGEST} (of some"
+        f" scripts fewer), no dot first or last; name={safe} would do"
     )
+
+
+def _plain(text: str, *, longest: int) -> str:
+    """`text` with a `-` for what a name cannot have, cut to `longest` characters."""
+    text = "".join(sign if _is_of_a_name(sign) else "\0" for sign in text)
+    text = re.sub("\0+", "-", text).lstrip(".").rstrip(".")[:longest]
+    while len(text.encode()) > _MOST_BYTES:
+        text = text[:-1]
+    return text.rstrip(".")
+
+
+def _is_of_a_name(sign: str) -> bool:
+    """A letter, a digit or a mark on one (as in Hindi and Thai), or one of the plain signs."""
+    return sign in _SIGNS or sign.isalnum() or unicodedata.category(sign)[0] == "M"

@@ -12,12 +12,22 @@ from tests.reading import Reading, refused
 
 
 @pytest.mark.parametrize(
-    "name", ["<b>x</b>", "a\nb", "../up", ".hidden", "a/b", "x" * 101, "名字", "a b", "con:1"]
-)
+    "name", ["<b>x</b>", "a\nb", "../up", ".hidden", "a/b", "x" * 101, "测" * 70, "a b", "con:1",
+     "dot.", "名/字", "a\u202eb", "０．５／１"]
+)  # fmt: skip
 def test_a_name_that_a_folder_or_a_page_cannot_bear_is_refused(reading: Reading, name: str) -> None:
     (message,) = refused(reading, name=name)
     assert message.startswith("name=") and "would do" in message
     assert reading(name=message.rpartition("name=")[2].removesuffix(" would do")).config.name
+
+
+@pytest.mark.parametrize("name", ["测试", "тест-1", "परीक्षा", "اختبار", "café_2", "試験.v2"])
+def test_a_name_may_be_of_any_script(reading: Reading, name: str) -> None:
+    assert reading(name=name).config.name == name
+
+
+def test_one_name_has_one_spelling(reading: Reading) -> None:
+    assert reading(name="cafe\u0301").config.name == "caf\xe9"
 
 
 def test_prompt_and_prompts_together_are_refused(reading: Reading) -> None:

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -104,14 +105,21 @@ class BoardState:
 
 
 _NAME_LIMIT = 100
+_TAKEN = ("main", "live")  # environments: Visdom's first, with the list of sweeps; the live form
 
 
 def page_name(name: str) -> str:
     """`name` as Visdom's environments and addresses bear it: [A-Za-z0-9._-], at most 100
     characters.
 
-    (A `+` would ask Visdom to compare two environments, a line break would break its page for
-    everybody.)
+    Letters beyond ASCII leave a hash of the name behind, so that 测试 and 试验 are two pages. The
+    environments of sdviz's own pages are nobody else's. (A `+` would ask Visdom to compare two
+    environments, a line break would break its page for everybody.)
     """
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:_NAME_LIMIT]
-    return plain or "sweep"
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")
+    if not name.isascii():
+        digest = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:6]
+        plain = f"{plain[: _NAME_LIMIT - 7] or 'sweep'}-{digest}"
+    if plain.lower() in _TAKEN:
+        plain += "-sweep"
+    return plain[:_NAME_LIMIT] or "sweep"

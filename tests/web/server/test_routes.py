@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import struct
 import threading
 import time
@@ -186,9 +187,18 @@ def test_lists_the_archives_beside_a_known_one(ask: Ask, home: str, outputs: Pat
 
 
 def test_a_name_is_fit_for_visdom() -> None:
-    assert page_name("DPM++ 2M/雪\n山 cfg=7") == "DPM-2M-cfg-7"
-    assert len(page_name("x" * 300)) == 100
-    assert page_name("雪山") == "sweep"
+    assert page_name("DPM++ 2M\n cfg=7") == "DPM-2M-cfg-7"
+    assert len(page_name("x" * 300)) == len(page_name("雪" + "x" * 300)) == 100
+    names = [page_name(name) for name in ("雪山", "测试", "DPM++ 2M/雪\n山 cfg=7")]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+", name) for name in names)
+    assert names[0].startswith("sweep-") and names[2].startswith("DPM-2M-cfg-7-")
+    assert len({*names, page_name("试验")}) == 4, "a page each"
+
+
+@pytest.mark.parametrize("name", ["live", "main", "Main", ".live-"])
+def test_the_pages_of_sdviz_itself_are_no_sweeps(name: str) -> None:
+    assert page_name(name).lower() not in ("live", "main")
+    assert page_name("live2") == "live2" and page_name("maintain") == "maintain"
 
 
 def test_names_tell_two_folders_apart(tmp_path: Path) -> None:

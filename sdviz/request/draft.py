@@ -16,6 +16,7 @@ from sdviz.plan.config import Config, ModelSpec, read
 from sdviz.plan.lists import split_list, unquote
 from sdviz.plan.rules import Rule, parse_rule
 from sdviz.plan.settings import PLURALS, SETTINGS, one_value, values_of
+from sdviz.request import prompt_lines
 from sdviz.request.model_specs import model_names, read_spec
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def read_draft(given: Mapping[str, Any], model_folders: Sequence[Path]) -> Draft
     draft.given = _with_counterparts(
         {key: _as_text(value, key, draft.errors) for key, value in given.items()}
     )
+    with draft.collecting():
+        draft.given = prompt_lines.with_lines(draft.given)
     rest = {k: v for k, v in draft.given.items() if k not in _BY_HAND | _IGNORED | {"model"}}
     config = read(Config, rest, draft.errors)
     draft.config = replace(config, models=_read_models(draft, model_folders))
@@ -159,7 +162,10 @@ def _values(draft: Draft, name: str) -> list[Any]:
     if draft.given.get(name) is not None:
         raise ConfigError(f"{plural}, {name}: give one of the two")
     if isinstance(source, str) and not source.strip().startswith("["):
-        return [*read_lines(plural, unquote(source))]
+        lines = prompt_lines.read(plural, unquote(source))
+        if plural != "prompts" and lines.settings:
+            raise ConfigError(f"{plural}={source}: only the lines of prompts= may have settings")
+        return [*lines.prompts]
     return values_of(name, source)
 
 

@@ -1,0 +1,191 @@
+"""A file of prompts, one a line; a line may have settings of its own, as in the script "Prompts
+from file" of stable-diffusion-webui:
+
+    a castle by a lake
+    --prompt "a castle by a lake" --negative_prompt "fog" --steps 20 --cfg_scale 5
+
+Source: AUTOMATIC1111/stable-diffusion-webui 1.10, scripts/prompts_from_file.py.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sdviz.errors import ConfigError, ConfigErrors, SdvizError, nearest
+from sdviz.plan.lists import unquote
+from sdviz.plan.settings import SETTINGS, typed, values_of
+
+_OPTIONS = {  # that program's words for our settings
+    "negative_prompt": "negative",
+    "cfg_scale": "cfg",
+    "sampler_name": "sampler",
+    "subseed": "variation_seed",
+    "subseed_strength": "variation_strength",
+}
+_RESIZE = ("seed_resize_from_w", "seed_resize_from_h")
+_WITHOUT_EFFECT = (
+    *("outpath_samples", "outpath_grids", "prompt_for_display", "do_not_save_samples"),
+    "do_not_save_grid",
+)
+_AT_REST = {  # options that sdviz has no word for, and the value at which they do nothing
+    **dict.fromkeys(("batch_size", "n_iter"), "1"),
+    **dict.fromkeys(("restore_faces", "styles"), "false"),
+}
+_INSTEAD = {
+    "sampler_index": "name the sampler, --sampler_name Euler",
+    "sd_model": "name the models on the command line, model=a,b",
+    "model": "name the models on the command line, model=a,b",
+    "batch_size": "give samples= on the command line",
+    "n_iter": "give rounds= on the command line",
+}
+
+
+@dataclass(frozen=True)
+class PromptFile:
+    """The prompts of a file, and the settings of its lines: a value a line, None where it has
+    none.
+    """
+
+    prompts: list[str]
+    settings: Mapping[str, list[Any]]
+
+
+def read(key: str, name: str) -> PromptFile:
+    """The lines of the file `name` that are not blank, UTF-8 with or without a byte order mark.
+
+    Raises ConfigErrors with every line that cannot be read.
+    """
+    rows: list[dict[str, Any]] = []
+    errors: list[SdvizError] = []
+    for number, line in _lines(key, name):
+        try:
+            rows.append(_options(line) if line.startswith("--") else {"prompt": line})
+        except ConfigError as error:
+            errors.append(ConfigError(f"{key}={name}, line {number}: {error}"))
+    if errors:
+        raise ConfigErrors(errors)
+    settings = dict.fromkeys(name for row in rows for name in row if name != "prompt")
+    return PromptFile(
+        [row["prompt"] for row in rows], {one: [row.get(one) for row in rows] for one in settings}
+    )
+
+
+def with_lines(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`given`, the configuration, with the settings that the lines of `prompts=file` have, zipped
+    with the prompts; unchanged where they have none or the file cannot be read, which is found when
+    the prompts are.
+
+    A line without a setting takes the one value that the command line gives. Raises ConfigErrors
+    where that gives several.
+    """
+    source = given.get("prompts")
+    if not isinstance(source, str) or source.strip().startswith("[") or given.get("prompt"):
+        return given
+    try:
+        file = read("prompts", unquote(source))
+    except ConfigError:
+        return given
+    if not file.settings:
+        return given
+    filled: dict[str, Any] = {"prompts": None, "prompt": file.prompts}
+    errors: list[SdvizError] = []
+    for name, values in file.settings.items():
+        plural = "negatives" if name == "negative" else name
+        try:
+            several = values_of(name, given.get(name))
+        except ConfigError:
+            continue  # told when the setting itself is read
+        if len(several) > 1 or (plural != name and given.get(plural) is not None):
+            errors.append(
+                ConfigError(
+                    f"{name}: lines of prompts={source} have their own; give one value for the"
+                    " others, or none"
+                )
+            )
+            continue
+        own = [several[0] if value is None else value for value in values]
+        filled[name] = own if SETTINGS[name].kind == "text" else [_item(name, one) for one in own]
+    if errors:
+        raise ConfigErrors(errors)
+    together = ["prompt", *(name for name in file.settings if name in filled)]
+    return {**given, **filled, "zip": _zipped(given.get("zip"), together)}
+
+
+def _item(name: str, value: Any) -> Any:
+    """A value in a list of the configuration: None stays, for the model's own."""
+    return None if value is None else typed(name, value)
+
+
+def _zipped(zip_: Any, together: Sequence[str]) -> Any:
+    """The groups of `zip`, that with the prompt widened by the settings of its lines."""
+    groups = zip_ or []
+    if not isinstance(groups, list):
+        return zip_  # refused when it is read
+    if groups and all(isinstance(key, str) for key in groups):
+        groups = [groups]
+    known = [group for group in groups if isinstance(group, list) and "prompt" in group]
+    whole = list(dict.fromkeys([key for group in known for key in group] + [*together]))
+    return [*(group for group in groups if group not in known), whole]
+
+
+def _lines(key: str, name: str) -> list[tuple[int, str]]:
+    file = Path(name).expanduser()
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{key}={name}: not UTF-8 (byte {error.start}); save it as UTF-8"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"{key}={name}: cannot be read ({error.strerror})") from None
+    texts = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
+    if not texts:
+        raise ConfigError(f"{key}={name}: has no lines; write one prompt a line")
+    return texts
+
+
+def _options(line: str) -> dict[str, Any]:
+    """The settings of `--prompt "a cat" --steps 20`. Raises ConfigError."""
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise ConfigError(f"{error}; put quotes around the whole prompt") from None
+    given: dict[str, str] = {}
+    option = ""
+    for word in words:
+        if word.startswith("--"):
+            option, equals, value = word[2:].partition("=")
+            given[option] = value if equals else ""
+        else:  # a prompt needs no quotes: its words go on to the next option
+            given[option] = f"{given[option]} {word}".strip()
+    row: dict[str, Any] = {}
+    size = [given.pop(side, "0") for side in _RESIZE]
+    if any(int(side) > 0 for side in size if side.isdecimal()):
+        given["seed_resize"] = "x".join(size)
+    for option, value in given.items():
+        if option not in _WITHOUT_EFFECT and not _rests(option, value):
+            name = _OPTIONS.get(option, option)
+            row[name] = _one(name, option, value)
+    if "prompt" not in row:
+        raise ConfigError('no prompt; give --prompt "a castle"')
+    return row
+
+
+def _rests(option: str, value: str) -> bool:
+    return option in _AT_REST and value.lower() in ("", _AT_REST[option])
+
+
+def _one(name: str, option: str, value: str) -> Any:
+    if name not in SETTINGS or name in _INSTEAD:
+        known = [*_OPTIONS, *SETTINGS]
+        raise ConfigError(f"--{option}: {_INSTEAD.get(option) or nearest(option, known)}")
+    if SETTINGS[name].kind == "text":
+        return value
+    values = values_of(name, value)
+    if len(values) != 1:
+        raise ConfigError(f"--{option} {value}: one value is needed")
+    return values[0]

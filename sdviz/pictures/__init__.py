@@ -12,5 +12,7 @@ FACE = (
     "inset",
     "measures",
     "pixels",
+    "recipes",
     "sheet",
+    "texts",
 )

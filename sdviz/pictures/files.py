@@ -74,15 +74,6 @@ def decode(data: bytes | Path, what: str) -> Image.Image:
         raise ArchiveError(f"{what} is damaged: {error}") from error
 
 
-def read_texts(path: Path) -> dict[str, str]:
-    """The text chunks of a PNG; raises ArchiveError where it is none."""
-    try:
-        with Image.open(path) as image:
-            return {str(k): v for k, v in image.info.items() if isinstance(v, str)}
-    except _UNREADABLE as error:
-        raise ArchiveError(f"{path} is damaged: {error}") from error
-
-
 def pixel_hash(pixels: Pixels) -> str:
     """A name for the pixels themselves, which outlives another PNG compression."""
     height, width = pixels.shape[:2]

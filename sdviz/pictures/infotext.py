@@ -14,13 +14,19 @@ from pathlib import PurePath
 from typing import Any
 
 from sdviz.plan.cells import DEFAULTS
+from sdviz.plan.labels import place_name
 from sdviz.plan.prompts import said
 
-# A key has two characters or more, the first a word character; a value is a JSON string or has
-# no comma.
-PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+LONGEST = 1 << 18  # characters of a text that is read; a longer one is no picture's
 _FEWEST_PAIRS = 3  # a last line with fewer belongs to the prompt
 _NEGATIVE = "Negative prompt:"
+_STEPS = re.compile(r"\s*Steps:\s*\d+\s*(?:,|$)")  # how a line of settings begins
+_STEPS_WITHIN = re.compile(r"\bSteps:\s?\d+\s?,")
+_TEMPLATE = re.compile(r"\s*(?:Negative )?Template:")  # the prompt before wildcards were replaced
+_FIRST_KEY = re.compile(r"\s*(?:Sampler|Seed|CFG scale|Size|Model|Model hash|Clip skip):")
+_NOT_OF_A_KEY = re.compile(r"[^\w \-/]")
+_STRING = re.compile(r'"(?:\\.|[^\\"])+"\s*(?:,|\Z)', re.DOTALL)
+_JSON = json.JSONDecoder()
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,8 @@ def unquote(text: str) -> str:
     """A value of the last line as it was before `quote`; as it stands where it is no JSON."""
     if len(text) > 1 and text[0] == '"' and text[-1] == '"':
         try:
-            return str(json.loads(text))
-        except ValueError:
+            return clean(str(json.loads(text)))
+        except (ValueError, RecursionError):
             return text
     return text
 
@@ -66,21 +72,123 @@ def write(prompt: str, negative: str, pairs: Mapping[str, object]) -> str:
 
 
 def read(text: str) -> Infotext:
-    """Takes a `parameters` text apart as stable-diffusion-webui does."""
-    *lines, last = text.strip().split("\n")
-    if len(PAIR.findall(last)) < _FEWEST_PAIRS:
-        lines, last = [*lines, last], ""
+    """Takes a `parameters` text apart, in time linear in its length.
+
+    As stable-diffusion-webui does where the last line is one of settings. Beyond that: lines that
+    extensions write behind the settings are left out, settings may stand in several lines, and
+    prompts and settings in one. Raises ValueError for a text of more than `LONGEST` characters.
+    """
+    if len(text) > LONGEST:
+        raise ValueError(f"a text of {len(text):,} characters, more than {LONGEST:,}")
+    before, settings = _apart(clean(text).strip().replace("\r\n", "\n").split("\n"))
     prompt: list[str] = []
     negative: list[str] = []
     target = prompt
-    for line in lines:
+    for line in before:
         line = line.strip()
         if line.startswith(_NEGATIVE):
             target = negative
             line = line[len(_NEGATIVE) :].strip()
         target.append(line)
-    pairs = {key: unquote(value.strip()) for key, value in PAIR.findall(last)}
-    return Infotext("\n".join(prompt).strip(), "\n".join(negative).strip(), pairs)
+    return Infotext("\n".join(prompt).strip(), "\n".join(negative).strip(), pairs_of(settings))
+
+
+def _apart(lines: list[str]) -> tuple[list[str], str]:
+    """The lines of the prompts, and the settings as one line; "" where there are none."""
+    last = len(lines) - 1
+    at = next((i for i in reversed(range(last + 1)) if _STEPS.match(lines[i])), None)
+    settings = [] if at is None else _continued(lines, at)
+    if (at is None or at + len(settings) <= last) and _is_whole(lines[last]):
+        return lines[:last], lines[last]  # as stable-diffusion-webui has it: the last line counts
+    if at is None:
+        return _apart_within(lines)
+    if len(pairs_of(lines[at])) < _FEWEST_PAIRS:  # one setting a line; some may stand before it
+        steps = at
+        while at and _FIRST_KEY.match(lines[at - 1]):
+            at -= 1
+        settings = [*lines[at:steps], *settings]
+    whole = ", ".join(line.strip().removesuffix(",") for line in settings)
+    return (lines[:at], whole) if len(pairs_of(whole)) >= _FEWEST_PAIRS else (lines, "")
+
+
+def _is_whole(line: str) -> bool:
+    """Is this a line of settings, and of nothing else?"""
+    if _TEMPLATE.match(line) or len(pairs_of(line)) < _FEWEST_PAIRS:
+        return False
+    return _FIRST_KEY.match(line) is not None or _STEPS_WITHIN.search(line) is None
+
+
+def _continued(lines: list[str], at: int) -> list[str]:
+    """The settings that begin in line `at`: that line, and those that go on with them."""
+    settings = [lines[at]]
+    for line in lines[at + 1 :]:
+        key, colon, _ = line.strip().partition(":")
+        is_pair = bool(colon) and len(key) > 1 and not _NOT_OF_A_KEY.search(key)
+        goes_on = settings[-1].rstrip().endswith(",")
+        if _TEMPLATE.match(line) or not (goes_on or is_pair):
+            break
+        settings.append(line)
+    return settings
+
+
+def _apart_within(lines: list[str]) -> tuple[list[str], str]:
+    """As `_apart`, for a text whose settings follow the prompts in the same line."""
+    for at in reversed(range(len(lines))):
+        begins = [match.start() for match in _STEPS_WITHIN.finditer(lines[at])]
+        if begins and len(pairs_of(lines[at][begins[-1] :])) >= _FEWEST_PAIRS:
+            head = lines[at][: begins[-1]].rstrip(" ,")
+            prompt, negative, rest = head.partition(_NEGATIVE)
+            parts = [prompt.rstrip(" ,"), negative + rest] if negative else [head]
+            return [*lines[:at], *parts], lines[at][begins[-1] :]
+    return lines, ""
+
+
+def pairs_of(line: str) -> dict[str, str]:
+    """The `key: value` pairs of a line of settings, in order; of a key given twice the last.
+
+    A key has two characters or more, the first a word character. A value is a JSON string, a JSON
+    list or object (which stable-diffusion-webui would tear apart), or has no comma.
+    """
+    pairs: dict[str, str] = {}
+    start = 0
+    colon = line.find(":")
+    while colon >= 0:
+        key = _key_before(line, start, colon)
+        if not key:
+            colon = line.find(":", colon + 1)
+            continue
+        value, start = _value(line, colon + 1)
+        pairs[key] = unquote(value.strip())
+        colon = line.find(":", start)
+    return pairs
+
+
+def _key_before(line: str, start: int, colon: int) -> str:
+    """The key that ends at `colon`; "" where none does."""
+    at = colon
+    while at > start and not _NOT_OF_A_KEY.match(line[at - 1]):
+        at -= 1
+    key = line[at:colon].lstrip(" -/")
+    return key if len(key) > 1 else ""
+
+
+def _value(line: str, at: int) -> tuple[str, int]:
+    """The value from `at`, and where the next pair may begin."""
+    while at < len(line) and line[at].isspace():
+        at += 1
+    if string := _STRING.match(line, at):
+        return string[0].rstrip().removesuffix(","), string.end()
+    if line[at : at + 1] in ("[", "{"):
+        try:
+            _, end = _JSON.raw_decode(line, at)
+        except (ValueError, RecursionError):
+            pass
+        else:
+            if line[end : end + 1] in ("", ","):
+                return line[at:end], end + 1
+    comma = line.find(",", at)
+    end = len(line) if comma < 0 else comma
+    return line[at:end], end + 1
 
 
 def clean(text: str) -> str:
@@ -103,21 +211,24 @@ def cell_pairs(
     identity: str,
     extra: Mapping[str, Any],
     contents: Mapping[str, str] | None = None,
+    distilled: bool = False,
 ) -> dict[str, object]:
     """The last line's pairs of one cell, in stable-diffusion-webui's order.
 
     `sampler` has the keys "Sampler" and perhaps "Schedule type"; `extra` goes before the version.
-    `contents` has the hashes of the files that settings name.
+    `contents` has the hashes of the files that settings name. `distilled`: the model was trained
+    with its guidance in it (Flux), so that `cfg` is Forge's distilled scale, and the true one is 1.
     Settings that stable-diffusion-webui has no word for are written as "sdviz <setting>".
     """
     pairs: dict[str, object] = {
         "Steps": recipe["steps"],
         **sampler,
-        "CFG scale": number(recipe["cfg"]),
+        "CFG scale": "1" if distilled else number(recipe["cfg"]),
+        "Distilled CFG Scale": number(recipe["cfg"]) if distilled else None,
         "Seed": recipe["seed"],
         "Size": f"{recipe['width']}x{recipe['height']}",
         "Model hash": identity[:10],
-        "Model": recipe["model"],
+        "Model": _stem(place_name(recipe["model"])),
     }
     contents = contents or {}
     if recipe.get("vae"):
@@ -159,15 +270,18 @@ def _own_pairs(recipe: Mapping[str, Any]) -> dict[str, object]:
         if key == "hires_strength" and not both:
             continue  # "Denoising strength" has it
         if value not in (None, "", DEFAULTS.get(key)):
-            own[f"sdviz {key}".replace("_", " ")] = value
+            own[f"sdviz {key}".replace("_", " ")] = place_name(value) if key == "init" else value
     return own
 
 
 def _lora_name(lora: str) -> str:
     """The name of the file, without what stable-diffusion-webui's brackets could not hold."""
-    path = PurePath(lora)
-    stem = path.stem if path.suffix in (".safetensors", ".pt", ".ckpt", ".bin") else path.name
-    return re.sub(r"[<>:]", "_", stem)
+    return re.sub(r"[<>:]", "_", _stem(PurePath(lora).name))
+
+
+def _stem(name: str) -> str:
+    """The name of a file of weights without its ending."""
+    return re.sub(r"\.(?:safetensors|pt|ckpt|bin)$", "", name)
 
 
 # sdviz's name -> stable-diffusion-webui's for what enlarges a picture before its second pass.

@@ -141,6 +141,7 @@ class Plan:
     contents: Mapping[str, str] = field(default_factory=dict)  # init image, LoRA, VAE -> its hash
     references: Sequence[Cell] = ()  # sdviz.plan.reference; their numbers follow those of `cells`
     referred: Sequence[int] = ()  # cell -> the number of its reference, -1 for none; () for no cell
+    distilled: frozenset[str] = frozenset()  # models that have their CFG scale trained in, as Flux
 
     @functools.cached_property
     def everything(self) -> Sequence[Cell]:

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from sdviz.plan.cells import DEFAULTS, SWITCHED_OFF, Axis, Recipe
 
 _LONGEST = 8  # characters of a number that somebody has typed, and not a range computed
 _PATHS = ("model", "init", "lora", "vae", "embedding")  # settings whose value may be a path
+_FILE = re.compile(r"\.(?:safetensors|ckpt|pt|pth|bin|png|jpe?g|webp)$", re.IGNORECASE)
 _ALWAYS = ("model", "prompt", "negative", "cfg", "sampler", "steps", "seed", "width", "height")
+
+
+def place_name(place: Any) -> Any:
+    """The name of a file or folder, without the folders that lead to it: what is shared says
+    nothing of its author's disk. A hub id (owner/name) and what is no text stay as they are.
+    """
+    if not isinstance(place, str) or not re.search(r"[/\\]", place):
+        return place
+    parts = [part for part in re.split(r"[/\\]", place) if part]
+    hub = len(parts) == 2 and re.fullmatch(r"[\w.-]+/[\w.-]+", place) and place[0] not in ".~"
+    if hub and not Path(place).exists() and not _FILE.search(place):
+        return place
+    return parts[-1] if parts else place
+
+
+def shareable(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """`settings` as they may leave the machine: paths as names."""
+    return {key: place_name(value) if key in _PATHS else value for key, value in settings.items()}
 
 
 def value_label(value: Any, key: str = "") -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from sdviz.errors import ConfigError
 from sdviz.models.addons import checks, scores
+from sdviz.models.files import diffusers_source
 from sdviz.models.hardware import device
 from sdviz.plan import reference
 from sdviz.plan.cells import CHECKER, Axis, Plan
@@ -32,6 +33,7 @@ from sdviz.request.naming import check_name, made_name, signature
 # (outputs, name) -> signature and drawn seeds of an earlier archive of that name, ("", []) if there
 # is none
 Recorded = Callable[[Path, str], "tuple[str, list[int]]"]
+_DISTILLED = "true_cfg_scale"  # a pipeline with it has another CFG scale in its `guidance_scale`
 _BY_NAME = ("models", "inits")  # of the configuration: made anew from what the settings name
 
 
@@ -59,7 +61,8 @@ def read_request(
     `draw` gives a seed for -1; `also` is a check of the caller's, `preset` a word for the name.
     Raises ConfigErrors with everything that is wrong.
     """
-    draft = read_draft(with_picture(given, model_folders), model_folders)
+    of_picture: list[str] = []
+    draft = read_draft(with_picture(given, model_folders, of_picture), model_folders)
     config, signed = _checked(draft, preset, also)
     asked = dict(draft.values)
     known = _known_seeds(draft, config, signed, recorded)
@@ -74,6 +77,7 @@ def read_request(
     plan = reference.referenced(_plan(draft, config), config.reference)
     record = _record(draft, config, asked, drawn, signed)
     told = [
+        *of_picture,
         *warnings.prompts(plan, draft.infos),
         *warnings.prompt_signs(plan),
         *warnings.warnings(plan),
@@ -158,7 +162,10 @@ def _plan(draft: Draft, config: Config) -> Plan:
         raise ConfigError(
             f"exclude: drops all {plan.excluded} combinations; nothing is left to compute"
         )
-    return plan
+    distilled = (
+        n for n, info in draft.infos.items() if diffusers_source.takes(info.pipeline, _DISTILLED)
+    )
+    return replace(plan, distilled=frozenset(distilled))
 
 
 def _defaults(draft: Draft, config: Config) -> dict[str, dict[str, Any]]:

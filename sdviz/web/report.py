@@ -20,6 +20,7 @@ from sdviz.archive.reader import Archive
 from sdviz.archive.records import CellRecord
 from sdviz.errors import ArchiveError
 from sdviz.pictures import files
+from sdviz.plan.labels import shareable
 from sdviz.web import describe, viewer
 
 LARGEST_FILE = 18_000_000  # bytes of pictures in one HTML file; 24 MB as text, fit for a mail
@@ -42,7 +43,7 @@ def write_file(archive: Archive, cells: Sequence[CellRecord], out: Path) -> None
     told = _description(archive, cells)
     told["urls"] = {}
     told["figures"] = [{"name": name, "src": _uri(data)} for name, data in _figures(archive)]
-    told["details"] = {str(cell.i): describe.cell(archive, cell.i) for cell in cells}
+    told["details"] = {str(cell.i): _details(archive, cell.i) for cell in cells}
     embed: dict[str, str] = {}
     for cell in cells:
         embed |= {f"{cell.i}/{name}": uri for name, uri in _pictures(archive, cell)}
@@ -70,7 +71,7 @@ def write_folder(
         _write_plain(out / "figure" / f"{name}.png", data)
 
     def write(own: Archive, cell: CellRecord) -> str:
-        script = viewer.cell_script(describe.cell(own, cell.i), dict(_pictures(own, cell)))
+        script = viewer.cell_script(_details(own, cell.i), dict(_pictures(own, cell)))
         _write_plain(out / "cell" / f"{cell.i}.js", script.encode("utf-8", "replace"))
         return _thumb(own, cell, side)
 
@@ -107,9 +108,34 @@ def _description(archive: Archive, cells: Sequence[CellRecord]) -> dict[str, Any
     chosen = {cell.i for cell in cells}
     told = describe.description(archive)
     told["cells"] = [cell for cell in told["cells"] if cell["i"] in chosen]
+    told["fixed"] = shareable(told["fixed"])
+    for cell in told["cells"]:
+        cell["r"] = shareable(cell["r"])
+    names = _names(archive)
+    for note in told["notes"]:
+        for path, name in names.items():
+            note["text"] = note["text"].replace(path, name)
     if told["status"] == "running":
         told["status"] = "interrupted"  # what the page shows has an end, whatever goes on elsewhere
     return told
+
+
+def _details(archive: Archive, i: int) -> dict[str, Any]:
+    details = describe.cell(archive, i)
+    return {**details, "recipe": shareable(details["recipe"])}
+
+
+def _names(archive: Archive) -> dict[str, str]:
+    """The paths that the recipes have, each with its name; the longest first."""
+    recipes = [cell.recipe for cell in archive.cells]
+    pairs = {
+        value: short[key]
+        for recipe in recipes
+        for short in [shareable(recipe)]
+        for key, value in recipe.items()
+        if isinstance(value, str) and short[key] != value
+    }
+    return dict(sorted(pairs.items(), key=lambda pair: -len(pair[0])))
 
 
 def _pictures(archive: Archive, cell: CellRecord) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from PIL import Image
 from sdviz.archive.reader import Archive
 from sdviz.commands.archive.command import main
 from sdviz.pictures.measures import largest_difference
-from sdviz.request.from_picture import recipe_from_png
+from sdviz.pictures.recipes import read_picture
 from tests.request.webui import parse_generation_parameters
 
 pytestmark = pytest.mark.skipif(
@@ -54,7 +54,7 @@ def test_the_picture_tells_its_recipe(root: Path) -> None:
     with Image.open(path) as image:
         found = parse_generation_parameters(image.info["parameters"])
     assert (found["Prompt"], found["Sampler"], found["CFG scale"]) == ("a red pyramid", "Heun", "7")
-    recipe = recipe_from_png(path)
+    recipe = read_picture(path).settings
     assert (recipe["sampler"], recipe["cfg"], recipe["steps"]) == ("Heun", 7.0, 3)
 
 

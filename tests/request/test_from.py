@@ -27,9 +27,8 @@ def picture(tmp_path: Path) -> Path:
     return tmp_path / "image.png"
 
 
-def test_what_is_given_goes_before_what_the_picture_says(
-    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_given_goes_before_what_the_picture_says(picture: Path, tmp_path: Path) -> None:
+    warnings: list[str] = []
     given = {
         "from": str(picture),
         "prompt": None,
@@ -37,32 +36,32 @@ def test_what_is_given_goes_before_what_the_picture_says(
         "steps": None,
         "models": "miniature",
     }
-    known = with_picture(given, [tmp_path])
+    known = with_picture(given, [tmp_path], warnings)
     assert known == {
         "prompt": ['a "red" castle, (stone:1.2)'], "negative": ["blurry, [ugly]"], "cfg": "5,7",
         "steps": 12, "sampler": "Heun", "seed": 99, "width": 128, "height": 128,
         "models": "miniature",
     }  # fmt: skip
-    assert "dreamshaper_8" in capsys.readouterr().err
+    (warning,) = warnings
+    assert "dreamshaper_8" in warning
     (tmp_path / "dreamshaper_8.yaml").write_text("id: x")
-    assert with_picture(given, [tmp_path])["models"] == "dreamshaper_8"
+    assert with_picture(given, [tmp_path], [])["models"] == ["dreamshaper_8"]
 
 
-def test_a_lora_that_is_not_here_is_left_out_and_said(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_lora_that_is_not_here_is_left_out_and_said(tmp_path: Path) -> None:
+    warnings: list[str] = []
     info = PngInfo()
     text = "a castle <lora:detail:0.5>\nSteps: 12, Sampler: Heun, Seed: 9, VAE: ft.pt"
     info.add_text("parameters", text)
     Image.new("RGB", (8, 8)).save(tmp_path / "l.png", pnginfo=info)
-    known = with_picture({"from": str(tmp_path / "l.png")}, [])
+    known = with_picture({"from": str(tmp_path / "l.png")}, [], warnings)
     assert "lora" not in known and "lora_scale" not in known and "vae" not in known
-    told = capsys.readouterr().err
+    told = " ".join(warnings)
     assert "lora=detail" in told and "vae=ft.pt" in told
     given = {"from": str(tmp_path / "l.png"), "lora": "mine.safetensors", "vae": "none"}
-    known = with_picture(given, [])
+    known = with_picture(given, [], warnings := [])
     assert (known["lora"], known["lora_scale"], known["vae"]) == ("mine.safetensors", 0.5, "none")
-    assert not capsys.readouterr().err
+    assert not warnings
 
 
 def test_what_did_nothing_in_the_picture_is_not_asked_for(tmp_path: Path) -> None:
@@ -86,10 +85,10 @@ def test_the_parameters_text_alone_tells_every_setting(tmp_path: Path) -> None:
     from dataclasses import asdict
 
     from sdviz.pictures import infotext
+    from sdviz.pictures.recipes import read_picture
     from sdviz.plan.cells import Recipe
     from sdviz.plan.samplers import sampler_pairs
     from sdviz.request.compose import prepare
-    from sdviz.request.from_picture import recipe_from_png
 
     start = tmp_path / "a start, of b.png"
     Image.new("RGB", (64, 64)).save(start)
@@ -107,15 +106,15 @@ def test_the_parameters_text_alone_tells_every_setting(tmp_path: Path) -> None:
     info.add_text("parameters", infotext.write(own.prompt, own.negative, pairs))
     picture = tmp_path / "p.png"
     Image.new("RGB", (8, 8)).save(picture, pnginfo=info)
-    assert recipe_from_png(picture)["hires_upscaler"] == "pixel"
+    assert read_picture(picture).settings["hires_upscaler"] == "pixel"
     (cell,) = prepare([f"from={picture}", f"outputs={tmp_path}", "visdom.enabled=false"]).plan.cells
     assert cell.recipe == own
 
 
 def test_without_a_picture_nothing_changes(tmp_path: Path) -> None:
-    assert with_picture({"from": None, "cfg": "7"}, []) == {"cfg": "7"}
+    assert with_picture({"from": None, "cfg": "7"}, [], []) == {"cfg": "7"}
     with pytest.raises(ConfigError, match="no such file"):
-        with_picture({"from": str(tmp_path / "none.png")}, [])
+        with_picture({"from": str(tmp_path / "none.png")}, [], [])
 
 
 def test_the_command_line_takes_it(picture: Path) -> None:

@@ -11,7 +11,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from sdviz.archive.reader import Archive
 from sdviz.errors import ArchiveError
-from sdviz.request.from_picture import recipe_from_png
+from sdviz.pictures.recipes import read_picture
 from tests.archive.twins import run
 
 
@@ -24,7 +24,7 @@ def webui_png(path: Path, text: str) -> Path:
 
 def test_import_from_every_program(outputs: Path, tmp_path: Path) -> None:
     archive = Archive(outputs / "a")
-    ours = recipe_from_png(archive.image_path(6))
+    ours = read_picture(archive.image_path(6)).settings
     assert ours == {
         "model": "miniature", "prompt": "a red pyramid", "cfg": 15.0, "sampler": "Heun",
         "steps": 3, "seed": 1, "width": 32, "height": 32,
@@ -35,7 +35,7 @@ def test_import_from_every_program(outputs: Path, tmp_path: Path) -> None:
         " Karras, CFG scale: 7.5, Seed: 965400086, Size: 512x768, Model hash: 45dee52b,"
         ' Model: "v1:5"',
     )
-    assert recipe_from_png(old) == {
+    assert read_picture(old).settings == {
         "prompt": "a castle, (stone:1.2)\nby a lake", "negative": "blurry", "steps": 20,
         "sampler": "DPM++ 2M Karras", "cfg": 7.5, "seed": 965400086, "width": 512, "height": 768,
         "model": "v1:5",
@@ -45,7 +45,7 @@ def test_import_from_every_program(outputs: Path, tmp_path: Path) -> None:
         "x\nSteps: 8, Sampler: DPM++ 2M, Schedule type: SGM Uniform, CFG scale: 3, Seed: 5,"
         " Size: 64x64, Denoising strength: 0.6, Clip skip: 2, Hires upscale: 2, Version: v1.10.1",
     )
-    told = recipe_from_png(new)
+    told = read_picture(new).settings
     assert (told["sampler"], told["clip_skip"]) == ("DPM++ 2M SGM Uniform", 2)
     assert (told["hires_scale"], told["hires_strength"]) == (2.0, 0.6)
     fooocus = {
@@ -54,16 +54,14 @@ def test_import_from_every_program(outputs: Path, tmp_path: Path) -> None:
         "guidance_scale": 4, "resolution": "(1152, 896)", "sampler": "dpmpp_2m_sde_gpu",
         "scheduler": "karras", "seed": "123", "base_model": "juggernautXL.safetensors",
     }  # fmt: skip
-    assert recipe_from_png(webui_png(tmp_path / "f.png", json.dumps(fooocus))) == {
+    assert read_picture(webui_png(tmp_path / "f.png", json.dumps(fooocus))).settings == {
         "prompt": "cinematic still short\nemotional", "negative": "anime", "steps": 30, "cfg": 4.0,
         "width": 1152, "height": 896, "sampler": "DPM++ 2M SDE Karras", "seed": 123,
         "model": "juggernautXL",
     }  # fmt: skip
 
 
-def test_a_webui_picture_tells_its_lora_and_vae(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_webui_picture_tells_its_lora_and_vae(tmp_path: Path) -> None:
     picture = webui_png(
         tmp_path / "l.png",
         "a castle <lora:add_detail:0.8>, by a lake <lora:ink:1:0.5>\n"
@@ -71,25 +69,26 @@ def test_a_webui_picture_tells_its_lora_and_vae(
         ' VAE hash: c6a580b13a, VAE: ft-mse.pt, Lora hashes: "add_detail: 7c6bad76eb54, ink: 01ab",'
         ' TI hashes: "EasyNegative: c74b4e810b03, bad_hands: aa7651be"',
     )
-    told = recipe_from_png(picture)
+    recipe = read_picture(picture)
+    told, warnings = recipe.settings, " ".join(recipe.warnings)
     assert (told["prompt"], told["vae"]) == ("a castle, by a lake", "ft-mse.pt")
     assert (told["lora"], told["lora_scale"]) == ("add_detail", 0.8)
-    assert "ink" in caplog.text, "what is left out is said"
-    assert "embedding=<folder> EasyNegative, bad_hands is read" in caplog.text
+    assert "LoRA ink: 0.5" in warnings, "what is left out is said"
+    assert "embedding=<folder> EasyNegative, bad_hands is read" in warnings
 
 
-def test_what_a_webui_picture_does_not_hold_is_said(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_a_webui_picture_does_not_hold_is_said(tmp_path: Path) -> None:
     text = "a castle\nSteps: 8, Sampler: Heun, Seed: 5, Denoising strength: 0.4"
-    told = recipe_from_png(webui_png(tmp_path / "i.png", text))
-    assert told["strength"] == 0.4 and "init= names it" in caplog.text
+    recipe = read_picture(webui_png(tmp_path / "i.png", text))
+    assert recipe.settings["strength"] == 0.4
+    assert any("init= names it" in warning for warning in recipe.warnings)
     hires = f"{text}, Hires upscale: 2, Hires upscaler: R-ESRGAN 4x+"
-    told = recipe_from_png(webui_png(tmp_path / "h.png", hires))
+    recipe = read_picture(webui_png(tmp_path / "h.png", hires))
+    told = recipe.settings
     assert (told["hires_strength"], told["hires_scale"]) == (0.4, 2.0) and "strength" not in told
-    assert "no upscaler R-ESRGAN 4x+: latent takes its place" in caplog.text
+    assert recipe.warnings == ["sdviz has no upscaler R-ESRGAN 4x+: latent takes its place"]
     lanczos = f"{text}, Hires upscale: 2, Hires upscaler: Lanczos"
-    told = recipe_from_png(webui_png(tmp_path / "z.png", lanczos))
+    told = read_picture(webui_png(tmp_path / "z.png", lanczos)).settings
     assert told["hires_upscaler"] == "pixel"
 
 
@@ -100,7 +99,7 @@ def test_import_refuses_what_has_no_recipe(tmp_path: Path) -> None:
     damaged = webui_png(tmp_path / "d.png", "{not json")
     for path in (plain, tmp_path / "text.png", damaged, tmp_path / "none.png"):
         with pytest.raises(ArchiveError, match=path.name):
-            recipe_from_png(path)
+            read_picture(path)
 
 
 def test_what_import_prints_is_the_sweep(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:

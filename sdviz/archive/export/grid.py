@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,17 @@ from sdviz.errors import ArchiveError
 from sdviz.events import Note
 from sdviz.pictures import files, infotext
 from sdviz.pictures.sheet import Sheet, draw
+from sdviz.pictures.texts import read_texts
 from sdviz.plan.cells import Axis
-from sdviz.plan.labels import common_settings, named_label, position_label, telling, value_label
+from sdviz.plan.labels import (
+    common_settings,
+    named_label,
+    place_name,
+    position_label,
+    shareable,
+    telling,
+    value_label,
+)
 
 if TYPE_CHECKING:
     from sdviz.archive.reader import Archive
@@ -27,11 +37,16 @@ _MOST_CELLS = 4000  # drawn at a sweep's end by itself; more take longer than a 
 _LONG = 24  # characters of a label
 _SCREEN = 1.6  # its width to its height
 _WRAP = 10  # cells of a single axis that still stand in one row
+# stable-diffusion-webui's words for an axis (scripts/xyz_grid.py), where it has the axis.
 _TYPES = {
     "cfg": "CFG Scale", "sampler": "Sampler", "steps": "Steps", "seed": "Seed", "prompt": "Prompt",
     "negative": "Negative prompt", "width": "Width", "height": "Height", "eta": "Eta",
-    "model": "Checkpoint name", "schedule": "Schedule type",
+    "model": "Checkpoint name", "schedule": "Schedule type", "sr": "Prompt S/R",
+    "clip_skip": "Clip skip", "strength": "Denoising", "hires_strength": "Denoising",
+    "hires_steps": "Hires steps", "hires_upscaler": "Hires upscaler", "vae": "VAE",
+    "variation_seed": "Var. seed", "variation_strength": "Var. strength",
 }  # fmt: skip
+_SIZE: dict[tuple[str, ...], str] = {("width", "height"): "Size", ("height", "width"): "Size"}
 
 
 def write_grid(paths: ArchivePaths) -> Note | None:
@@ -43,7 +58,7 @@ def write_grid(paths: ArchivePaths) -> Note | None:
         if not any(cell.status == "done" for cell in cells):
             return None
         if len(cells) > _MOST_CELLS:
-            command = f"python -m sdviz.archive export {paths.root} --sheet"
+            command = f"python -m sdviz.archive export {shlex.quote(str(paths.root))} sheet.png"
             text = f"no grid.png for more than {_MOST_CELLS} cells; {command} draws one"
             return Note("grid", text)
         image, missing = draw(grid_sheet(archive, cells))
@@ -68,6 +83,9 @@ def _with_texts(archive: Archive, cells: list[CellRecord], image: Image.Image) -
     info.add_text(files.PARAMETERS, grid_infotext(archive, first))
     summary = archive.as_json()
     del summary["cells"]
+    axes = summary["axes"].items()
+    summary["axes"] = {k: [shareable({k: value})[k] for value in values] for k, values in axes}
+    summary["identities"] = {place_name(k): v for k, v in summary["identities"].items()}
     info.add_text(files.CHUNK, files.own_json(summary))
     buffer = io.BytesIO()
     image.save(buffer, "PNG", pnginfo=info, compress_level=4)
@@ -85,7 +103,7 @@ def grid_sheet(archive: Archive, cells: list[CellRecord]) -> Sheet:
     """Rows and columns as `spread` has them; a long single axis is wrapped."""
     dims = archive.dims
     fixed = common_settings([cell.recipe for cell in cells if cell.recipe], dims)
-    settings = (f"{key}={value_label(value)}" for key, value in telling(fixed).items())
+    settings = (f"{k}={value_label(v)}" for k, v in shareable(telling(fixed)).items())
     title = f"{archive.name}   " + ", ".join(settings)
     by_place = {cell.coords: cell for cell in cells}
     size = largest_size(cells)
@@ -198,13 +216,23 @@ def cell_picture(archive: Archive, cell: CellRecord | None) -> Image.Image | str
 
 def grid_infotext(archive: Archive, first: CellRecord) -> str:
     """The first cell's settings and stable-diffusion-webui's words for the axes of a grid."""
-    texts = files.read_texts(archive.image_path(first.i)).get(files.PARAMETERS, "")
-    known = infotext.read(texts)
+    text = read_texts(archive.image_path(first.i)).get(files.PARAMETERS, "")
+    known = infotext.read(text[-infotext.LONGEST :])
     pairs: dict[str, Any] = {k: v for k, v in known.pairs.items() if not k.startswith("sdviz ")}
     version = pairs.pop("Version", "sdviz")
     pairs["Script"] = "X/Y/Z plot"
     for letter, axis in zip("XYZ", reversed(archive.dims), strict=False):
-        pairs[f"{letter} Type"] = " + ".join(_TYPES.get(key, key) for key in axis.keys)
-        values = (" ".join(map(value_label, at, axis.keys)) for at in axis.values)
-        pairs[f"{letter} Values"] = ", ".join(values)
+        pairs[f"{letter} Type"] = _SIZE.get(axis.keys) or " + ".join(
+            _TYPES.get(key, key.replace("_", " ").capitalize()) for key in axis.keys
+        )
+        pairs[f"{letter} Values"] = ", ".join(_axis_values(axis))
     return infotext.write(known.prompt, known.negative, {**pairs, "Version": version})
+
+
+def _axis_values(axis: Axis) -> list[str]:
+    """The values as that program's list has them; one with a comma in it is in quotes there."""
+    if axis.keys in _SIZE:
+        sides = (dict(zip(axis.keys, values, strict=True)) for values in axis.values)
+        return [f"{side['width']}x{side['height']}" for side in sides]
+    labels = (position_label(axis, at).replace(" · ", " ") for at in range(len(axis.values)))
+    return [f'"{label}"' if "," in label else label for label in labels]

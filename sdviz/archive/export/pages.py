@@ -14,7 +14,7 @@ from sdviz.archive.records import CellRecord
 from sdviz.errors import ConfigError
 from sdviz.pictures.sheet import Sheet
 from sdviz.plan.cells import Axis
-from sdviz.plan.labels import common_settings, named_label, telling, value_label
+from sdviz.plan.labels import common_settings, named_label, shareable, telling, value_label
 
 Picture = Callable[[CellRecord | None], "Image.Image | str"]
 
@@ -83,7 +83,7 @@ def sheets(
     by_place = {cell.coords: cell for cell in cells}
     used = [sorted({place[a] for place in by_place}) for a in range(len(dims))]
     fixed = common_settings([cell.recipe for cell in cells if cell.recipe], tuple(dims))
-    told = ", ".join(f"{k}={value_label(v)}" for k, v in telling(fixed).items())
+    told = ", ".join(f"{k}={value_label(v)}" for k, v in shareable(telling(fixed)).items())
     size = largest_size(list(cells))
 
     def positions(axes: Sequence[int]) -> list[tuple[int, ...]]:

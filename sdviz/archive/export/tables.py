@@ -15,15 +15,16 @@ from sdviz.archive.reader import Archive
 from sdviz.archive.records import SECONDS, CellRecord
 from sdviz.archive.upkeep.removal import own_files
 from sdviz.errors import ArchiveError, ConfigError
+from sdviz.plan.labels import shareable
 
 
 def rows_of(cells: Iterable[CellRecord]) -> list[dict[str, Any]]:
-    """One flat row a cell: number, key, settings, status, image, frames, times."""
+    """One flat row a cell: number, key, settings (paths as names), status, image, frames, times."""
     return [
         {
             "cell": cell.i,
             "key": cell.key,
-            **cell.recipe,
+            **shareable(cell.recipe),
             "status": cell.status,
             "image": cell.image,
             "frames": cell.frames,

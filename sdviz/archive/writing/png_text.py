@@ -11,6 +11,7 @@ from sdviz.archive.writing.layout import settings_of
 from sdviz.events import CellFinished, Timings
 from sdviz.pictures import files, infotext
 from sdviz.plan.cells import Cell, Plan
+from sdviz.plan.labels import shareable
 from sdviz.plan.samplers import sampler_pairs
 
 PARTS = ("encode_s", "denoise_s", "preview_s", "decode_s", "save_s")
@@ -37,6 +38,7 @@ def png_texts(
         sampler_pairs(cell.recipe.sampler),
         identity=identity,
         contents=plan.contents,
+        distilled=cell.recipe.model in plan.distilled,
         extra={
             "Init image hash": plan.contents.get(cell.recipe.init, "")[:10] or None,
             "Denoise time": f"{event.timings.denoise_s:.3f}",
@@ -51,7 +53,7 @@ def png_texts(
         "cell": cell.index,
         "coords": cell.coords,
         "key": cell.key,
-        "recipe": recipe,
+        "recipe": shareable(recipe),
         "identity": identity,
         "dtype": plan.dtype,
         "timings": timings,

@@ -14,7 +14,7 @@ COMMANDS = {
     "verify": "is it what was written? files, hashes, database; --render computes again",
     "report": "a page that needs no network: every cell, every frame, one slider",
     "export": "a contact sheet, a film, a table, a data set, a zip",
-    "import": "the recipe in a picture of stable-diffusion-webui, sdviz or Fooocus",
+    "import": "the recipe in a picture of stable-diffusion-webui, ComfyUI, Fooocus and others",
     "replay": "play a sweep again: on a Visdom page, or in the terminal",
     "merge": "several archives as one",
     "migrate": "a copy in today's format of an older archive",

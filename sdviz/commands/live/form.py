@@ -20,7 +20,7 @@ from sdviz.plan.cells import ABSORBED, DEFAULTS
 from sdviz.plan.labels import telling, value_label
 from sdviz.plan.settings import PLURALS, SETTINGS
 from sdviz.request.compose import plan
-from sdviz.request.from_picture import recipe_from_png
+from sdviz.request.from_picture import recipe_of_picture
 from sdviz.request.presets import conf_dir
 
 if TYPE_CHECKING:
@@ -123,17 +123,17 @@ def as_typed(given: Mapping[str, Any]) -> dict[str, str]:
 
 
 def form_of(kind: str, given: str) -> dict[str, str]:
-    """The form for what a page gives: a "recipe" as JSON, or a "picture" (PNG) in base64.
+    """The form for what a page gives: a "recipe" as JSON, or a "picture" (a file) in base64.
 
     Raises ArchiveError for a picture without a recipe.
     """
     if kind == "recipe":
         return as_form(json.loads(given))
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "picture.png"
+        path = Path(folder) / "picture"
         path.write_bytes(base64.b64decode(given))
         try:
-            return as_form(recipe_from_png(path))
+            return as_form(recipe_of_picture(path).settings)
         except ArchiveError as error:
             told = str(error).removeprefix(f"from={path}: ")
             raise ArchiveError(told.replace(str(path), "the picture")) from None

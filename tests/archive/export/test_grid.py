@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from sdviz.archive.export.pages import arrange
 from sdviz.archive.reader import Archive
 from sdviz.pictures import fonts
 from sdviz.pictures.sheet import Sheet, draw, scale_of
+from sdviz.plan.cells import Axis
 from tests.archive.sweeps import make_plan, picture, write
 from tests.request.webui import parse_generation_parameters
 
@@ -54,6 +56,22 @@ def test_the_grid_says_its_axes_in_webuis_words(tmp_path: Path) -> None:
     )  # fmt: skip
     assert (found["X Values"], found["Y Values"]) == ("Euler a, Heun", "7, 15, 20")
     assert (found["Z Type"], found["Z Values"]) == ("Seed", "1, 2")
+
+
+def test_every_axis_has_webuis_word_where_it_has_one(tmp_path: Path) -> None:
+    axes = {"sr": ["pyramid", "a, b"], "clip_skip": [1, 2], "variation_seed": [3, 4]}
+    write(tmp_path, "a", make_plan(axes, width=8, height=8, variation_strength=0.5))
+    with Image.open(tmp_path / "a" / "grid.png") as image:
+        found = parse_generation_parameters(image.info["parameters"])
+    types = [found[f"{letter} Type"] for letter in "XYZ"]
+    assert types == ["Var. seed", "Clip skip", "Prompt S/R"]
+    assert found["Z Values"] == 'pyramid, "a, b"'
+    sizes = make_plan({"seed": [1, 2]}, width=8, height=8)
+    zipped = replace(sizes, axes=(Axis(("width", "height"), ((8, 8), (8, 16))),))
+    write(tmp_path, "b", zipped)
+    with Image.open(tmp_path / "b" / "grid.png") as image:
+        found = parse_generation_parameters(image.info["parameters"])
+    assert (found["X Type"], found["X Values"]) == ("Size", "8x8, 8x16")
 
 
 def test_many_axes_are_spread_over_rows_and_columns(tmp_path: Path) -> None:

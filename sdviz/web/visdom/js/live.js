@@ -28,7 +28,7 @@
         stop_after: h("button", { type: "button", onclick: () => this.act("stop_after") }, say.stopAfter),
         stop_now: h("button", { type: "button", onclick: () => this.act("stop_now") }, say.stopNow),
       };
-      this.file = h("input", { type: "file", accept: "image/png", hidden: true, onchange: () => this.picture(this.file.files[0]) });
+      this.file = h("input", { type: "file", accept: "image/png,image/jpeg,image/webp", hidden: true, onchange: () => this.picture(this.file.files[0]) });
       const open = h("button", { type: "button", title: say.drop, onclick: () => this.file.click() }, say.picture);
       this.note = h("div", { class: "warn", role: "status" });
       this.lists = h("div", { class: "lists" });
@@ -83,7 +83,7 @@
       this.again(JSON.parse(carried));
     }
 
-    // A PNG brings its settings.
+    // A picture brings its settings.
     async picture(file) {
       if (!file) return;
       this.file.value = "";

@@ -19,9 +19,20 @@ from typing import Any
 
 
 class SdvizError(Exception):
-    """Base of every error that sdviz raises on purpose; printed without a traceback."""
+    """Base of every error that sdviz raises on purpose; printed without a traceback.
+
+    `key` is the key of the command line that the error is about, "" where it is about none.
+    """
 
     exit_status = 1
+
+    def __init__(self, text: str = "", *, key: str = "") -> None:
+        super().__init__(text)
+        self.key = key
+
+    def each(self) -> list[SdvizError]:
+        """The errors that this one stands for: itself, or several."""
+        return [self]
 
 
 class ConfigError(SdvizError):
@@ -40,6 +51,9 @@ class ConfigErrors(ConfigError):
         self.errors = list({str(error): error for error in errors}.values())
         self.sound = list(sound)
         super().__init__("\n".join(str(error) for error in self.errors))
+
+    def each(self) -> list[SdvizError]:
+        return self.errors
 
 
 class ModelError(SdvizError):

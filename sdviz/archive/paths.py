@@ -65,10 +65,13 @@ def archive_paths(outputs: Path, name: str) -> ArchivePaths:
     """The paths of outputs/<name>; raises ArchiveError where `name` is no plain folder name."""
     if not name or name.startswith(".") or re.search(r'[/\\:*?"<>|\x00-\x1f]', name):
         raise ArchiveError(
-            f'name={name!r} is not a folder name: leave out / \\ : * ? " < > | and a leading dot'
+            f'name={name!r} is not a folder name: leave out / \\ : * ? " < > | and a leading dot',
+            key="name",
         )
     if len(name) > _NAME_LIMIT or len(name.encode("utf-8", "replace")) > 240:
-        raise ArchiveError(f"name= has {len(name)} characters, more than {_NAME_LIMIT}; shorten it")
+        raise ArchiveError(
+            f"name= has {len(name)} characters, more than {_NAME_LIMIT}; shorten it", key="name"
+        )
     return ArchivePaths(Path(outputs) / name)
 
 

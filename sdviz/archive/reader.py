@@ -143,7 +143,9 @@ class Archive(Database):
         rows = self.query('SELECT keys, "values" FROM axis ORDER BY position')
         axes = [(loads(row[0]), loads(row[1])) for row in rows]
         if not all(_is_axis(*axis) for axis in axes):
-            raise ArchiveError(f"{self.paths.database}: table axis is damaged")
+            raise ArchiveError(
+                f"{self.paths.database}: table axis is damaged",
+            )
         return tuple(Axis(tuple(keys), tuple(map(tuple, values))) for keys, values in axes)
 
     @property

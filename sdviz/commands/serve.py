@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
             return _stop(config.port if any(a.startswith("visdom.port=") for a in rest) else None)
         return _serve(config, archives)
     except SdvizError as error:
-        for one in getattr(error, "errors", [error]):
+        for one in error.each():
             print(f"error: {one}", file=sys.stderr)
         return error.exit_status
 
@@ -72,17 +72,19 @@ def _read(key: str, text: str) -> Any:
     if name in ("port", "max_windows"):
         least, most = (1, 65535) if name == "port" else (0, 1000)
         if not text.isdigit() or not least <= int(text) <= most:
-            raise ConfigError(f"{key}={text}: not a whole number from {least} to {most}")
+            raise ConfigError(f"{key}={text}: not a whole number from {least} to {most}", key=key)
         return int(text)
     if name in ("listen", "enabled"):
         if text.lower() not in ("true", "false"):
-            raise ConfigError(f"{key}={text}: neither true nor false")
+            raise ConfigError(f"{key}={text}: neither true nor false", key=key)
         return text.lower() == "true"
     if name == "hosts":
         return tuple(host.strip(" '\"") for host in text.strip("[]").split(",") if host.strip())
     if name in ("base_url", "username", "password"):
         return text
-    raise ConfigError(f"{key}: there is no such key; python -m sdviz.serve --help lists them")
+    raise ConfigError(
+        f"{key}: there is no such key; python -m sdviz.serve --help lists them", key=key
+    )
 
 
 def _archive(argument: str) -> Path:
@@ -112,7 +114,8 @@ def _serve(config: VisdomConfig, archives: list[Path]) -> int:
     if found.kind == "visdom":
         raise BoardError(
             f"visdom.port={config.port} is held by a Visdom that sdviz did not start; end it, or "
-            "take another port"
+            "take another port",
+            key="visdom.port",
         )
     from sdviz.web.server.app import Settings
     from sdviz.web.server.server import run

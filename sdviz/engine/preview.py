@@ -68,7 +68,8 @@ class Previewer:
     def __init__(self, denoiser: Denoiser, config: PreviewConfig) -> None:
         if config.decoder == "tiny" and denoiser.tiny_vae is None:
             raise ConfigError(
-                "preview.decoder=tiny: this model has no tiny VAE; use rgb, vae or auto"
+                "preview.decoder=tiny: this model has no tiny VAE; use rgb, vae or auto",
+                key="preview.decoder",
             )
         self._denoiser = denoiser
         self._every = config.every

@@ -93,7 +93,8 @@ def inspect(spec: ModelSpec) -> ModelInfo:
         if not info.is_batched and of_pipeline(info.pipeline) is None:
             raise ModelError(
                 f"model={spec.name}: {place.name} would be run by {info.pipeline}, which takes "
-                "folders in diffusers' layout; model.config= names another layout"
+                "folders in diffusers' layout; model.config= names another layout",
+                key="model",
             )
         return dataclasses.replace(info, parts=found.parts, notes=found.notes)
     if not (place / "model_index.json").is_file() and str(place) != spec.id and "/" in spec.id:
@@ -107,7 +108,7 @@ def _info(spec: ModelSpec, folder: Path, *, kind: str, checkpoint: Path | None =
     if kind not in BATCHED and pipeline not in _BATCHED_PIPELINES:
         reason = diffusers_source.why_not(pipeline)
         if reason:
-            raise ModelError(f"model={spec.name}: {reason}; model.id= names another")
+            raise ModelError(f"model={spec.name}: {reason}; model.id= names another", key="model")
     denoiser = folder / ("unet" if (folder / "unet").is_dir() else "transformer")
     config = _read(denoiser / "config.json")
     if checkpoint is None and not any(
@@ -124,7 +125,8 @@ def _info(spec: ModelSpec, folder: Path, *, kind: str, checkpoint: Path | None =
     if kind == "kolors" and importlib.util.find_spec("sentencepiece") is None:
         raise ModelError(
             f"model={spec.name}: Kolors' tokenizer needs the package sentencepiece; "
-            "python -m pip install sentencepiece"
+            "python -m pip install sentencepiece",
+            key="model",
         )
     return ModelInfo(
         folder=folder,
@@ -154,7 +156,7 @@ def _refuse_incomplete(spec: ModelSpec, folder: Path, what: str) -> None:
     remedy = "model.id= names another"
     if not Path(spec.id).expanduser().exists():
         remedy = places.fetching(spec.id, revision=spec.revision, variant=spec.variant)
-    raise ModelError(f"model={spec.name}: {folder} has not got {what}; {remedy}")
+    raise ModelError(f"model={spec.name}: {folder} has not got {what}; {remedy}", key="model")
 
 
 def _kind(index: dict[str, Any], denoiser: dict[str, Any]) -> str:

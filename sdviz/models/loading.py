@@ -46,9 +46,13 @@ def load(
     try:
         return family(source(info, spec, device, getattr(torch, dtype)))
     except MemoryError as error:
-        raise ModelError(f"model={spec.name}: {where} does not fit into memory: {error}") from error
+        raise ModelError(
+            f"model={spec.name}: {where} does not fit into memory: {error}", key="model"
+        ) from error
     except (OSError, ValueError, KeyError, RuntimeError) as error:  # what from_pretrained raises
-        raise ModelError(f"model={spec.name}: {where} cannot be loaded: {error}") from error
+        raise ModelError(
+            f"model={spec.name}: {where} cannot be loaded: {error}", key="model"
+        ) from error
 
 
 def _common(source: Folder, vae_dtype: torch.dtype | None = None) -> dict[str, Any]:

@@ -27,15 +27,18 @@ def read(path: Path, what: str) -> Image.Image:
                 if image.width * image.height > MOST_PIXELS:
                     raise ConfigError(
                         f"{what}: {image.width}x{image.height} pixels, more than "
-                        f"{MOST_PIXELS:,}; make it smaller"
+                        f"{MOST_PIXELS:,}; make it smaller",
+                        key=what,
                     )
                 return _rgb(ImageOps.exif_transpose(image), what)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise ConfigError(f"{what}: more than {MOST_PIXELS:,} pixels; make it smaller") from None
+        raise ConfigError(
+            f"{what}: more than {MOST_PIXELS:,} pixels; make it smaller", key=what
+        ) from None
     except FileNotFoundError:
-        raise ConfigError(f"{what}: there is no file {path}") from None
+        raise ConfigError(f"{what}: there is no file {path}", key=what) from None
     except (OSError, ValueError, SyntaxError) as error:
-        raise ConfigError(f"{what}: {path} cannot be read as an image: {error}") from None
+        raise ConfigError(f"{what}: {path} cannot be read as an image: {error}", key=what) from None
 
 
 def _rgb(image: Image.Image, what: str) -> Image.Image:
@@ -46,7 +49,8 @@ def _rgb(image: Image.Image, what: str) -> Image.Image:
         image = Image.fromarray((np.asarray(image).clip(0, 65_535) // 257).astype(np.uint8))
     if image.mode == "F":
         raise ConfigError(
-            f"{what}: its pixels are floating-point numbers; save it with 8 bits a colour"
+            f"{what}: its pixels are floating-point numbers; save it with 8 bits a colour",
+            key=what,
         )
     return image.convert("RGB")
 

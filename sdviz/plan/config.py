@@ -149,12 +149,12 @@ def read(cls: type[T], given: Mapping[str, Any], errors: list[SdvizError], *, un
     for key, value in given.items():
         path = f"{under}{key}"
         if key not in known:
-            errors.append(ConfigError(f"{path}: unknown key; {nearest(str(key), known)}"))
+            errors.append(ConfigError(f"{path}: unknown key; {nearest(str(key), known)}", key=path))
             continue
         try:
             if is_dataclass(hints[key]):
                 if not isinstance(value, Mapping):
-                    raise ConfigError(f"{path}={value!r}: a group of keys is needed here")
+                    raise ConfigError(f"{path}={value!r}: a group of keys is needed here", key=path)
                 kind: Any = hints[key]
                 values[key] = read(kind, value, errors, under=f"{path}.")
             else:
@@ -171,7 +171,7 @@ def _value(f: Field[Any], hint: Any, value: Any, path: str) -> Any:
         return f.default_factory() if f.default_factory is not MISSING else f.default
     if hint is bool:
         if not isinstance(value, bool):
-            raise ConfigError(f"{path}={value!r}: must be true or false")
+            raise ConfigError(f"{path}={value!r}: must be true or false", key=path)
         return value
     if hint is int:
         return _int(f.metadata, value, path)
@@ -181,10 +181,10 @@ def _value(f: Field[Any], hint: Any, value: Any, path: str) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         if not isinstance(value, list | tuple):
-            raise ConfigError(f"{path}={value!r}: must be a list, such as [a,b]")
+            raise ConfigError(f"{path}={value!r}: must be a list, such as [a,b]", key=path)
         return tuple(str(part) for part in value)
     if not isinstance(value, Mapping):
-        raise ConfigError(f"{path}={value!r}: a group of keys is needed here")
+        raise ConfigError(f"{path}={value!r}: a group of keys is needed here", key=path)
     return dict(value)
 
 
@@ -195,15 +195,17 @@ def _int(metadata: Mapping[str, Any], value: Any, path: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
         return value
     otherwise = "" if auto is None else ", or auto"
-    raise ConfigError(f"{path}={value!r}: must be a whole number from {least} to {most}{otherwise}")
+    raise ConfigError(
+        f"{path}={value!r}: must be a whole number from {least} to {most}{otherwise}", key=path
+    )
 
 
 def _str(metadata: Mapping[str, Any], value: Any, path: str) -> str:
     if isinstance(value, list | dict):
-        raise ConfigError(f"{path}={value!r}: must be one word")
+        raise ConfigError(f"{path}={value!r}: must be one word", key=path)
     # YAML reads `off` and `1e3` as a bool and a number; a name may look like that
     text = value if isinstance(value, str) else str(value).lower()
     choices = metadata.get("choices")
     if choices and text not in choices:
-        raise ConfigError(f"{path}={value!r}: must be one of {', '.join(choices)}")
+        raise ConfigError(f"{path}={value!r}: must be one of {', '.join(choices)}", key=path)
     return text

@@ -29,11 +29,12 @@ def make_axes(
         if len(set(lengths.values())) > 1:
             counts = ", ".join(f"{key} has {length}" for key, length in lengths.items())
             raise ConfigError(
-                f"zip=[{','.join(group)}]: the settings need equally many values; {counts}"
+                f"zip=[{','.join(group)}]: the settings need equally many values; {counts}",
+                key="zip",
             )
         for key in group:
             if key in group_of:
-                raise ConfigError(f"zip: {key} is named twice")
+                raise ConfigError(f"zip: {key} is named twice", key="zip")
             group_of[key] = group
     axes: list[Axis] = []
     done: set[str] = set()

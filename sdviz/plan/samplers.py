@@ -125,7 +125,7 @@ def resolve(name: str) -> Sampler:
         plain = _BY_SPELLING.get(spelling.removesuffix(suffix))
         if spelling.endswith(suffix) and plain and not plain.schedule:
             return Sampler(plain.method_name, plain.method.automatic if suffix[0] == "a" else "")
-    raise ConfigError(_refusal(name, spelling))
+    raise ConfigError(_refusal(name, spelling), key="sampler")
 
 
 def schedule_named(name: str) -> str:
@@ -134,7 +134,9 @@ def schedule_named(name: str) -> str:
     if (spelling := _spelling(str(name))) in known:
         return known[spelling]
     there = ", ".join(known.values())
-    raise ConfigError(f"schedule={name}: diffusers has none of that name; there are {there}")
+    raise ConfigError(
+        f"schedule={name}: diffusers has none of that name; there are {there}", key="schedule"
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -147,7 +149,7 @@ def rescheduled(name: str, schedule: str) -> str:
         return resolve(f"{method} {schedule}").name
     except ConfigError as error:
         rule = f'exclude=\'sampler="{name}" schedule="{schedule}"\''
-        raise ConfigError(f"{error}; {rule} leaves the pair out") from None
+        raise ConfigError(f"{error}; {rule} leaves the pair out", key="schedule") from None
 
 
 def _spelling(name: str) -> str:

@@ -113,7 +113,7 @@ def values_of(name: str, given: Any) -> list[Any]:
     setting = SETTINGS[name]
     if isinstance(given, list | tuple):
         if not given:
-            raise ConfigError(f"{name}=[]: give at least one value")
+            raise ConfigError(f"{name}=[]: give at least one value", key=name)
         if setting.kind == "text":
             return [None if item is None else str(item) for item in given]
         if setting.kind == "word":  # an archive's configuration may hold "" for none
@@ -122,7 +122,7 @@ def values_of(name: str, given: Any) -> list[Any]:
     if setting.kind == "flag" and isinstance(given, bool):
         return [given]
     if isinstance(given, bool | Mapping):
-        raise ConfigError(f"{name}={given!r}: must be {_what(setting)}")
+        raise ConfigError(f"{name}={given!r}: must be {_what(setting)}", key=name)
     try:
         values, errors = _read(setting, given), []
     except ConfigErrors as several:
@@ -130,7 +130,7 @@ def values_of(name: str, given: Any) -> list[Any]:
     except ConfigError as error:
         values, errors = [], [error]
     typed = f"{name}={_short(given)}"
-    found: list[SdvizError] = [ConfigError(f"{typed}: {error}") for error in errors]
+    found: list[SdvizError] = [ConfigError(f"{typed}: {error}", key=name) for error in errors]
     return gathered([functools.partial(_checked_one, name, value) for value in values], found)
 
 
@@ -163,12 +163,12 @@ def typed(name: str, value: Any) -> str:
 def one_value(name: str, text: str) -> Any:
     """The one value that `text` stands for, as in a rule (`sampler=heun`). Raises ConfigError."""
     if name not in SETTINGS:
-        raise ConfigError(f"{name}: no such setting; {nearest(name, SETTINGS)}")
+        raise ConfigError(f"{name}: no such setting; {nearest(name, SETTINGS)}", key=name)
     if SETTINGS[name].kind == "text":
         return text
     values = values_of(name, text)
     if len(values) != 1:
-        raise ConfigError(f"{name}={text}: a rule compares with one value")
+        raise ConfigError(f"{name}={text}: a rule compares with one value", key=name)
     return values[0]
 
 
@@ -203,13 +203,13 @@ def _checked(name: str, value: Any) -> Any:
         return samplers.resolve(value).name if name == "sampler" else samplers.schedule_named(value)
     if setting.kind == "flag":
         if str(value).lower() not in ("true", "false"):
-            raise ConfigError(f"{name}={value}: must be true or false")
+            raise ConfigError(f"{name}={value}: must be true or false", key=name)
         return str(value).lower() == "true"
     if setting.kind == "word":
         return _checked_word(name, setting, value)
     if not setting.least <= value <= setting.most:
         typed = f"{value:.10g}" if isinstance(value, float) else value
-        raise ConfigError(f"{name}={typed}: must be {_what(setting)}")
+        raise ConfigError(f"{name}={typed}: must be {_what(setting)}", key=name)
     return value
 
 
@@ -217,15 +217,15 @@ def _checked_word(name: str, setting: Setting, value: str) -> str:
     if name in SWITCHED_OFF and value == "none":
         return ""
     if setting.choices and value not in setting.choices:
-        raise ConfigError(f"{name}={value}: {nearest(value, setting.choices)}")
+        raise ConfigError(f"{name}={value}: {nearest(value, setting.choices)}", key=name)
     if setting.pattern and not re.fullmatch(setting.pattern, value):
-        raise ConfigError(f"{name}={value}: must be {setting.help}")
+        raise ConfigError(f"{name}={value}: must be {setting.help}", key=name)
     if name == "seed_resize":
         for side in filter(None, value.split("x")):
             try:
                 _checked("width", int(side))
             except ConfigError as error:
-                raise ConfigError(f"{name}={value}: {error}") from None
+                raise ConfigError(f"{name}={value}: {error}", key=name) from None
     return value
 
 

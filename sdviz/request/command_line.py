@@ -95,7 +95,8 @@ def to_hydra(arguments: Sequence[str]) -> list[str]:
                 setting = PLURALS.get(key, key)
                 if setting in typed:
                     raise ConfigError(
-                        f"{key}: {setting} is given twice; give all of its values at once"
+                        f"{key}: {setting} is given twice; give all of its values at once",
+                        key=key,
                     )
                 typed.append(setting)
                 out.extend(_quoted(key, override["value"]))
@@ -164,7 +165,8 @@ def _check(argument: str, *, multirun: bool, foreign: bool) -> None:
 
     if not _KEYED.match(argument):
         raise ConfigError(
-            f"`{argument}`: not key=value; a prompt is 'prompt=a castle', a setting cfg=7"
+            f"`{argument}`: not key=value; a prompt is 'prompt=a castle', a setting cfg=7",
+            key=argument.partition("=")[0],
         )
     try:
         (override,) = OverridesParser.create().parse_overrides([argument])
@@ -172,18 +174,22 @@ def _check(argument: str, *, multirun: bool, foreign: bool) -> None:
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(
             f"`{argument}`: not key=value as Hydra reads it ({reason}); "
-            f"quote the value twice if it has signs in it: \"key='a value'\""
+            f"quote the value twice if it has signs in it: \"key='a value'\"",
+            key=argument.partition("=")[0],
         ) from None
     key = override.key_or_group
     if override.is_add() or override.is_delete() or key.partition(".")[0] == "hydra":
         return
     if override.is_sweep_override() and key == "zip":
-        raise ConfigError(f"`{argument}`: a list in brackets is needed, such as zip=[[cfg,steps]]")
+        raise ConfigError(
+            f"`{argument}`: a list in brackets is needed, such as zip=[[cfg,steps]]", key="zip"
+        )
     known = foreign or key.partition(".")[0] in _known()
     if override.is_sweep_override() and not multirun and known:
         raise ConfigError(
             f"`{argument}`: {key} cannot be an axis, only a setting can ({', '.join(SETTINGS)}); "
-            "-m runs one sweep after another"
+            "-m runs one sweep after another",
+            key=key,
         )
     if foreign:
         return
@@ -198,7 +204,7 @@ def _check_option(group: str, text: str) -> None:
     option = text.strip("'\"")
     known = sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
     if re.fullmatch(r"[\w.-]+", option) and option not in (*known, "null"):
-        raise ConfigError(f"{group}={option}: no such preset; {nearest(option, known)}")
+        raise ConfigError(f"{group}={option}: no such preset; {nearest(option, known)}", key=group)
 
 
 def _check_key(key: str) -> None:
@@ -207,7 +213,7 @@ def _check_key(key: str) -> None:
     """
     first, *rest = key.split(".")
     if first not in _known():
-        raise ConfigError(f"{key}: unknown key; {_hint(first)}")
+        raise ConfigError(f"{key}: unknown key; {_hint(first)}", key=key)
     kind = ModelSpec if first == "model" else get_type_hints(Config).get(first)
     for depth, part in enumerate(rest, 1):
         if kind is ModelSpec and part == "defaults":
@@ -217,7 +223,7 @@ def _check_key(key: str) -> None:
             above = ".".join([first, *rest[: depth - 1]])
             paths = [f"{above}.{name}" for name in inner]
             hint = nearest(key, paths) if inner else f"{above} has no keys below it"
-            raise ConfigError(f"{key}: unknown key; {hint}")
+            raise ConfigError(f"{key}: unknown key; {hint}", key=key)
         kind = get_type_hints(kind)[part] if kind else None
 
 

@@ -54,7 +54,7 @@ def _faults(overrides: Sequence[str], also: Check) -> list[SdvizError]:
         given, preset = _compose(overrides)
         plan(given, preset=preset, also=also)
     except SdvizError as error:
-        return list(getattr(error, "errors", [error]))
+        return list(error.each())
     return []
 
 

@@ -87,7 +87,9 @@ def _as_text(value: Any, key: str, errors: list[SdvizError]) -> Any:
         clean = value.encode("utf-8", "replace").decode()
         if clean != value:
             errors.append(
-                ConfigError(f"{key}={value!r}: has bytes in it that are no text; type it as UTF-8")
+                ConfigError(
+                    f"{key}={value!r}: has bytes in it that are no text; type it as UTF-8", key=key
+                )
             )
         return clean
     if isinstance(value, list):
@@ -119,7 +121,7 @@ def _read_models(draft: Draft, folders: Sequence[Path]) -> dict[str, ModelSpec]:
         names = list(dict.fromkeys(model_names(draft.given.get("models"), model)))
     if len(names) > 1 and "id" in overrides:
         draft.errors.append(
-            ConfigError("model.id: is for one model; name several ids in model=a,b")
+            ConfigError("model.id: is for one model; name several ids in model=a,b", key="model.id")
         )
     specs: dict[str, ModelSpec] = {}
     for name in names:
@@ -135,7 +137,7 @@ def _order(draft: Draft) -> list[str]:
     given = draft.given.get("order") or []
     typed = [str(name) for name in ([given] if isinstance(given, str) else given)]
     draft.errors.extend(
-        ConfigError(f"order: {name} is no setting; {nearest(name, SETTINGS)}")
+        ConfigError(f"order: {name} is no setting; {nearest(name, SETTINGS)}", key="order")
         for name in typed
         if name not in SETTINGS
     )
@@ -148,7 +150,7 @@ def _sound_values(draft: Draft, name: str) -> list[Any]:
         return _values(draft, name)
     except ConfigError as error:
         draft.broken.add(name)
-        draft.errors.extend(getattr(error, "errors", [error]))
+        draft.errors.extend(error.each())
         return getattr(error, "sound", []) or [None]
 
 
@@ -160,11 +162,13 @@ def _values(draft: Draft, name: str) -> list[Any]:
     if source is None:
         return values_of(name, draft.given.get(name))
     if draft.given.get(name) is not None:
-        raise ConfigError(f"{plural}, {name}: give one of the two")
+        raise ConfigError(f"{plural}, {name}: give one of the two", key=name)
     if isinstance(source, str) and not source.strip().startswith("["):
         lines = prompt_lines.read(plural, unquote(source))
         if plural != "prompts" and lines.settings:
-            raise ConfigError(f"{plural}={source}: only the lines of prompts= may have settings")
+            raise ConfigError(
+                f"{plural}={source}: only the lines of prompts= may have settings", key=plural
+            )
         return [*lines.prompts]
     return values_of(name, source)
 
@@ -173,14 +177,17 @@ def _read_zip(draft: Draft) -> None:
     """zip=[[cfg,steps]]; one group may go without its own brackets."""
     given = draft.given.get("zip") or []
     if not isinstance(given, str | list):
-        draft.errors.append(ConfigError(f"zip={given}: must be a list such as [[cfg,steps]]"))
+        draft.errors.append(
+            ConfigError(f"zip={given}: must be a list such as [[cfg,steps]]", key="zip")
+        )
         return
     groups = [given] if all(isinstance(key, str) for key in given) else given
     for group in groups:
         keys = group if isinstance(group, list) else [group]
         unknown = [str(key) for key in keys if key not in SETTINGS]
         draft.errors.extend(
-            ConfigError(f"zip: {key} is no setting; {nearest(key, SETTINGS)}") for key in unknown
+            ConfigError(f"zip: {key} is no setting; {nearest(key, SETTINGS)}", key="zip")
+            for key in unknown
         )
         if keys and not unknown:
             draft.zipped.append(keys)
@@ -197,7 +204,7 @@ def _read_rules(draft: Draft) -> None:
         try:
             draft.rules.append(parse_rule(text, one_value))
         except ConfigError as error:
-            draft.errors.append(ConfigError(f"exclude: {error}"))
+            draft.errors.append(ConfigError(f"exclude: {error}", key="exclude"))
 
 
 def read_lines(key: str, name: str) -> list[Any]:
@@ -209,11 +216,12 @@ def read_lines(key: str, name: str) -> list[Any]:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise ConfigError(
-            f"{key}={name}: not UTF-8 (byte {error.start}); save it as UTF-8"
+            f"{key}={name}: not UTF-8 (byte {error.start}); save it as UTF-8",
+            key=key,
         ) from None
     except OSError as error:
-        raise ConfigError(f"{key}={name}: cannot be read ({error.strerror})") from None
+        raise ConfigError(f"{key}={name}: cannot be read ({error.strerror})", key=key) from None
     texts = [line.strip() for line in lines if line.strip()]
     if not texts:
-        raise ConfigError(f"{key}={name}: has no lines; write one prompt a line")
+        raise ConfigError(f"{key}={name}: has no lines; write one prompt a line", key=key)
     return texts

@@ -36,7 +36,7 @@ def with_picture(
     try:
         read = recipe_of_picture(path)
     except ArchiveError as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(str(error), key="from") from error
     recipe = dict(read.settings)
     picture = path.name  # what is warned of is archived, and may be shown to others
     warnings += [f"from={picture}: {warning}" for warning in read.warnings]

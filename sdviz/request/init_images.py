@@ -51,9 +51,12 @@ def locate(name: str, outputs: Path) -> Path:
     if _KEY.fullmatch(name):
         return _of_key(name, outputs)
     if file.is_dir():
-        raise ConfigError(f"init={name}: a folder; name an image, or a cell: init={name}#0")
+        raise ConfigError(
+            f"init={name}: a folder; name an image, or a cell: init={name}#0", key="init"
+        )
     raise ConfigError(
-        f"init={name}: there is no such file; an image is needed, or a cell as outputs/<name>#3"
+        f"init={name}: there is no such file; an image is needed, or a cell as outputs/<name>#3",
+        key="init",
     )
 
 
@@ -61,10 +64,10 @@ def _of_cell(name: str, archive: str, number: int, outputs: Path) -> Path:
     places = [Path(archive).expanduser(), outputs / archive]
     root = next((place for place in places if (place / "sweep.db").is_file()), None)
     if root is None:
-        raise ConfigError(f"init={name}: there is no archive {archive}")
+        raise ConfigError(f"init={name}: there is no archive {archive}", key="init")
     found = _finished(root, name, lambda cell: cell.i == number)
     if found is None:
-        raise ConfigError(f"init={name}: {root} has no finished cell {number}")
+        raise ConfigError(f"init={name}: {root} has no finished cell {number}", key="init")
     return found
 
 
@@ -73,7 +76,9 @@ def _of_key(name: str, outputs: Path) -> Path:
         found = _finished(root, name, lambda cell: cell.key.startswith(name))
         if found is not None:
             return found
-    raise ConfigError(f"init={name}: no archive in {outputs} has a finished cell of that key")
+    raise ConfigError(
+        f"init={name}: no archive in {outputs} has a finished cell of that key", key="init"
+    )
 
 
 def _finished(root: Path, name: str, wanted: Callable[[CellRecord], bool]) -> Path | None:
@@ -84,5 +89,5 @@ def _finished(root: Path, name: str, wanted: Callable[[CellRecord], bool]) -> Pa
                 if wanted(cell) and cell.status == "done" and cell.image:
                     return archive.paths.image(cell.image)
     except ArchiveError as error:
-        raise ConfigError(f"init={name}: {error}") from None
+        raise ConfigError(f"init={name}: {error}", key="init") from None
     return None

@@ -47,12 +47,13 @@ def read_spec(name: str, overrides: Mapping[str, Any], folders: Sequence[Path]) 
         known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
         raise ConfigError(
             f"model={name}: neither a name of conf/model/, nor a folder or checkpoint here, "
-            f"nor a hub id (owner/name); {nearest(name, known)}"
+            f"nor a hub id (owner/name); {nearest(name, known)}",
+            key="model",
         )
     given = {"name": name, **found, **overrides}
     if name == "hub" and file is not None:  # conf/model/hub.yaml stands for any repository
         if not given.get("id"):
-            raise ConfigError("model=hub: say which, with model.id=owner/name")
+            raise ConfigError("model=hub: say which, with model.id=owner/name", key="model")
         given["name"] = given["id"]
     errors: list[SdvizError] = []
     spec = read(ModelSpec, given, errors, under="model.")
@@ -68,17 +69,19 @@ def _defaults(spec: ModelSpec, errors: list[SdvizError]) -> dict[str, Any]:
     for key, given in spec.defaults.items():
         path = f"model {spec.name}, defaults.{key}"
         if key not in SETTINGS or key in ("model", "seed"):
-            errors.append(ConfigError(f"{path}: no such setting; {nearest(str(key), SETTINGS)}"))
+            errors.append(
+                ConfigError(f"{path}: no such setting; {nearest(str(key), SETTINGS)}", key=path)
+            )
             continue
         try:
             several = values_of(key, [given] if SETTINGS[key].kind == "text" else given)
         except ConfigError as error:
-            errors.append(ConfigError(f"{path}: {error}"))
+            errors.append(ConfigError(f"{path}: {error}", key=path))
             continue
         if len(several) == 1 and several != [-1]:
             values[key] = several[0]
         else:
-            errors.append(ConfigError(f"{path}={given!r}: one fixed value is needed"))
+            errors.append(ConfigError(f"{path}={given!r}: one fixed value is needed", key=path))
     return values
 
 

@@ -65,7 +65,7 @@ def read(key: str, name: str) -> PromptFile:
         try:
             rows.append(_options(line) if line.startswith("--") else {"prompt": line})
         except ConfigError as error:
-            errors.append(ConfigError(f"{key}={name}, line {number}: {error}"))
+            errors.append(ConfigError(f"{key}={name}, line {number}: {error}", key=key))
     if errors:
         raise ConfigErrors(errors)
     settings = dict.fromkeys(name for row in rows for name in row if name != "prompt")
@@ -103,7 +103,8 @@ def with_lines(given: Mapping[str, Any]) -> Mapping[str, Any]:
             errors.append(
                 ConfigError(
                     f"{name}: lines of prompts={source} have their own; give one value for the"
-                    " others, or none"
+                    " others, or none",
+                    key=name,
                 )
             )
             continue
@@ -138,13 +139,14 @@ def _lines(key: str, name: str) -> list[tuple[int, str]]:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise ConfigError(
-            f"{key}={name}: not UTF-8 (byte {error.start}); save it as UTF-8"
+            f"{key}={name}: not UTF-8 (byte {error.start}); save it as UTF-8",
+            key=key,
         ) from None
     except OSError as error:
-        raise ConfigError(f"{key}={name}: cannot be read ({error.strerror})") from None
+        raise ConfigError(f"{key}={name}: cannot be read ({error.strerror})", key=key) from None
     texts = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
     if not texts:
-        raise ConfigError(f"{key}={name}: has no lines; write one prompt a line")
+        raise ConfigError(f"{key}={name}: has no lines; write one prompt a line", key=key)
     return texts
 
 

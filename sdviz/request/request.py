@@ -160,7 +160,8 @@ def _plan(draft: Draft, config: Config) -> Plan:
     )
     if not plan.cells:
         raise ConfigError(
-            f"exclude: drops all {plan.excluded} combinations; nothing is left to compute"
+            f"exclude: drops all {plan.excluded} combinations; nothing is left to compute",
+            key="exclude",
         )
     distilled = (
         n for n, info in draft.infos.items() if diffusers_source.takes(info.pipeline, _DISTILLED)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sdviz.errors import BoardError, ConfigError
+from sdviz.errors import BoardError, ConfigError, ConfigErrors
 from tests.reading import Reading, refused
 
 
@@ -28,6 +28,25 @@ def test_a_name_may_be_of_any_script(reading: Reading, name: str) -> None:
 
 def test_one_name_has_one_spelling(reading: Reading) -> None:
     assert reading(name="cafe\u0301").config.name == "caf\xe9"
+
+
+def test_every_fault_names_its_key_as_data(reading: Reading, tmp_path: Path) -> None:
+    """So that a form need not read the text to find the field."""
+    asked = {
+        "models": ["/no/such/folder"], "cfg": "abc", "sampler": "eulr", "steps": 0, "seed": 2**64,
+        "prompts": "/no/file.txt", "prompt": None, "name": "<i>", "visdom": {"port": 99999},
+        "dtype": "int8", "zip": [["cfg", "nothing"]], "exclude": "steps>>3", "width": 20,
+        "lora": "/no/lora", "vae": "/no/vae", "schedule": "no-such",
+        "init": "/no/picture.png",
+    }  # fmt: skip
+    with pytest.raises(ConfigErrors) as caught:
+        reading(**asked)
+    keys = {error.key for error in caught.value.each()}
+    assert keys >= {
+        "model", "cfg", "sampler", "steps", "seed", "prompts", "name", "visdom.port", "dtype",
+        "zip", "exclude", "schedule", "init",
+    }  # fmt: skip
+    assert "" not in keys, [str(e) for e in caught.value.each() if not e.key]
 
 
 def test_prompt_and_prompts_together_are_refused(reading: Reading) -> None:

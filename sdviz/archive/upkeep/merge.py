@@ -78,7 +78,7 @@ def _agreed(archives: Sequence[Archive]) -> tuple[dict[str, str], str]:
             if identities.setdefault(name, identity) != identity:
                 raise ArchiveError(
                     f"{archive.path}: model={name} is another model there ({identity[:10]}, not"
-                    f" {identities[name][:10]}); these archives cannot be merged"
+                    f" {identities[name][:10]}); these archives cannot be merged",
                 )
     if len(dtypes) > 1:
         told = ", ".join(f"{dtype} in {path}" for dtype, path in dtypes.items())

@@ -161,7 +161,9 @@ class ArchiveWriter:
             self._failure = ArchiveError(cannot_write(self.path, error))
         except BaseException as error:
             # Whatever it is, the sweep must not go on without its archive.
-            self._failure = ArchiveError(f"{self.path}: the archive failed: {error!r}")
+            self._failure = ArchiveError(
+                f"{self.path}: the archive failed: {error!r}",
+            )
             self._failure.__cause__ = error
         self._broken = self._failure is not None
         if self._broken:

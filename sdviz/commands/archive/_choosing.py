@@ -29,9 +29,11 @@ def _value(key: str, text: str) -> Any:
         try:
             return float(text)
         except ValueError:
-            raise ConfigError(f"{key}={text}: must be a number of seconds") from None
+            raise ConfigError(f"{key}={text}: must be a number of seconds", key=key) from None
     if key not in SETTINGS:
-        raise ConfigError(f"{key}: no such key; {nearest(key, [*SETTINGS, *_TEXTS, *_NUMBERS])}")
+        raise ConfigError(
+            f"{key}: no such key; {nearest(key, [*SETTINGS, *_TEXTS, *_NUMBERS])}", key=key
+        )
     return one_value(key, text)
 
 
@@ -42,7 +44,9 @@ def chosen(archive: Archive, only: str | None) -> list[CellRecord]:
         rule = read_rule(only)
         cells = [cell for cell in cells if matches([rule], facts(cell, archive.name))]
     if not cells:
-        raise ArchiveError(f"{archive.path}: there is no such cell")
+        raise ArchiveError(
+            f"{archive.path}: there is no such cell",
+        )
     return cells
 
 

@@ -89,7 +89,8 @@ def _config(archive: Archive, models: set[str]) -> Config:
         if identities.get(name) not in (None, identity):
             raise ArchiveError(
                 f"model={name} has other weights now ({identity[:10]}) than when {archive.path} was"
-                f" made ({identities[name][:10]}); its pictures cannot be rendered again"
+                f" made ({identities[name][:10]}); its pictures cannot be rendered again",
+                key="model",
             )
     dtype = str(archive.about("dtype", "float32"))
     return replace(Config(), models=specs, dtype=dtype, preview=PreviewConfig(decoder="none"))

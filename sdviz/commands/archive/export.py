@@ -61,7 +61,9 @@ def run(options: argparse.Namespace) -> int:
             _sheets(archive, cells, options)
         else:
             known = ", ".join([*_SHEETS, ".gif", ".mp4", *_TABLES, ".zip"])
-            raise ConfigError(f"{out}: known endings are {known}; a folder takes --dataset")
+            raise ConfigError(
+                f"{out}: known endings are {known}; a folder takes --dataset",
+            )
     return 0
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import shlex
 import tempfile
 from collections.abc import Mapping
@@ -66,19 +65,21 @@ def _further(text: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
     try:
         words = shlex.split(text)
     except ValueError as error:
-        raise ConfigErrors([ConfigError(f"{FURTHER}: {error}: {text}")]) from None
+        raise ConfigErrors([ConfigError(f"{FURTHER}: {error}: {text}", key=FURTHER)]) from None
     for word in words:
         name, equals, value = word.partition("=")
         if name in FIELDS or name in PLURALS:
-            errors.append(ConfigError(f"{FURTHER}: {name} has a field of its own"))
+            errors.append(ConfigError(f"{FURTHER}: {name} has a field of its own", key=FURTHER))
         elif not equals or name not in (*found, *_ALSO):
             known = nearest(name, (*found, *_ALSO)) if equals else "such as clip_skip=2"
-            errors.append(ConfigError(f"{FURTHER}: `{word}` is no setting=value; {known}"))
+            errors.append(
+                ConfigError(f"{FURTHER}: `{word}` is no setting=value; {known}", key=FURTHER)
+            )
         else:
             try:
                 found[name] = yaml.safe_load(value) if name in _ALSO else value
             except yaml.YAMLError:
-                errors.append(ConfigError(f"{FURTHER}: `{word}` cannot be read"))
+                errors.append(ConfigError(f"{FURTHER}: `{word}` cannot be read", key=FURTHER))
             typed.append(name)
     if errors:
         raise ConfigErrors(errors)
@@ -95,11 +96,10 @@ def _value(name: str, text: str) -> Any:
 
 def field_errors(error: SdvizError) -> dict[str, str]:
     """{field: what is wrong with it, in words}; "" for what belongs to no field."""
-    several = error.errors if isinstance(error, ConfigErrors) else [error]
     told: dict[str, list[str]] = {}
-    for one in several:
+    for one in error.each():
         text = str(one)
-        key = (re.match(r"[a-z_]+(?=\b)", text) or [""])[0]
+        key = one.key.partition(".")[0]
         key = PLURALS.get(key, "model" if key == "models" else key)
         place = key if key in FIELDS else FURTHER if key in (FURTHER, *SETTINGS) else ""
         told.setdefault(place, []).append(text.removeprefix(f"{FURTHER}: "))

@@ -217,7 +217,7 @@ def main() -> int:
         sys.stdout.flush()
         os._exit(0)
     except SdvizError as error:
-        for one in getattr(error, "errors", [error]):
+        for one in error.each():
             print(f"error: {one}", file=sys.stderr)
         return error.exit_status
 
@@ -231,16 +231,18 @@ def _open(arguments: list[str]) -> tuple[Live, Server]:
     request = prepare(given, as_typed(given))  # what is wrong is said now
     config = request.config.visdom
     if not config.enabled:
-        raise ConfigError("visdom.enabled=false: the live page needs Visdom")
+        raise ConfigError("visdom.enabled=false: the live page needs Visdom", key="visdom.enabled")
     server = ensure(config)
     if not server.is_ours:
         raise BoardError(
             f"visdom.port={config.port} is held by a Visdom that sdviz did not start, which cannot "
-            "be steered; take another port"
+            "be steered; take another port",
+            key="visdom.port",
         )
     if (ask(server.port, "GET", "/sdviz/health") or {}).get("live"):
         raise BoardError(
             f"visdom.port={config.port} is steered by another `sdviz live`; end that one, or take "
-            "another port"
+            "another port",
+            key="visdom.port",
         )
     return Live(given, request, server), server

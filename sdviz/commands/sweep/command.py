@@ -96,7 +96,7 @@ def run(given: dict[str, Any], model_folders: Sequence[Path], preset: str = "") 
 
 def _refuse(error: SdvizError) -> int:
     """Says what is wrong, a line each, and gives the exit status."""
-    for one in getattr(error, "errors", [error]):
+    for one in error.each():
         print(f"error: {one}", file=sys.stderr)
     return error.exit_status
 
@@ -111,5 +111,6 @@ def check_port(config: Config) -> None:
     if look(port).kind == "other":
         raise BoardError(
             f"visdom.port={port}: held by {holder(port)}, which is no Visdom; "
-            f"free it, or take another, such as visdom.port={free_port(port)}"
+            f"free it, or take another, such as visdom.port={free_port(port)}",
+            key="visdom.port",
         )

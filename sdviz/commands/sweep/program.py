@@ -21,7 +21,9 @@ def run_sweep(*arguments: str, **settings: Any) -> Archive:
     for name, value in settings.items():
         key = "models" if name == "model" else name
         if key not in given:
-            raise ConfigError(f"{name}: unknown key; {nearest(name, [*SETTINGS, *given])}")
+            raise ConfigError(
+                f"{name}: unknown key; {nearest(name, [*SETTINGS, *given])}", key=name
+            )
         text = name in PLURALS.values() and isinstance(value, str)
         given[key] = [value] if text else value  # a text is itself, whatever signs it has
         given |= {plural: None for plural, one in PLURALS.items() if one == name}

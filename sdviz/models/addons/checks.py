@@ -34,7 +34,9 @@ def check_lora(name: str, spec: ModelSpec, info: ModelInfo) -> None:
     if not name:
         return
     if importlib.util.find_spec("peft") is None:
-        raise ModelError(f"lora={name}: needs the package peft; python -m pip install peft")
+        raise ModelError(
+            f"lora={name}: needs the package peft; python -m pip install peft", key="lora"
+        )
     shapes: Mapping[str, tuple[int, ...]] = tensors.shapes(
         lora.find(name), key="lora", trust_pickle=spec.trust_pickle
     )
@@ -68,7 +70,9 @@ def _of_transformer(
     other = kohya_lora.unknown(shapes, blocks) if is_kohyas else ""
     other = other or next((key for key in shapes if "dora_scale" in key), "")
     if other:
-        raise ModelError(f"lora={name}: has {other}, for which {model} has no place; take another")
+        raise ModelError(
+            f"lora={name}: has {other}, for which {model} has no place; take another", key="lora"
+        )
     if not is_kohyas:
         return shapes
     return {new: rows.shape(shapes) for new, rows in kohya_lora.converted(shapes, blocks).items()}
@@ -80,7 +84,8 @@ def check_vae(name: str, spec: ModelSpec, info: ModelInfo) -> None:
         return
     if not info.is_batched:
         raise ModelError(
-            f"vae={name}: {spec.name} is a model of kind {info.kind}, which keeps its own VAE"
+            f"vae={name}: {spec.name} is a model of kind {info.kind}, which keeps its own VAE",
+            key="vae",
         )
     vae.check(name, model=spec.name, own=info.folder / "vae")
 
@@ -116,7 +121,8 @@ def find_checker(spec: ModelSpec) -> Path:
         return folder
     raise ModelError(
         f"model.safety_checker={spec.safety_checker}: {folder} has no config.json; name a folder "
-        f"or a hub id of a StableDiffusionSafetyChecker, such as {SAFETY_CHECKER}"
+        f"or a hub id of a StableDiffusionSafetyChecker, such as {SAFETY_CHECKER}",
+        key="model.safety_checker",
     )
 
 
@@ -125,7 +131,8 @@ def check_sampler(name: str, spec: ModelSpec, info: ModelInfo) -> None:
     if info.samplers and name not in info.samplers:
         raise ModelError(
             f"sampler={name}: {spec.name} was trained by flow matching, for which there is "
-            f"{' and '.join(info.samplers)}; say sampler={info.samplers[0]}"
+            f"{' and '.join(info.samplers)}; say sampler={info.samplers[0]}",
+            key="sampler",
         )
 
 

@@ -38,7 +38,10 @@ def files(name: str) -> dict[str, Path]:
     found = [path] if path.is_file() else sorted(path.iterdir())
     found = [file for file in found if file.suffix in _SUFFIXES and file.is_file()]
     if not found:
-        raise ModelError(f"embedding={name}: {path} is, or holds, no {', '.join(_SUFFIXES)} file")
+        raise ModelError(
+            f"embedding={name}: {path} is, or holds, no {', '.join(_SUFFIXES)} file",
+            key="embedding",
+        )
     found.sort(key=lambda file: _SUFFIXES.index(file.suffix))
     return {file.stem: file for file in found}
 
@@ -51,7 +54,9 @@ def content(name: str) -> str:
 def check(name: str, words: Sequence[str], spec: ModelSpec, info: ModelInfo) -> None:
     """ModelError unless the files of `words` can be read and fit the model of `spec`."""
     if info.kind not in _ENCODERS:
-        raise ModelError(f"embedding={name}: {spec.name} has no CLIP to take it; leave it out")
+        raise ModelError(
+            f"embedding={name}: {spec.name} has no CLIP to take it; leave it out", key="embedding"
+        )
     widths = list(_widths(info))
     for word in words:
         file = files(name)[word]
@@ -60,7 +65,8 @@ def check(name: str, words: Sequence[str], spec: ModelSpec, info: ModelInfo) -> 
         if own != widths:
             raise ModelError(
                 f"embedding={file}: vectors of {_several(own)} numbers, and the text encoders of "
-                f"{spec.name} take {_several(widths)}; take one that was made for such a model"
+                f"{spec.name} take {_several(widths)}; take one that was made for such a model",
+                key="embedding",
             )
 
 

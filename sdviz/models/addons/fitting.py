@@ -49,10 +49,12 @@ class Loras:
                 self._pipeline.load_lora_weights(weights, adapter_name=adapter)
         except (RuntimeError, ValueError, KeyError, TypeError) as error:  # what diffusers raises
             reason = re.sub(r"\s+", " ", str(error))[:200]
-            raise ModelError(f"lora={name}: does not fit {self._spec.name}: {reason}") from error
+            raise ModelError(
+                f"lora={name}: does not fit {self._spec.name}: {reason}", key="lora"
+            ) from error
         found = {one for names in self._pipeline.get_list_adapters().values() for one in names}
         if adapter not in found:
-            raise ModelError(f"lora={name}: none of its layers is in {self._spec.name}")
+            raise ModelError(f"lora={name}: none of its layers is in {self._spec.name}", key="lora")
         for part in self._pipeline.components.values():
             if isinstance(part, torch.nn.Module):
                 _settle(part.requires_grad_(False))
@@ -122,7 +124,7 @@ class Fitting:
             else:
                 module = AutoencoderKL.from_pretrained(path, **options)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise ModelError(f"vae={name}: {path} cannot be loaded: {error}") from error
+            raise ModelError(f"vae={name}: {path} cannot be loaded: {error}", key="vae") from error
         # One that half precision is wide enough for says so; the model's own may not be.
         narrow = module.config.get("force_upcast") is False
         return ready(module.to(self._denoiser.dtype if narrow else own.dtype), str(own.device))

@@ -39,14 +39,18 @@ def find(name: str, *, revision: str = "") -> Path:
     path = places.anywhere(name, key="lora", revision=revision)
     if path.is_file():
         if path.suffix != ".safetensors" and path.suffix not in PICKLES:
-            raise ModelError(f"lora={name}: {path.suffix or 'no'} file; a .safetensors is needed")
+            raise ModelError(
+                f"lora={name}: {path.suffix or 'no'} file; a .safetensors is needed", key="lora"
+            )
         return path
     known = [path / own for own in _NAMES if (path / own).is_file()]
     found = known or sorted(path.glob("*.safetensors"))
     if len(found) == 1 or known:
         return found[0]
     several = f"several: {', '.join(file.name for file in found)}; name one" if found else "none"
-    raise ModelError(f"lora={name}: {path} should hold one .safetensors file; it holds {several}")
+    raise ModelError(
+        f"lora={name}: {path} should hold one .safetensors file; it holds {several}", key="lora"
+    )
 
 
 def renamed(tensors: Mapping[str, Any], unet: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,12 +117,13 @@ def check(
     """
     halves = {key: shape for key, shape in renamed(shapes, unet).items() if _HALF.search(key)}
     if not halves:
-        raise ModelError(f"lora={name}: has no LoRA's tensors in it; name a LoRA file")
+        raise ModelError(f"lora={name}: has no LoRA's tensors in it; name a LoRA file", key="lora")
     other = "transformer" if part == "unet" else "unet"
     if any(_KINDS[other].match(key) for key in halves):
         raise ModelError(
             f"lora={name}: made for a {other}, and {model} has a {part}; take a LoRA that was "
-            "trained on a model of its kind"
+            "trained on a model of its kind",
+            key="lora",
         )
     width = unet.get("cross_attention_dim")
     for key, shape in halves.items():
@@ -126,7 +131,8 @@ def check(
         if wide and _is_down(key) and len(shape) > 1 and shape[1] != width:
             raise ModelError(
                 f"lora={name}: made for a model with a text width of {shape[1]}, and that of "
-                f"{model} is {width}; take a LoRA that was trained on a model of its kind"
+                f"{model} is {width}; take a LoRA that was trained on a model of its kind",
+                key="lora",
             )
     known = dict(_modules(weights))
     if not known:
@@ -149,11 +155,14 @@ def _check_modules(
         if own is None:
             if "_processor" in key or ".processor." in key:
                 continue  # diffusers' oldest names
-            raise ModelError(f"lora={name}: has {module}, and {model} has not; it does not fit")
+            raise ModelError(
+                f"lora={name}: has {module}, and {model} has not; it does not fit", key="lora"
+            )
         if _is_down(key) and shape[1:2] != own[1:2]:
             raise ModelError(
                 f"lora={name}: {module} takes {shape[1]} values, and in {model} {own[1]}; "
-                "it does not fit"
+                "it does not fit",
+                key="lora",
             )
 
 

@@ -33,7 +33,7 @@ def check(config: Config) -> Iterator[SdvizError]:
     """What is wrong with `score=` and `caption=`, before anything is loaded."""
     for name in config.score:
         if name not in NAMES:
-            yield ConfigError(f"score={name}: {nearest(name, NAMES)}")
+            yield ConfigError(f"score={name}: {nearest(name, NAMES)}", key="score")
     try:
         if "aesthetic" in config.score:
             head_file(config)
@@ -57,11 +57,13 @@ def _config(folder: Path, key: str, kind: str) -> dict[str, Any]:
         about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         found = about["model_type"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise ConfigError(f"{key}: {folder} has no config.json of a model; {remedy}") from None
+        raise ConfigError(
+            f"{key}: {folder} has no config.json of a model; {remedy}", key=key
+        ) from None
     if found != kind:
-        raise ConfigError(f"{key}: {folder} is a model of type {found}; {remedy}")
+        raise ConfigError(f"{key}: {folder} is a model of type {found}; {remedy}", key=key)
     if not identity.weights_of(folder, ""):
-        raise ConfigError(f"{key}: {folder} has no weights; fetch it anew, whole")
+        raise ConfigError(f"{key}: {folder} has no weights; fetch it anew, whole", key=key)
     return dict(about)
 
 
@@ -71,13 +73,14 @@ def _check_head(file: Path, width: int) -> None:
     try:
         shapes = tensors.shapes(file, key="score_aesthetic", trust_pickle=True)  # runs none of it
     except ModelError as error:
-        raise ConfigError(f"{told}: {error}") from None
+        raise ConfigError(f"{told}: {error}", key="score_aesthetic") from None
     if not {"weight", "bias"} <= shapes.keys():
-        raise ConfigError(f"{told}: it has {', '.join(list(shapes)[:3])}")
+        raise ConfigError(f"{told}: it has {', '.join(list(shapes)[:3])}", key="score_aesthetic")
     if shapes["weight"][-1:] != (width,):
         raise ConfigError(
             f"score_aesthetic={file}: takes {shapes['weight'][-1]} numbers and CLIP gives {width}; "
-            "score_clip= names the CLIP that it was trained on"
+            "score_clip= names the CLIP that it was trained on",
+            key="score_aesthetic",
         )
 
 
@@ -94,11 +97,15 @@ def head_file(config: Config) -> Path:
     if not config.score_aesthetic:
         raise ConfigError(
             "score=aesthetic: score_aesthetic= must name the predictor's file, such as "
-            "sa_0_4_vit_l_14_linear.pth of github.com/LAION-AI/aesthetic-predictor"
+            "sa_0_4_vit_l_14_linear.pth of github.com/LAION-AI/aesthetic-predictor",
+            key="score",
         )
     file = Path(config.score_aesthetic).expanduser()
     if not file.is_file():
-        raise ConfigError(f"score_aesthetic={config.score_aesthetic}: there is no such file")
+        raise ConfigError(
+            f"score_aesthetic={config.score_aesthetic}: there is no such file",
+            key="score_aesthetic",
+        )
     return file
 
 

@@ -71,7 +71,8 @@ class Aesthetic:
         if len(self._weight) != clip.width:
             raise ModelError(
                 f"score_aesthetic={file}: takes {len(self._weight)} numbers and CLIP gives "
-                f"{clip.width}; score_clip= names the CLIP that it was trained on"
+                f"{clip.width}; score_clip= names the CLIP that it was trained on",
+                key="score_aesthetic",
             )
 
     def score(self, pixels: Pixels) -> float:
@@ -114,7 +115,7 @@ def loaded(cls: Any, folder: Path, key: str, device: str = "cpu") -> Any:
         return made
     except (OSError, ValueError, KeyError, RuntimeError, json.JSONDecodeError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"{key}: {folder} cannot be loaded: {reason}") from error
+        raise ModelError(f"{key}: {folder} cannot be loaded: {reason}", key=key) from error
 
 
 def _head(file: Path) -> tuple[torch.Tensor, torch.Tensor]:
@@ -130,7 +131,8 @@ def _head(file: Path) -> tuple[torch.Tensor, torch.Tensor]:
         return weight.reshape(-1), bias.reshape(())
     except Exception as error:  # pickles and tensors of any kind: whatever is wrong is told
         raise ModelError(
-            f"score_aesthetic={file}: not a linear layer with weight and bias: {error}"
+            f"score_aesthetic={file}: not a linear layer with weight and bias: {error}",
+            key="score_aesthetic",
         ) from error
 
 

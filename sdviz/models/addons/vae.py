@@ -17,12 +17,16 @@ def find(name: str) -> Path:
     path = places.anywhere(name, key="vae")
     if path.is_file():
         if path.suffix != ".safetensors":
-            raise ModelError(f"vae={name}: {path.suffix or 'no'} file; a .safetensors is needed")
+            raise ModelError(
+                f"vae={name}: {path.suffix or 'no'} file; a .safetensors is needed", key="vae"
+            )
         return path
     for folder in (path, path / "vae"):  # the VAE alone, or a whole model's
         if (folder / "config.json").is_file():
             return folder
-    raise ModelError(f"vae={name}: {path} has no config.json, so it is not a VAE of diffusers'")
+    raise ModelError(
+        f"vae={name}: {path} has no config.json, so it is not a VAE of diffusers'", key="vae"
+    )
 
 
 def check(name: str, *, model: str, own: Path) -> None:
@@ -31,11 +35,13 @@ def check(name: str, *, model: str, own: Path) -> None:
     if path.is_file():
         shapes = tensors.shapes(path, key="vae")
         if not any("decoder.conv_in.weight" in key for key in shapes):
-            raise ModelError(f"vae={name}: has no VAE's tensors in it; name a VAE")
+            raise ModelError(f"vae={name}: has no VAE's tensors in it; name a VAE", key="vae")
         return
     there, here = _config(path, name), _config(own, name)
     if there.get("_class_name", "AutoencoderKL") != "AutoencoderKL":
-        raise ModelError(f"vae={name}: a {there['_class_name']}; an AutoencoderKL is needed")
+        raise ModelError(
+            f"vae={name}: a {there['_class_name']}; an AutoencoderKL is needed", key="vae"
+        )
     for key, what, default in (
         ("latent_channels", "latents of {} channels", 4),
         ("block_out_channels", "{} levels", [0]),
@@ -46,7 +52,8 @@ def check(name: str, *, model: str, own: Path) -> None:
         if ours != theirs:
             raise ModelError(
                 f"vae={name}: has {what.format(theirs)}, and that of {model} {what.format(ours)}; "
-                "take one that was made for models of its kind"
+                "take one that was made for models of its kind",
+                key="vae",
             )
 
 
@@ -54,5 +61,7 @@ def _config(folder: Path, name: str) -> dict[str, Any]:
     try:
         content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"vae={name}: {folder / 'config.json'} cannot be read: {error}") from error
+        raise ModelError(
+            f"vae={name}: {folder / 'config.json'} cannot be read: {error}", key="vae"
+        ) from error
     return content if isinstance(content, dict) else {}

@@ -65,7 +65,8 @@ def write(kind: str, files: Mapping[str, bytes], *, model: str) -> Path:
             return made
         raise ModelError(
             f"model={model}: its layout cannot be written to {made.parent}: {error.strerror}; "
-            "model.config=<folder> names one that is there"
+            "model.config=<folder> names one that is there",
+            key="model",
         ) from error
     return made
 
@@ -172,7 +173,8 @@ def no_vocabulary(model: str) -> ModelError:
     return ModelError(
         f"model={model}: a checkpoint of one file has no vocabulary in it; fetch CLIP's with: "
         f"{hf} download openai/clip-vit-large-patch14 vocab.json merges.txt, or name a model in "
-        "diffusers' layout that has it: model.base=<folder or hub id>"
+        "diffusers' layout that has it: model.base=<folder or hub id>",
+        key="model",
     )
 
 
@@ -197,5 +199,6 @@ def foreign(spec: ModelSpec, base: Path, family: str, source: str) -> ModelError
     """What to say where `model.base` is of another family than the file; `source` is of its own."""
     return ModelError(
         f"model.base={spec.base}: holds a {pipeline(base)}, and {spec.name} is a {family}; name "
-        f"one of its kind, such as {source}"
+        f"one of its kind, such as {source}",
+        key="model.base",
     )

@@ -30,12 +30,15 @@ def transformer(kind: str, shapes: Shapes, *, name: str) -> Config:
     made = _sd3(shapes) if kind == "sd3" else _flux(shapes, name)
     width, channels = made["num_attention_heads"] * made["attention_head_dim"], made["in_channels"]
     if width != shapes["proj_out.weight"][1]:
-        raise ModelError(f"model={name}: its layers are {width} wide, which no head divides evenly")
+        raise ModelError(
+            f"model={name}: its layers are {width} wide, which no head divides evenly", key="model"
+        )
     if channels != made["out_channels"]:
         raise ModelError(
             f"model={name}: takes {channels} channels and gives {made['out_channels']}: it wants a "
             "picture beside the text (Fill, Depth, Canny ...), and only text-to-image models are "
-            "taken"
+            "taken",
+            key="model",
         )
     return made
 
@@ -71,7 +74,8 @@ def _flux(shapes: Shapes, name: str) -> Config:
     if head % 32:
         raise ModelError(
             f"model={name}: its heads are {head} wide, and how they tell places is known for "
-            "multiples of 32; model.config=<folder> names a model of its kind in diffusers' layout"
+            "multiples of 32; model.config=<folder> names a model of its kind in diffusers' layout",
+            key="model",
         )
     guided = "time_text_embed.guidance_embedder.linear_1.weight" in shapes
     return {

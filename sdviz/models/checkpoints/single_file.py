@@ -23,7 +23,9 @@ _OTHERS = {
 def layout(path: Path, spec: ModelSpec) -> Layout:
     """What the checkpoint `path` is, and where its parts are; ModelError."""
     if path.suffix not in (".safetensors", *tensors.PICKLES):
-        raise ModelError(f"model={spec.name}: {path.name} is neither a .safetensors nor a .ckpt")
+        raise ModelError(
+            f"model={spec.name}: {path.name} is neither a .safetensors nor a .ckpt", key="model"
+        )
     shapes = tensors.shapes(path, key="model", trust_pickle=spec.trust_pickle)
     found = transformer_file.layout(path, spec, shapes) or unet_file.layout(path, spec, shapes)
     if found is not None:
@@ -32,5 +34,6 @@ def layout(path: Path, spec: ModelSpec) -> Layout:
     like = f"it looks like {what}" if what else "its names are of no kind that sdviz knows"
     raise ModelError(
         f"model={spec.name}: {path.name} holds no Stable Diffusion, no Kolors and no Flux.1: "
-        f"{like}; other models are taken as folders in diffusers' layout"
+        f"{like}; other models are taken as folders in diffusers' layout",
+        key="model",
     )

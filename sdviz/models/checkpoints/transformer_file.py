@@ -38,7 +38,8 @@ def layout(path: Path, spec: ModelSpec, shapes: Mapping[str, tuple[int, ...]]) -
     if strange := tensor_names.strange(rows, shapes):
         raise ModelError(
             f"model={spec.name}: {path.name} has {strange}, which its model has not: files of "
-            "scaled or packed numbers cannot be read; take one in bf16, fp16 or plain fp8"
+            "scaled or packed numbers cannot be read; take one in bf16, fp16 or plain fp8",
+            key="model",
         )
     made = _Assembly(path, spec, tensor_names.kind(rows), shapes)
     torn = f"model={spec.name}: {path.name} is a {made.family.name} that is not whole: it lacks "
@@ -159,7 +160,8 @@ class _Assembly:
                 where = f" of {self._parts[component].parent}" if component in self._parts else ""
                 raise ModelError(
                     f"model={self._spec.name}: the {component}{where} does not fit: its {key} is "
-                    f"{found}, and {self._path.name} takes {width}; model.base= names another"
+                    f"{found}, and {self._path.name} takes {width}; model.base= names another",
+                    key="model",
                 )
 
     def layout(self) -> Layout:

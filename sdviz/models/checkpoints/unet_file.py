@@ -68,7 +68,8 @@ def layout(path: Path, spec: ModelSpec, shapes: Shapes) -> Layout | None:
     if any(len(shape) < 2 or shape[1] < 2 for shape in (*texts, shapes[begin + _FIRST[begin]])):
         raise ModelError(
             f"model={spec.name}: {path.name} has packed numbers, as quantized models have; take "
-            "one in bf16, fp16 or plain fp8"
+            "one in bf16, fp16 or plain fp8",
+            key="model",
         )
     return _UnetFile(path, spec, shapes, begin).layout()
 
@@ -108,7 +109,8 @@ class _UnetFile:
         widths = sorted(set(self._texts))
         raise ModelError(
             f"model={spec.name}: {self._path.name} takes a text of width {widths}, as no kind that "
-            "sdviz knows; model.config=<folder> names a model of its kind in diffusers' layout"
+            "sdviz knows; model.config=<folder> names a model of its kind in diffusers' layout",
+            key="model",
         )
 
     def layout(self) -> Layout:
@@ -169,7 +171,8 @@ class _UnetFile:
                 raise ModelError(
                     f"model={self._spec.name}: {self._path.name} has {what.format(own)}, and what "
                     f"it would be run with has {other}; model.config=<folder> names the "
-                    "configurations of one that is built as it is, model.base= the parts that fit"
+                    "configurations of one that is built as it is, model.base= the parts that fit",
+                    key="model",
                 )
 
     def _text_width(self, found: Layout) -> int:
@@ -194,7 +197,7 @@ def _config(spec: ModelSpec) -> Path | None:
         return None
     folder = places.anywhere(spec.config, key="model.config")
     if not (folder / "model_index.json").is_file():
-        raise ModelError(f"model.config={spec.config}: has no model_index.json")
+        raise ModelError(f"model.config={spec.config}: has no model_index.json", key="model.config")
     return folder
 
 

@@ -32,7 +32,9 @@ def read(path: Path, *, key: str, device: str = "cpu") -> dict[str, torch.Tensor
         content = _load(path, device)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"{key}={path}: not a sound checkpoint: {reason}; fetch it anew") from None
+        raise ModelError(
+            f"{key}={path}: not a sound checkpoint: {reason}; fetch it anew", key=key
+        ) from None
     for inside in ("state_dict", "string_to_param"):
         if isinstance(content, dict) and isinstance(content.get(inside), dict):
             content = content[inside]
@@ -42,7 +44,7 @@ def read(path: Path, *, key: str, device: str = "cpu") -> dict[str, torch.Tensor
         if isinstance(value, torch.Tensor)
     }
     if not tensors:
-        raise ModelError(f"{key}={path}: there are no weights in it; name a checkpoint")
+        raise ModelError(f"{key}={path}: there are no weights in it; name a checkpoint", key=key)
     return tensors
 
 

@@ -64,7 +64,9 @@ def anywhere(
 
 def _missing(key: str, name: str, path: Path | None = None) -> Path:
     what = f"there is no file or folder {path}" if path else "the shipped files are not there"
-    raise ModelError(f"{key}={name}: {what}; name a file, a folder or a hub id (owner/name)")
+    raise ModelError(
+        f"{key}={name}: {what}; name a file, a folder or a hub id (owner/name)", key=key
+    )
 
 
 def _is_hub_id(name: str) -> bool:
@@ -87,10 +89,11 @@ def _in_hub(
     except (LocalEntryNotFoundError, HFValidationError) as error:
         raise ModelError(
             f"{key}={name}: {repo} is neither here nor in the hub's cache; "
-            f"{_command(repo, revision, patterns)}"
+            f"{_command(repo, revision, patterns)}",
+            key=key,
         ) from error
     except (HfHubHTTPError, OSError) as error:
-        raise ModelError(f"{key}={name}: the hub did not give {repo}: {error}") from error
+        raise ModelError(f"{key}={name}: the hub did not give {repo}: {error}", key=key) from error
     return Path(found)
 
 

@@ -43,7 +43,8 @@ def need_consent(path: Path, key: str, trust_pickle: bool) -> None:
     if not trust_pickle:
         raise ModelError(
             f"{key}={path}: a {path.suffix} file is a pickle, and a pickle can run any code; "
-            "take the .safetensors file, or say model.trust_pickle=true if you trust its source"
+            "take the .safetensors file, or say model.trust_pickle=true if you trust its source",
+            key=key,
         )
 
 
@@ -55,20 +56,22 @@ def _of_safetensors(path: Path, key: str) -> Shapes:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if size < 8 or not 2 <= length <= min(_LONGEST, size - 8):
-                raise ModelError(f"{broken}: its header is not there; {remedy}")
+                raise ModelError(f"{broken}: its header is not there; {remedy}", key=broken)
             header = json.loads(file.read(length))
     except OSError as error:
-        raise ModelError(f"{key}={path}: cannot be read: {error}") from error
+        raise ModelError(f"{key}={path}: cannot be read: {error}", key=key) from error
     except ValueError as error:
-        raise ModelError(f"{broken}: its header cannot be read; {remedy}") from error
+        raise ModelError(f"{broken}: its header cannot be read; {remedy}", key=broken) from error
     try:
         found = {name: about for name, about in header.items() if name != "__metadata__"}
         ends = [int(about["data_offsets"][1]) for about in found.values()]
         if max(ends, default=0) > size - 8 - length:
-            raise ModelError(f"{broken}: it ends too early, after {size:,} bytes; {remedy}")
+            raise ModelError(
+                f"{broken}: it ends too early, after {size:,} bytes; {remedy}", key=broken
+            )
         return {name: tuple(about["shape"]) for name, about in found.items()}
     except (AttributeError, KeyError, TypeError, IndexError, ValueError) as error:
-        raise ModelError(f"{broken}: its header cannot be read; {remedy}") from error
+        raise ModelError(f"{broken}: its header cannot be read; {remedy}", key=broken) from error
 
 
 def of_folder(folder: Path, files: list[Path], *, key: str) -> Shapes:

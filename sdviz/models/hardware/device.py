@@ -26,7 +26,8 @@ def resolve(config: Config, *, has_flow: bool = False) -> tuple[str, str]:
     device = _device(config.device)
     if config.dtype not in ("auto", *DTYPES):
         raise ConfigError(
-            f"dtype={config.dtype}: not one of auto, {', '.join(DTYPES)}; leave it out for auto"
+            f"dtype={config.dtype}: not one of auto, {', '.join(DTYPES)}; leave it out for auto",
+            key="dtype",
         )
     if config.dtype != "auto":
         return device, config.dtype
@@ -45,7 +46,7 @@ def described(device: str) -> dict[str, str]:
 
 def _device(wanted: str) -> str:
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", wanted):
-        raise ConfigError(f"device={wanted}: not one of auto, cpu, cuda, cuda:1, mps")
+        raise ConfigError(f"device={wanted}: not one of auto, cpu, cuda, cuda:1, mps", key="device")
     if wanted == "cpu":
         return "cpu"
     if wanted == "auto":
@@ -58,7 +59,9 @@ def _device(wanted: str) -> str:
         index = int(wanted.partition(":")[2] or 0)
         usable = torch.cuda.is_available() and index < torch.cuda.device_count()
     if not usable:
-        raise ConfigError(f"device={wanted}: torch {torch.__version__} sees none; device=cpu works")
+        raise ConfigError(
+            f"device={wanted}: torch {torch.__version__} sees none; device=cpu works", key="device"
+        )
     return wanted
 
 

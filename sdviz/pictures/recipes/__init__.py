@@ -32,15 +32,16 @@ def read_picture(path: Path) -> PictureRecipe:
     known.
     """
     if not path.is_file():
-        raise ArchiveError(f"from={path}: there is no such file")
+        raise ArchiveError(f"from={path}: there is no such file", key="from")
     try:
         recipe = _recipe(read_texts(path))
     except ValueError as error:
-        raise ArchiveError(f"from={path}: its text cannot be read: {error}") from error
+        raise ArchiveError(f"from={path}: its text cannot be read: {error}", key="from") from error
     if recipe is None:
         raise ArchiveError(
             f"from={path}: no recipe in it; known are {KNOWN} whose texts no other program has"
-            " removed"
+            " removed",
+            key="from",
         )
     return recipe
 

@@ -27,16 +27,23 @@ def outputs(folder: Path) -> None:
     while not there.exists() and there != there.parent:
         there = there.parent
     if not there.is_dir():
-        raise ConfigError(f"outputs={folder}: {there} is a file, not a folder; name a folder")
+        raise ConfigError(
+            f"outputs={folder}: {there} is a file, not a folder; name a folder", key="outputs"
+        )
     if not os.access(there, os.W_OK | os.X_OK):
-        raise ConfigError(f"outputs={folder}: {there} cannot be written; name a folder that can")
+        raise ConfigError(
+            f"outputs={folder}: {there} cannot be written; name a folder that can", key="outputs"
+        )
     total, _, free = shutil.disk_usage(there)
     if not total:
-        raise ConfigError(f"outputs={folder}: {there} holds no files; name a folder on a disk")
+        raise ConfigError(
+            f"outputs={folder}: {there} holds no files; name a folder on a disk", key="outputs"
+        )
     if free < _SPARE:
         raise ConfigError(
             f"outputs={folder}: the disk is nearly full ({free >> 20} MB free); "
-            "name a folder on another disk, or make room"
+            "name a folder on another disk, or make room",
+            key="outputs",
         )
 
 
@@ -46,7 +53,8 @@ def compiler(config: Config) -> None:
     if config.engine.compile and config.device == "cpu" and not any(map(_compiles, names)):
         raise ConfigError(
             "engine.compile=true: needs a C++ compiler on the CPU, and there is none; "
-            "apt-get install g++, or leave it out"
+            "apt-get install g++, or leave it out",
+            key="engine.compile",
         )
 
 

@@ -63,7 +63,7 @@ def steps(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:
     for name, count in asked:
         most = resolve(name).max_steps
         if count > most:
-            yield ConfigError(f"steps={count}: {name} takes {most} at most")
+            yield ConfigError(f"steps={count}: {name} takes {most} at most", key="steps")
 
 
 def images(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:

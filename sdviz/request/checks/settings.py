@@ -74,7 +74,9 @@ def check(
     for name, (needed, such_as) in NEEDS.items():
         if _given(values, name) and not _is_used(values, needed):
             shown = ",".join(map(str, values[name]))
-            yield ConfigError(f"{name}={shown}: of no use without {needed}; add {such_as}")
+            yield ConfigError(
+                f"{name}={shown}: of no use without {needed}; add {such_as}", key=name
+            )
     yield from _search(values, defaults.values())
     for model, info in infos.items():
         yield from _model(own[model], model, info)
@@ -106,7 +108,8 @@ def _search(values: Values, defaults: Iterable[Mapping[str, Any]]) -> Iterator[C
         if search not in prompt:
             yield ConfigError(
                 f"sr={search},...: the first value is the text to replace, and "
-                f"{prompt[:60]!r} does not have it"
+                f"{prompt[:60]!r} does not have it",
+                key="sr",
             )
 
 
@@ -117,19 +120,28 @@ def search_text(values: Values) -> str:
 
 def _model(values: Values, model: str, info: ModelInfo) -> Iterator[ConfigError]:
     if info.is_flow and _is_used(values, "schedule"):
-        yield ConfigError(f"schedule: {model} was trained by flow matching and has one of its own")
+        yield ConfigError(
+            f"schedule: {model} was trained by flow matching and has one of its own", key="schedule"
+        )
     if not info.is_batched:
         for name in _BATCHED_ONLY:
             if _is_used(values, name):
-                yield ConfigError(f"{name}: a pipeline such as that of {model} does not take it")
+                yield ConfigError(
+                    f"{name}: a pipeline such as that of {model} does not take it", key=name
+                )
         for name, argument in _ARGUMENTS.items():
             if _is_used(values, name) and not diffusers_source.takes(info.pipeline, argument):
-                yield ConfigError(f"{name}: {info.pipeline}, which runs {model}, does not take it")
+                yield ConfigError(
+                    f"{name}: {info.pipeline}, which runs {model}, does not take it", key=name
+                )
         return
     most = _layers(info)
     deepest = max(value or 1 for value in values["clip_skip"])
     if deepest > most:
-        yield ConfigError(f"clip_skip={deepest}: the text encoder of {model} takes {most} at most")
+        yield ConfigError(
+            f"clip_skip={deepest}: the text encoder of {model} takes {most} at most",
+            key="clip_skip",
+        )
 
 
 def _layers(info: ModelInfo) -> int:
@@ -149,7 +161,9 @@ def check_reference(steps: int, infos: Mapping[str, ModelInfo]) -> None:
     """
     for name, info in infos.items():
         if steps and not info.is_batched:
-            raise ConfigError(f"reference: a pipeline such as that of {name} does not take it")
+            raise ConfigError(
+                f"reference: a pipeline such as that of {name} does not take it", key="reference"
+            )
 
 
 def settings(
@@ -169,7 +183,8 @@ def settings(
                     below = max(size // info.multiple, 1) * info.multiple
                     yield ConfigError(
                         f"{side}={size}: model {name} needs a multiple of {info.multiple}, "
-                        f"such as {below} or {below + info.multiple}"
+                        f"such as {below} or {below + info.multiple}",
+                        key=side,
                     )
     yield from _samplers(values, specs)
     yield from _extras(own, specs, infos)
@@ -189,7 +204,8 @@ def _samplers(
         if sampler.missing_package:
             yield ConfigError(
                 f"sampler={name}: needs the package {sampler.missing_package}; "
-                f"python -m pip install {sampler.missing_package}"
+                f"python -m pip install {sampler.missing_package}",
+                key="sampler",
             )
 
 
@@ -237,4 +253,6 @@ def _embeddings(
             except SdvizError as error:
                 yield error
         if named - {""} and "none" in values[model]["emphasis"]:
-            yield ConfigError("embedding: needs emphasis=a1111; leave emphasis=none out")
+            yield ConfigError(
+                "embedding: needs emphasis=a1111; leave emphasis=none out", key="embedding"
+            )

@@ -58,7 +58,8 @@ def ensure(config: VisdomConfig) -> Server:
     if found.kind == "other":
         raise BoardError(
             f"visdom.port={config.port} is held by {holder(config.port)}, which is no Visdom. "
-            f"Free it, or take another port: visdom.port={free_port(config.port)}"
+            f"Free it, or take another port: visdom.port={free_port(config.port)}",
+            key="visdom.port",
         )
     if found.kind == "visdom":
         return Server(config.port)
@@ -104,7 +105,8 @@ def stop(port: int) -> bool:
         return False
     if found.kind != "board":
         raise BoardError(
-            f"visdom.port={port} is held by {holder(port)}, which sdviz did not start."
+            f"visdom.port={port} is held by {holder(port)}, which sdviz did not start.",
+            key="visdom.port",
         )
     state = BoardState.of_port(port)
     if ask(port, "POST", "/sdviz/stop", {}, token=state.token()) is None:

@@ -9,9 +9,10 @@ from typing import Any
 
 from sdviz.archive.store import loads
 from sdviz.errors import ArchiveError
-from sdviz.plan.cells import Cell, Recipe
+from sdviz.plan.cells import Cell
 from sdviz.plan.passes import evaluations_in, steps_in
 from sdviz.plan.samplers import known_sampler
+from sdviz.plan.settings import Recipe
 
 STATUSES = ("waiting", "running", "done", "failed")
 DAMAGED = "damaged"  # the row cannot be understood; everything else stays readable

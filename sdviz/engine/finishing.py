@@ -11,8 +11,8 @@ from sdviz.models.addons import watermark
 from sdviz.models.addons.checks import find_checker
 from sdviz.models.addons.safety import SafetyChecker
 from sdviz.pictures.pixels import Pixels
-from sdviz.plan.cells import Recipe
 from sdviz.plan.config import ModelSpec
+from sdviz.plan.settings import Recipe
 
 _NOTES = {
     "mark": "flagged by the safety checker",

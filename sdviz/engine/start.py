@@ -20,10 +20,11 @@ from sdviz.errors import CellError
 from sdviz.models.denoiser import Conditioning, Denoiser, Text
 from sdviz.models.families.schedulers import Schedulers
 from sdviz.pictures import image_input
-from sdviz.plan.cells import Cell, Recipe
+from sdviz.plan.cells import Cell
 from sdviz.plan.config import Config, InitImage
 from sdviz.plan.passes import Pass, passes
 from sdviz.plan.samplers import resolve
+from sdviz.plan.settings import Recipe
 
 
 class Starter:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sdviz.errors import ConfigError
-from sdviz.plan.cells import DEFAULTS, Axis, Cell, Plan, Recipe, cell_key
+from sdviz.plan.cells import Axis, Cell, Plan, cell_key
 from sdviz.plan.samplers import rescheduled
+from sdviz.plan.settings import DEFAULTS, Recipe
 
 MOST_CELLS = 1_000_000  # a plan of more is a slip on the command line
 

@@ -16,13 +16,14 @@ from typing import get_type_hints
 
 from sdviz.errors import ConfigError, ConfigErrors, SdvizError, nearest
 from sdviz.plan.config import Config, ModelSpec, keys_of
-from sdviz.plan.settings import PLURALS, SETTINGS
+from sdviz.plan.settings import SETTINGS
+from sdviz.plan.values import entries, plurals, setting_of
 from sdviz.request.presets import conf_dir
 
 # Root keys beside the settings whose values are taken as typed: file names and rules are full of
 # Hydra's signs.
 _RAW = (
-    *("exclude", "outputs", "name", "from", *PLURALS),
+    *("exclude", "outputs", "name", "from", *plurals()),
     *("score", "score_clip", "score_aesthetic", "caption"),
 )
 _OTHER = ("zip", "order", "drawn_seeds")
@@ -35,33 +36,12 @@ _COMPLETION = ("-sc", "--shell-completion")
 
 # What other programs call our keys, without signs between the words.
 _ELSEWHERE = {
-    "cfgscale": "cfg",
-    "guidancescale": "cfg",
-    "numinferencesteps": "steps",
-    "samplername": "sampler",
-    "negativeprompt": "negative",
-    "checkpoint": "model",
-    "ckpt": "model",
+    **{word: name for name, row in SETTINGS.items() for word in row.elsewhere},
     "size": "width= and height=, in pairs by zip=[[width,height]]",
     "resolution": "width= and height=, in pairs by zip=[[width,height]]",
     "batchsize": "samples",
     "batchcount": "rounds",
     "niter": "rounds",
-    "denoise": "strength",
-    "denoising": "strength",
-    "denoisingstrength": "strength",
-    "image": "init",
-    "initimage": "init",
-    "subseed": "variation_seed",
-    "subseedstrength": "variation_strength",
-    "varseed": "variation_seed",
-    "varstrength": "variation_strength",
-    "clipstopatlastlayers": "clip_skip",
-    "promptsr": "sr",
-    "enablehr": "hires_scale",
-    "hrscale": "hires_scale",
-    "loraweight": "lora_scale",
-    "lorastrength": "lora_scale",
     "output": "outputs",
     "outdir": "outputs",
 }
@@ -92,7 +72,7 @@ def to_hydra(arguments: Sequence[str]) -> list[str]:
         key = override["key"] if override else ""
         try:
             if override and (key in SETTINGS or key in _RAW):
-                setting = PLURALS.get(key, key)
+                setting = setting_of(key) or key
                 if setting in typed:
                     raise ConfigError(
                         f"{key}: {setting} is given twice; give all of its values at once",
@@ -127,15 +107,15 @@ def _apart(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _quoted(key: str, value: str) -> list[str]:
-    """Hydra's override that stores `value` as it stands; a singular switches its plural off and the
+    """Hydra's overrides that store `value` as it stands; a setting switches its plural off, and the
     reverse.
     """
-    text = key in PLURALS.values()
-    target = "models" if key == "model" else key
-    overrides = [f"{target}={quote(value, literal=text)}"]
-    singular = {one: plural for plural, one in PLURALS.items()}
-    other = PLURALS.get(key) or singular.get(key)
-    return [*overrides, f"{other}=null"] if other else overrides
+    held = entries(key, value) if setting_of(key) else {key: value}
+    literal = key in SETTINGS and SETTINGS[key].kind == "text"
+    return [
+        f"{name}={'null' if text is None else quote(text, literal=literal)}"
+        for name, text in held.items()
+    ]
 
 
 def quote(text: str, *, literal: bool = True) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 from sdviz.errors import ConfigError, ConfigErrors, SdvizError, nearest
 from sdviz.plan.config import ModelSpec, read
 from sdviz.plan.lists import parse_words
-from sdviz.plan.settings import SETTINGS, values_of
+from sdviz.plan.settings import DEFAULTS, SETTINGS
+from sdviz.plan.values import values_of
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _CHECKPOINTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
@@ -28,7 +29,7 @@ def model_names(models: Any, model: Any) -> list[str]:
         if isinstance(given, list | tuple):
             return [str(name) for name in given]
         return parse_words(str(given))
-    return ["miniature"]
+    return [DEFAULTS["model"]]
 
 
 def read_spec(name: str, overrides: Mapping[str, Any], folders: Sequence[Path]) -> ModelSpec:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdviz.plan.cells import Recipe
 from sdviz.plan.config import Config, EngineConfig, PreviewConfig
+from sdviz.plan.settings import Recipe
 from sdviz.request.request import Request
 from tests.reading import Reading, refused
 from tests.settings import making

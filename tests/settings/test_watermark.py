@@ -14,8 +14,8 @@ from sdviz.commands.sweep.conduct import conduct
 from sdviz.engine.finishing import Finisher
 from sdviz.errors import ConfigErrors
 from sdviz.models.addons import watermark
-from sdviz.plan.cells import Recipe
 from sdviz.plan.config import ModelSpec
+from sdviz.plan.settings import Recipe
 from sdviz.request.compose import prepare
 from tests.settings.making import Pixels
 

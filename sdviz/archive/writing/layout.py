@@ -11,7 +11,8 @@ from typing import Any
 from sdviz.archive.paths import ArchivePaths
 from sdviz.archive.store import dumps
 from sdviz.errors import ArchiveError
-from sdviz.plan.cells import Cell, Plan, Recipe
+from sdviz.plan.cells import Cell, Plan
+from sdviz.plan.settings import Recipe
 
 SETTINGS = tuple(f.name for f in fields(Recipe))
 _KEPT = (

@@ -11,7 +11,8 @@ from sdviz.archive.reader import Archive
 from sdviz.archive.records import SECONDS, CellRecord
 from sdviz.errors import ArchiveError, ConfigError, nearest
 from sdviz.plan.rules import Rule, matches, parse_rule
-from sdviz.plan.settings import SETTINGS, one_value
+from sdviz.plan.settings import SETTINGS
+from sdviz.plan.values import one_value
 
 _TEXTS = ("status", "key", "name", "source")
 _NUMBERS = (*SECONDS, "batch")

@@ -12,7 +12,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from sdviz.plan.settings import typed
+from sdviz.plan.values import typed
 from sdviz.request.from_picture import recipe_of_picture
 
 EXAMPLE = """python -m sdviz.archive import picture.png

@@ -13,8 +13,8 @@ from sdviz.models.addons import embeddings, kohya_lora, lora, vae
 from sdviz.models.checkpoints import tensor_names, unet_file
 from sdviz.models.files import identity, places, tensors
 from sdviz.models.info import ModelInfo
-from sdviz.plan.cells import Recipe
 from sdviz.plan.config import ModelSpec
+from sdviz.plan.settings import Recipe
 
 SAFETY_CHECKER = "CompVis/stable-diffusion-safety-checker"
 SMALLEST_MARKED = 256  # pixels a side of a picture that has room for a watermark

@@ -16,8 +16,8 @@ from sdviz.models.addons import kohya_lora, lora, vae
 from sdviz.models.addons.checks import worn
 from sdviz.models.files import pickles, tensors
 from sdviz.models.sources import ready, take
-from sdviz.plan.cells import Recipe
 from sdviz.plan.config import ModelSpec
+from sdviz.plan.settings import Recipe
 
 
 class Loras:

@@ -15,8 +15,8 @@ from sdviz.pictures import files, infotext
 from sdviz.pictures.recipes import comfyui, fooocus, invokeai, novelai, swarmui, webui
 from sdviz.pictures.recipes.recipe import PictureRecipe
 from sdviz.pictures.texts import USER_COMMENT, read_texts
-from sdviz.plan.cells import Recipe
 from sdviz.plan.labels import telling
+from sdviz.plan.settings import Recipe
 
 __all__ = ["KNOWN", "PictureRecipe", "read_picture"]
 

@@ -13,8 +13,8 @@ from sdviz.errors import ConfigError, SdvizError
 
 if TYPE_CHECKING:
     from sdviz.models import ModelInfo
-    from sdviz.plan.cells import Recipe
     from sdviz.plan.config import Config
+    from sdviz.plan.settings import Recipe
 
 _SPARE = 64 << 20  # bytes that must be free to begin at all
 

@@ -9,21 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from sdviz.errors import ConfigError, SdvizError, gathered
 from sdviz.models.addons.checks import SMALLEST_MARKED
-from sdviz.plan.cells import Recipe
 from sdviz.plan.passes import GRID, passes
 from sdviz.plan.planning import combinations, make_axes, recipe_of
 from sdviz.plan.rules import Rule, matches
 from sdviz.plan.samplers import rescheduled, resolve
+from sdviz.plan.settings import Recipe, names
 
 if TYPE_CHECKING:
     pass
 
 # What steps and sizes hang on. All other settings are left at one value: a plan has up to a million
 # cells, and these few combinations.
-_COUNTED = (
-    *("model", "sampler", "schedule", "steps", "init", "strength", "width", "height"),
-    *("hires_scale", "hires_steps", "hires_strength", "watermark"),
-)
+_COUNTED = names(lambda row: row.counts in ("steps", "size"))
 
 
 def counted(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from sdviz.errors import ConfigError, SdvizError
 from sdviz.models.files import diffusers_source
-from sdviz.plan.cells import DEFAULTS
 from sdviz.plan.prompts import spoken
 from sdviz.plan.rules import Rule, matches
+from sdviz.plan.settings import DEFAULTS, SETTINGS
 
 if TYPE_CHECKING:
     from sdviz.models import ModelInfo
@@ -22,21 +22,6 @@ if TYPE_CHECKING:
 
 Values = Mapping[str, Sequence[Any]]  # setting -> its values, None where nothing was given
 
-# Settings that are of use beside another one alone, and what switches that one on.
-NEEDS = {
-    "strength": ("init", "init=photo.png"),
-    "resize": ("init", "init=photo.png"),
-    "variation_seed": ("variation_strength", "variation_strength=0.1"),
-    "hires_upscaler": ("hires_scale", "hires_scale=2"),
-    "hires_steps": ("hires_scale", "hires_scale=2"),
-    "hires_strength": ("hires_scale", "hires_scale=2"),
-}
-# Settings of the batched families; other pipelines run as diffusers wrote them.
-_BATCHED_ONLY = (
-    "guidance_rescale", "clip_skip", "init", "noise_seed", "variation_strength", "seed_resize",
-    "tiling", "hires_scale", "embedding",
-)  # fmt: skip
-_ARGUMENTS = {"negative": "negative_prompt", "eta": "eta"}  # what pipelines call the rest
 _WITHOUT_CLIP = ("kolors",)
 
 
@@ -71,11 +56,12 @@ def check(
     """Everything that is wrong with the settings as they stand together; `own` are the values that
     each model has (`by_model`), `defaults` are by model, as for sdviz.plan.planning.make_plan.
     """
-    for name, (needed, such_as) in NEEDS.items():
-        if _given(values, name) and not _is_used(values, needed):
+    for name, row in SETTINGS.items():
+        needed = row.needs.partition("=")[0]
+        if needed and _given(values, name) and not _is_used(values, needed):
             shown = ",".join(map(str, values[name]))
             yield ConfigError(
-                f"{name}={shown}: of no use without {needed}; add {such_as}", key=name
+                f"{name}={shown}: of no use without {needed}; add {row.needs}", key=name
             )
     yield from _search(values, defaults.values())
     for model, info in infos.items():
@@ -124,13 +110,14 @@ def _model(values: Values, model: str, info: ModelInfo) -> Iterator[ConfigError]
             f"schedule: {model} was trained by flow matching and has one of its own", key="schedule"
         )
     if not info.is_batched:
-        for name in _BATCHED_ONLY:
-            if _is_used(values, name):
+        used = [(name, row) for name, row in SETTINGS.items() if _is_used(values, name)]
+        for name, row in used:
+            if row.batched_only:
                 yield ConfigError(
                     f"{name}: a pipeline such as that of {model} does not take it", key=name
                 )
-        for name, argument in _ARGUMENTS.items():
-            if _is_used(values, name) and not diffusers_source.takes(info.pipeline, argument):
+        for name, row in used:
+            if row.argument and not diffusers_source.takes(info.pipeline, row.argument):
                 yield ConfigError(
                     f"{name}: {info.pipeline}, which runs {model}, does not take it", key=name
                 )

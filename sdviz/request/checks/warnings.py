@@ -6,15 +6,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from sdviz.models.files.diffusers_source import takes
-from sdviz.plan.cells import DEFAULTS, Plan, Recipe
+from sdviz.plan.cells import Plan
 from sdviz.plan.prompts import is_plain, spoken
 from sdviz.plan.samplers import resolve
+from sdviz.plan.settings import SETTINGS, Recipe
 
 if TYPE_CHECKING:
     from sdviz.models import ModelInfo
@@ -51,37 +52,9 @@ def _short(text: str) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-# Settings, where they have no effect, and on what recipes.
-_IDLE: Mapping[str, tuple[str, Callable[[Recipe], bool]]] = {
-    "negative": ("at cfg=1", lambda one: one.cfg == 1),
-    "guidance_rescale": ("at cfg=1", lambda one: one.cfg == 1),
-    "emphasis": ("on short prompts without brackets", lambda one: _is_plain(one)),
-    "strength": ("without init=", lambda one: not one.init),
-    "resize": ("without init=", lambda one: not one.init),
-    "variation_seed": ("at variation_strength=0", lambda one: not one.variation_strength),
-    "seed_resize": ("at the picture's own size", lambda one: _is_own_size(one)),
-    "hires_upscaler": ("at hires_scale=1", lambda one: one.hires_scale == 1),
-    "hires_steps": ("at hires_scale=1", lambda one: one.hires_scale == 1),
-    "hires_strength": ("at hires_scale=1", lambda one: one.hires_scale == 1),
-    "lora": ("at lora_scale=0", lambda one: not one.lora_scale),
-    "lora_scale": ("without lora=", lambda one: not one.lora),
-}
-# Worth a word also where no two cells are alike by it.
-_IDLE_ALONE = ("negative", "guidance_rescale", "seed_resize", "lora_scale")
+_IDLE = {name: row for name, row in SETTINGS.items() if row.idle}
 _SAME = "; cells that differ in it alone are the same picture"
 _OWN_GUIDANCE = "true_cfg_scale"  # pipelines with it heed a negative prompt by it alone
-_SURELY_SHORT = 75  # bytes; a token of CLIP is one at least
-
-
-def _is_plain(recipe: Recipe) -> bool:
-    """Do its prompts surely mean the same with emphasis and without?"""
-    texts = (recipe.prompt, recipe.negative)
-    return all(is_plain(text) and len(text.encode()) <= _SURELY_SHORT for text in texts)
-
-
-def _is_own_size(recipe: Recipe) -> bool:
-    own = f"{recipe.width}x{recipe.height}"
-    return recipe.hires_scale == 1 and recipe.seed_resize in ("", own)
 
 
 def warnings(plan: Plan) -> list[str]:
@@ -142,15 +115,16 @@ def _idle(plan: Plan) -> list[str]:
     recipes = [cell.recipe for cell in plan.cells]
     values = zip(*set(map(attrgetter(*_IDLE), recipes)), strict=True)
     told = []
-    for (name, (where, is_idle)), several in zip(_IDLE.items(), values, strict=True):
-        if set(several) <= {DEFAULTS[name]}:
+    for (name, row), several in zip(_IDLE.items(), values, strict=True):
+        assert row.idle is not None
+        if set(several) <= {row.default}:
             continue
-        if not any(is_idle(one) for one in recipes if getattr(one, name) != DEFAULTS[name]):
+        if not any(row.idle.holds(one) for one in recipes if getattr(one, name) != row.default):
             continue
-        idle = [one for one in recipes if is_idle(one)]
-        alike = len({replace(one, **{name: DEFAULTS[name]}) for one in idle}) < len(set(idle))
-        if alike or name in _IDLE_ALONE:
-            told.append(f"{name}: has no effect {where}" + _SAME * alike)
+        idle = [one for one in recipes if row.idle.holds(one)]
+        alike = len({replace(one, **{name: row.default}) for one in idle}) < len(set(idle))
+        if alike or row.idle_alone:
+            told.append(f"{name}: has no effect {row.idle.where}" + _SAME * alike)
     return told
 
 

@@ -18,8 +18,9 @@ from sdviz import models
 from sdviz.errors import ModelError
 from sdviz.models.addons import embeddings
 from sdviz.models.files.identity import of_file
-from sdviz.plan.cells import Cell, Recipe, cell_key
+from sdviz.plan.cells import Cell, cell_key
 from sdviz.plan.config import ModelSpec
+from sdviz.plan.settings import Recipe
 from tests import families, tiny
 from tests.commands.sweep.test_sweep import sdviz
 from tests.engine.sweeping import by_pipeline, pictures, sweep

@@ -15,9 +15,10 @@ from sdviz.errors import ModelError
 from sdviz.events import Event, Note
 from sdviz.models import inspect
 from sdviz.models.addons import checks, lora
-from sdviz.plan.cells import Cell, Recipe
+from sdviz.plan.cells import Cell
 from sdviz.plan.config import ModelSpec
 from sdviz.plan.planning import make_plan
+from sdviz.plan.settings import Recipe
 from tests import families, tiny
 from tests.engine import sweeping
 from tests.models import loras

@@ -20,8 +20,9 @@ from sdviz.errors import ModelError
 from sdviz.events import CellFinished, Event, Frame, Note
 from sdviz.models.addons import checks
 from sdviz.models.families.whole_pipeline import Evaluation, WholePipeline
-from sdviz.plan.cells import Cell, Recipe
+from sdviz.plan.cells import Cell
 from sdviz.plan.config import ModelSpec, PreviewConfig
+from sdviz.plan.settings import Recipe
 from tests import families
 from tests.engine import sweeping
 

@@ -49,7 +49,7 @@ def main() -> None:
         print(__version__)
         return
     if name not in COMMANDS:
-        print(f"sdviz {name}: no such command; {nearest(name, COMMANDS)}", file=sys.stderr)
+        print(f"sdviz {name!r}: no such command; {nearest(name, COMMANDS)}", file=sys.stderr)
         raise SystemExit(2)
     sys.argv = [f"sdviz {name}", *arguments[1:]]
     runpy.run_module(COMMANDS[name][0], run_name="__main__", alter_sys=False)

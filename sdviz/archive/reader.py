@@ -77,7 +77,7 @@ class Database:
     def _reading(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OverflowError) as error:
+        except (sqlite3.Error, OverflowError, UnicodeDecodeError, MemoryError) as error:
             raise ArchiveError(
                 f"{self.paths.database} cannot be read: {error};"
                 f" python -m sdviz.archive verify {self.path} says what is damaged"

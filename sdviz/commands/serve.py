@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sdviz.commands.terminal import guarded, say, say_error, say_text
 from sdviz.errors import BoardError, ConfigError, ConfigErrors, SdvizError
 from sdviz.plan.config import VisdomConfig
 
@@ -30,9 +31,13 @@ Keys (as in python -m sdviz.sweep):
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit status: 0, or 2 for what cannot be done."""
-    given = sys.argv[1:] if arguments is None else arguments
+    with guarded(lasting=True):
+        return _main(sys.argv[1:] if arguments is None else arguments)
+
+
+def _main(given: list[str]) -> int:
     if "-h" in given or "--help" in given:
-        print(USAGE)
+        say_text(USAGE)
         return 0
     try:
         stop = "--stop" in given
@@ -42,8 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
             return _stop(config.port if any(a.startswith("visdom.port=") for a in rest) else None)
         return _serve(config, archives)
     except SdvizError as error:
-        for one in error.each():
-            print(f"error: {one}", file=sys.stderr)
+        say_error(error)
         return error.exit_status
 
 
@@ -105,11 +109,11 @@ def _serve(config: VisdomConfig, archives: list[Path]) -> int:
     found = look(config.port)
     if found.kind == "board":
         server = server_on(config.port)
-        print(f"A board is running already: {server.url()}")
+        say(f"A board is running already: {server.url()}")
         for path in archives:
             name = register(server, path, path.name, config.max_windows)
-            print(f"{path}: {server.url(f'/env/{name}')}")
-        print(f"It ends with: python -m sdviz.serve --stop visdom.port={config.port}")
+            say(f"{path}: {server.url(f'/env/{name}')}")
+        say(f"It ends with: python -m sdviz.serve --stop visdom.port={config.port}")
         return 0
     if found.kind == "visdom":
         raise BoardError(
@@ -125,13 +129,13 @@ def _serve(config: VisdomConfig, archives: list[Path]) -> int:
 
     def ready(application: Any) -> None:
         base = f"http://127.0.0.1:{config.port}{settings.base_url}"
-        print(f"Visdom: {base}/   (Ctrl-C ends it)", flush=True)
+        say(f"Visdom: {base}/   (Ctrl-C ends it)")
         if settings.password:
-            print(f"Login: {settings.username} / {settings.password}", flush=True)
+            say(f"Login: {settings.username} / {settings.password}")
         for path in archives:
             name = application.registry.add(path, path.name)
             application.follow(name, config.max_windows)
-            print(f"{path}: {base}/env/{name}", flush=True)
+            say(f"{path}: {base}/env/{name}")
 
     run(settings, ready)
     return 0
@@ -143,9 +147,9 @@ def _stop(port: int | None) -> int:
     ports = running() if port is None else [port]
     ended = [port for port in ports if stop(port)]
     for port in ended:
-        print(f"Ended the board on visdom.port={port}.")
+        say(f"Ended the board on visdom.port={port}.")
     if not ended:
-        print(
+        say(
             "No board is running."
             if port is None
             else f"No board is running on visdom.port={port}."

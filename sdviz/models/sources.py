@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from sdviz.errors import ModelError
 from sdviz.models.checkpoints import tensor_names, unet_file
 from sdviz.models.checkpoints.components import of_pipeline
 from sdviz.models.files import identity, pickles, tensors
+from sdviz.models.files.refusal import read_object, refusing
 from sdviz.models.info import ModelInfo
 from sdviz.plan.config import ModelSpec
 
@@ -64,8 +64,7 @@ class Folder:
 
     def json(self, name: str) -> dict[str, Any]:
         """The configuration in the file `name`."""
-        content: dict[str, Any] = json.loads((self.path / name).read_text(encoding="utf-8"))
-        return content
+        return read_object(self.path / name)
 
 
 class SingleFile(Folder):
@@ -128,7 +127,8 @@ def _read(path: Path, spec: ModelSpec) -> dict[str, torch.Tensor]:
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
-        return load_file(path)
+        with refusing(f"model={spec.name}: {path}"):
+            return load_file(path)
     tensors.need_consent(path, "model", spec.trust_pickle)
     return pickles.read(path, key="model")
 

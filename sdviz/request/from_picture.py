@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sdviz.archive.reader import Archive
+from sdviz.archive.guard import guarded
 from sdviz.errors import ArchiveError, ConfigError, SdvizError
 from sdviz.pictures.recipes import PictureRecipe, read_picture
 from sdviz.plan.labels import place_name, shareable
@@ -89,7 +89,7 @@ def _archived(path: Path) -> dict[str, Any]:
     if path.parent.name != "images" or not (folder / "sweep.db").is_file():
         return {}
     try:
-        with Archive(folder) as archive:
+        with guarded(folder) as archive:
             of_image = (cell for cell in archive.everything if cell.image == f"images/{path.name}")
             return dict(next((cell.recipe for cell in of_image), {}))
     except SdvizError:

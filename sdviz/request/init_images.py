@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from sdviz.archive.guard import guarded
 from sdviz.archive.paths import archive_folders
-from sdviz.archive.reader import Archive
 from sdviz.archive.records import CellRecord
 from sdviz.errors import ArchiveError, ConfigError, ConfigErrors, SdvizError
 from sdviz.pictures import image_input
@@ -84,7 +84,7 @@ def _of_key(name: str, outputs: Path) -> Path:
 def _finished(root: Path, name: str, wanted: Callable[[CellRecord], bool]) -> Path | None:
     """The image of the first finished cell that is wanted."""
     try:
-        with Archive(root) as archive:
+        with guarded(root) as archive:
             for cell in archive.cells:
                 if wanted(cell) and cell.status == "done" and cell.image:
                     return archive.paths.image(cell.image)

@@ -56,7 +56,7 @@ def write_grid(paths: ArchivePaths) -> Note | None:
             return Note("grid", text)
         image, missing = draw(grid_sheet(archive, cells))
         data = _with_texts(archive, cells, image)
-    files.write_aside(paths.grid, data)
+    paths.write(paths.grid, data)
     return missing_glyphs(missing)
 
 

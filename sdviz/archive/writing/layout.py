@@ -62,7 +62,11 @@ def _existing(db: sqlite3.Connection, paths: ArchivePaths) -> tuple[list[str], d
     sizes: dict[str, int] = {}
     if paths.images.is_dir():
         with os.scandir(paths.images) as entries:
-            sizes = {f"images/{entry.name}": entry.stat().st_size for entry in entries}
+            sizes = {
+                f"images/{entry.name}": entry.stat(follow_symlinks=False).st_size
+                for entry in entries
+                if entry.is_file(follow_symlinks=False)
+            }
     keys: list[str] = []
     finished: dict[str, int] = {}
     for i, key, status, image, size in db.execute(

@@ -179,7 +179,7 @@ class Recorder(Journal):
         data = files.encode_png(event.pixels, texts)
         name = self._image_name(cell)
         # The picture first, its row second: a row that says "done" has its picture.
-        files.write_aside(self._paths.image(name), data)
+        self._paths.write(self._paths.image(name), data)
         save_s = state.save_s + time.perf_counter() - started
         self.db.execute(
             "UPDATE cell SET status='done', image=?, bytes=?, sha256=?, pixels=?, reason=NULL,"
@@ -204,7 +204,7 @@ class Recorder(Journal):
             self.db.execute(_INSERT_FRAME, (self.n, i, *tuple(frame)[2:]))
             state.sigmas.append(frame["sigma"])
             state.timesteps.append(frame["timestep"])
-        files.write_aside(self._paths.image(name), other.image)
+        self._paths.write(self._paths.image(name), other.image)
         self.db.execute(
             "UPDATE cell SET status='done', image=?, bytes=?, sha256=?, pixels=?, notes=?,"
             " timings=?, frames=?, last_step=?, schedule=?, source=?, seq=? WHERE i=?",

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from sdviz.archive.guard import guarded
 from sdviz.archive.paths import archive_folders
 from sdviz.archive.reader import Archive
 from sdviz.archive.records import CellRecord
 from sdviz.archive.table import show_value, text_table
 from sdviz.errors import ArchiveError
 from sdviz.plan.labels import common_settings, listed, position_label, telling, value_label
+from sdviz.regular_files import is_regular
 
 
 def summaries(outputs: Path) -> list[dict[str, Any]]:
@@ -22,7 +24,7 @@ def summaries(outputs: Path) -> list[dict[str, Any]]:
 
 def _summary(folder: Path) -> dict[str, Any]:
     try:
-        with Archive(folder) as archive:
+        with guarded(folder) as archive:
             counts = archive.counts()
             return {
                 "path": str(folder),
@@ -42,7 +44,7 @@ def _summary(folder: Path) -> dict[str, Any]:
 
 def _size(folder: Path) -> int:
     files = [*folder.glob("*"), *folder.glob("images/*")]
-    return sum(file.lstat().st_size for file in files if file.is_file())
+    return sum(file.lstat().st_size for file in files if is_regular(file))
 
 
 def summary_table(found: list[dict[str, Any]]) -> str:
@@ -58,7 +60,8 @@ def summary_table(found: list[dict[str, Any]]) -> str:
         ]
         for one in found
     ]
-    return text_table(["archive", "status", "cells", "axes", "created", "size"], rows)
+    titles = ["archive", "status", "cells", "axes", "created", "size"]
+    return text_table(titles, rows, whole=["archive", "size"])
 
 
 def human_bytes(count: int) -> str:

@@ -14,9 +14,11 @@ from sdviz.archive.export.film import cell_frames, sheet_frames, write_film
 from sdviz.archive.export.grid import missing_glyphs
 from sdviz.archive.export.pages import arrange, sheets
 from sdviz.archive.export.tables import rows_of, write_dataset, write_table, write_zip
+from sdviz.archive.guard import guarded
 from sdviz.archive.reader import Archive
 from sdviz.archive.records import CellRecord
 from sdviz.commands.archive._choosing import chosen
+from sdviz.commands.terminal import say
 from sdviz.errors import ConfigError
 from sdviz.pictures.sheet import draw
 
@@ -46,15 +48,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     out: Path = options.out
     kind = out.suffix.lower()
-    with Archive(options.path) as archive:
+    with guarded(options.path) as archive:
         cells = chosen(archive, options.only)
         if options.dataset:
-            print(f"{out}: {write_dataset(archive, cells, out)} images and metadata.jsonl")
+            say(f"{out}: {write_dataset(archive, cells, out)} images and metadata.jsonl")
         elif kind == ".zip":
-            print(f"{out}: {write_zip(archive, out)} files")
+            say(f"{out}: {write_zip(archive, out)} files")
         elif kind in _TABLES:
             write_table(rows_of(cells), out)
-            print(f"{out}: {len(cells)} rows")
+            say(f"{out}: {len(cells)} rows")
         elif kind in (".gif", ".mp4") or (kind == ".webp" and options.film):
             _film(archive, cells, options)
         elif kind in _SHEETS:
@@ -75,7 +77,7 @@ def _film(archive: Archive, cells: list[CellRecord], options: argparse.Namespace
     else:
         places = arrange(archive.dims, rows=options.rows, columns=options.columns, pages=None)
         frames = sheet_frames(archive, cells, places)
-    print(f"{options.out}: {write_film(frames, options.out, rate=options.rate)} frames")
+    say(f"{options.out}: {write_film(frames, options.out, rate=options.rate)} frames")
 
 
 def _sheets(archive: Archive, cells: list[CellRecord], options: argparse.Namespace) -> None:
@@ -89,4 +91,4 @@ def _sheets(archive: Archive, cells: list[CellRecord], options: argparse.Namespa
         save_sheet(image, out)
         note = missing_glyphs(missing)
         told = f"{out}: {image.width}x{image.height} pixels"
-        print(told + (f"; {note.text}" if note else ""))
+        say(told + (f"; {note.text}" if note else ""))

@@ -7,12 +7,12 @@ settings, status, times (total_s<2), key, name.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from sdviz.archive.paths import archive_folders
 from sdviz.archive.table import text_table
 from sdviz.commands.archive._choosing import Found, find, read_rule
+from sdviz.commands.terminal import say, say_json, say_text
 from sdviz.errors import ArchiveError
 from sdviz.plan.labels import value_label
 from sdviz.plan.settings import SETTINGS
@@ -34,9 +34,11 @@ def run(options: argparse.Namespace) -> int:
     if missing:
         raise ArchiveError(f"{missing[0]} is not a folder; give the one that outputs= named")
     folders = [one for folder in options.outputs for one in archive_folders(folder)]
-    found = list(find(folders, rule))
+    found = list(
+        find(folders, rule, damaged=lambda error: say(f"passed over: {error}", error=True))
+    )
     if options.json:
-        print(json.dumps([one.as_json() for one in found], ensure_ascii=False))
+        say_json([one.as_json() for one in found])
         return 0
     asked = [term.key for term in rule if term.key in SETTINGS]
     keys = dict.fromkeys(["prompt", "cfg", "sampler", "steps", "seed", *asked])
@@ -44,10 +46,10 @@ def run(options: argparse.Namespace) -> int:
         [one.cell.i, one.cell.status, *(_value(one, key) for key in keys), _place(one)]
         for one in found[: options.most]
     ]
-    print(text_table(["cell", "status", *keys, "image"], rows, widest=60, whole=["image"]))
+    say_text(text_table(["cell", "status", *keys, "image"], rows, widest=60, whole=["image"]))
     archives = len({one.path for one in found})
     told = f"{_count(len(found), 'cell')} in {_count(archives, 'archive')}"
-    print(told + _more(len(found), options.most))
+    say(told + _more(len(found), options.most))
     return 0
 
 

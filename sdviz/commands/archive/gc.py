@@ -6,13 +6,13 @@ Says what it would do, and does it with --yes. Finished cells are never touched.
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from pathlib import Path
 
+from sdviz.archive.guard import named
 from sdviz.archive.paths import archive_folders
 from sdviz.archive.upkeep.removal import Leftover, drop, leftovers
 from sdviz.commands.archive._listing import human_bytes
+from sdviz.commands.terminal import say, say_json
 from sdviz.errors import ArchiveError
 
 EXAMPLE = "python -m sdviz.archive gc outputs --yes"
@@ -30,20 +30,21 @@ def run(options: argparse.Namespace) -> int:
     every: list[Leftover] = []
     for folder in archive_folders(options.outputs):
         try:
-            found = list(leftovers(folder))
+            with named(folder):
+                found = list(leftovers(folder))
+                if found and options.yes:
+                    drop(folder)
         except ArchiveError as error:
-            print(f"{folder}: passed over: {error}", file=sys.stderr)
+            say(f"{folder}: passed over: {error}", error=True)
             continue
         every += found
-        if found and options.yes:
-            drop(folder)
     if options.json:
         told = [{"path": str(one.path), "what": one.what, "bytes": one.bytes} for one in every]
-        print(json.dumps(told, ensure_ascii=False, indent=1))
+        say_json(told, indent=1)
         return 0
     for one in every:
-        print(f"{one.path}: {one.what}, {human_bytes(one.bytes)}")
+        say(f"{one.path}: {one.what}, {human_bytes(one.bytes)}")
     total = sum(one.bytes for one in every)
     done = "freed" if options.yes else "to free; --yes does it"
-    print(f"{human_bytes(total)} {done}" if total else "nothing to clear away")
+    say(f"{human_bytes(total)} {done}" if total else "nothing to clear away")
     return 0

@@ -7,11 +7,10 @@ Prints the sweep that makes it again, and warns of what is not done again;
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
-import sys
 from pathlib import Path
 
+from sdviz.commands.terminal import say, say_json, say_text
 from sdviz.plan.values import typed
 from sdviz.request.from_picture import recipe_of_picture
 
@@ -28,11 +27,11 @@ def run(options: argparse.Namespace) -> int:
     recipes = [recipe_of_picture(path) for path in options.picture]
     for path, recipe in zip(options.picture, recipes, strict=True):
         for warning in recipe.warnings:
-            print(f"warning: {path}: {warning}", file=sys.stderr)
+            say(f"warning: {path}: {warning}", error=True)
     if options.json:
-        print(json.dumps([one.settings for one in recipes], ensure_ascii=False, indent=1))
+        say_json([one.settings for one in recipes], indent=1)
         return 0
     for recipe in recipes:
         settings = (f"{key}={typed(key, value)}" for key, value in recipe.settings.items())
-        print(" ".join(["python -m sdviz.sweep", *map(shlex.quote, settings)]))
+        say_text(" ".join(["python -m sdviz.sweep", *map(shlex.quote, settings)]))
     return 0

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from sdviz.commands.archive._listing import summaries, summary_table
+from sdviz.commands.terminal import say, say_json, say_text
 
 EXAMPLE = "python -m sdviz.archive list outputs"
 
@@ -19,9 +19,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     found = summaries(options.outputs)
     if options.json:
-        print(json.dumps(found, ensure_ascii=False, indent=1))
+        say_json(found, indent=1)
     elif found:
-        print(summary_table(found))
+        say_text(summary_table(found))
     else:
-        print(f"no archives in {options.outputs}")
+        say(f"no archives in {options.outputs}")
     return 0

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sdviz.archive.formats import FORMAT
 from sdviz.archive.upkeep.migrate import migrate
+from sdviz.commands.terminal import say
 
 EXAMPLE = "python -m sdviz.archive migrate outputs/cfg-3 outputs/cfg-3-new"
 
@@ -21,5 +22,5 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     version = migrate(options.path, options.into)
-    print(f"{options.into}: format {FORMAT}; {options.path} keeps its format {version}")
+    say(f"{options.into}: format {FORMAT}; {options.path} keeps its format {version}")
     return 0

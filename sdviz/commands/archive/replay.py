@@ -7,16 +7,17 @@ the cells took, without the loading of the model.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from sdviz.archive.guard import guarded
 from sdviz.archive.reader import Archive
 from sdviz.archive.replay import Pace, events
 from sdviz.archive.writing.stage import Stage
+from sdviz.commands.terminal import say, say_json
 from sdviz.errors import BoardError, ConfigError
 from sdviz.events import (
     CellFailed,
@@ -51,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(f"--speed {speed}: must be a number from 0")
     if not 1 <= options.port <= 65535:
         raise ConfigError(f"--port {options.port}: must be a number from 1 to 65535")
-    with Archive(options.path) as archive:
+    with guarded(options.path) as archive:
         if as_text:
             _print(archive, speed, as_objects=options.json)
         else:
@@ -62,9 +63,9 @@ def run(options: argparse.Namespace) -> int:
 def _print(archive: Archive, speed: float, *, as_objects: bool) -> None:
     for event in _paced(archive, speed):
         if as_objects:
-            print(json.dumps(as_json(event), ensure_ascii=False, default=str))
+            say_json(as_json(event))
         elif line := as_line(event):
-            print(line, flush=speed > 0)
+            say(line)
 
 
 def _paced(archive: Archive, speed: float) -> Iterator[Event]:
@@ -90,10 +91,10 @@ def _show(archive: Archive, speed: float, visdom: VisdomConfig) -> None:
     copy = BoardState.of_port(visdom.port).folder / "replays" / name
     with Stage(archive, copy, name) as stage:
         page = register(server, copy, name, visdom.max_windows)
-        print(f"{server.url(f'/env/{page}')}", flush=True)
+        say(server.url(f"/env/{page}"))
         began = time.monotonic()
         stage.play(speed)
-    print(f"played in {time.monotonic() - began:.1f} s; the page stays")
+    say(f"played in {time.monotonic() - began:.1f} s; the page stays")
 
 
 def as_json(event: Event) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from sdviz.archive.reader import Archive
+from sdviz.archive.guard import guarded
 from sdviz.commands.archive._choosing import chosen
 from sdviz.commands.archive._listing import human_bytes
+from sdviz.commands.terminal import bar_stream, say
 from sdviz.errors import ConfigError
 from sdviz.web.report import LARGEST_FILE, weight, write_file, write_folder
 
@@ -31,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     if options.folder and options.file:
         raise ConfigError("report: --folder or --file, not both")
-    with Archive(options.path) as archive:
+    with guarded(options.path) as archive:
         cells = chosen(archive, options.only)
         size = weight(archive, cells)
         folder = options.folder or (size > LARGEST_FILE and not options.file)
@@ -39,10 +40,12 @@ def run(options: argparse.Namespace) -> int:
         if folder:
             if out.suffix == ".html":
                 out = out.with_suffix("")
-            with tqdm(total=len(cells), unit="cell", disable=None, leave=False) as bar:
+            with tqdm(
+                total=len(cells), unit="cell", disable=None, leave=False, file=bar_stream()
+            ) as bar:
                 write_folder(archive, cells, out, told=lambda count: bar.update(count - bar.n))
             out = out / "index.html"
         else:
             write_file(archive, cells, out)
-    print(f"{out}: {len(cells)} cells, {human_bytes(size)} of pictures")
+    say(f"{out}: {len(cells)} cells, {human_bytes(size)} of pictures")
     return 0

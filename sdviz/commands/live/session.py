@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdviz.commands.live.jobs import Job, Steering, Ticker, title
+from sdviz.commands.terminal import guarded, say, say_error, say_text
 from sdviz.errors import BoardError, ConfigError, SdvizError
 from sdviz.events import Event, SweepStarted
 from sdviz.web.client.launch import Server, ensure, register, server_on
@@ -204,21 +205,25 @@ class Live:
 
 def main() -> int:
     """Ends the program with status 0; returns 2 for what is refused."""
+    with guarded(lasting=True):
+        return _main()
+
+
+def _main() -> int:
     arguments = sys.argv[1:]
     if any(argument in ("-h", "--help") for argument in arguments):
-        print(USAGE)
+        say_text(USAGE)
         return 0
     try:
         live, server = _open(arguments)
         login = f" (name {server.login[0]}, password {server.login[1]})" if server.login else ""
-        print(f"Live: {server.url('/env/live')}{login}   (Ctrl-C ends it)", flush=True)
+        say(f"Live: {server.url('/env/live')}{login}   (Ctrl-C ends it)")
         live.run()
         # The listener may wait for 20 s more, and a thread torn down within C++ aborts the process.
         sys.stdout.flush()
         os._exit(0)
     except SdvizError as error:
-        for one in error.each():
-            print(f"error: {one}", file=sys.stderr)
+        say_error(error)
         return error.exit_status
 
 

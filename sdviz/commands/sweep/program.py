@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from sdviz.archive.reader import Archive
 from sdviz.commands.sweep.command import check_port
+from sdviz.commands.terminal import say
 from sdviz.errors import ConfigError, nearest
 from sdviz.plan.settings import SETTINGS
 from sdviz.plan.values import entries, setting_of
@@ -32,7 +32,7 @@ def run_sweep(*arguments: str, **settings: Any) -> Archive:
     given["order"] = list(dict.fromkeys(typed))
     request = plan(given, preset=preset, also=check_port)
     for warning in request.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        say(f"warning: {warning}", error=True)
     if conduct(request) > 1:
         raise KeyboardInterrupt
     return Archive(Path(request.config.outputs) / request.config.name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from sdviz.errors import ModelError
 from sdviz.models.addons import embeddings, kohya_lora, lora, vae
 from sdviz.models.checkpoints import tensor_names, unet_file
 from sdviz.models.files import identity, places, tensors
+from sdviz.models.files.refusal import read_object, refusing
 from sdviz.models.info import ModelInfo
 from sdviz.plan.config import ModelSpec
 from sdviz.plan.settings import Recipe
@@ -43,7 +43,7 @@ def check_lora(name: str, spec: ModelSpec, info: ModelInfo) -> None:
     part = "unet" if (info.folder / "unet").is_dir() else "transformer"
     folder = info.folder / part
     file = folder / "config.json"
-    config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    config = read_object(file) if file.is_file() else {}
     known = _denoiser(spec, info, folder)
     if part == "transformer":
         shapes = _of_transformer(name, shapes, int(config.get("num_layers", 0)), spec.name)
@@ -94,6 +94,11 @@ def content(key: str, name: str) -> str:
     """64 hex digits of the file or folder that `lora=` or `vae=` names; of `embedding=` as in
     embeddings.content.
     """
+    with refusing(f"{key}={name}", key):
+        return _content(key, name)
+
+
+def _content(key: str, name: str) -> str:
     if key == "embedding":
         return embeddings.content(name)
     path = lora.find(name) if key == "lora" else vae.find(name)

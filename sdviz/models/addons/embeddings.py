@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from sdviz.errors import ModelError
 from sdviz.models.files import identity, places
 from sdviz.models.files import tensors as headers
+from sdviz.models.files.refusal import read_object
 from sdviz.models.info import ModelInfo
 from sdviz.plan.config import ModelSpec
 
@@ -80,7 +81,7 @@ def ordered(by_name: Mapping[str, Any]) -> dict[str, Any]:
 def _widths(info: ModelInfo) -> Iterator[int]:
     for i in range(_ENCODERS[info.kind]):
         file = info.folder / ("text_encoder" if i == 0 else f"text_encoder_{i + 1}") / "config.json"
-        yield int(json.loads(file.read_text(encoding="utf-8"))["hidden_size"])
+        yield int(read_object(file)["hidden_size"])
 
 
 def _several(numbers: Sequence[int]) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from sdviz.errors import ModelError
 from sdviz.models.files import places, tensors
+from sdviz.models.files.refusal import read_object
 
 NONE = "none"  # the word for the model's own, so that an axis can have it
 
@@ -59,9 +59,6 @@ def check(name: str, *, model: str, own: Path) -> None:
 
 def _config(folder: Path, name: str) -> dict[str, Any]:
     try:
-        content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"vae={name}: {folder / 'config.json'} cannot be read: {error}", key="vae"
-        ) from error
-    return content if isinstance(content, dict) else {}
+        return read_object(folder / "config.json")
+    except ModelError as error:
+        raise ModelError(f"vae={name}: {error}", key="vae") from error

@@ -18,6 +18,7 @@ from sdviz.errors import ModelError
 from sdviz.models.checkpoints.published_configs import KINDS
 from sdviz.models.files import places
 from sdviz.models.files.identity import SMALL, cache_folder
+from sdviz.models.files.refusal import read_object
 from sdviz.plan.config import ModelSpec
 
 _PADDED_WITH_NOTHING = {"sd2", "tokenizer_2"}  # OpenCLIP pads with token 0, which is "!"
@@ -78,13 +79,7 @@ def dumped(config: Mapping[str, Any]) -> bytes:
 
 def read(file: Path) -> dict[str, Any]:
     """A configuration of a layout; ModelError."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{file}: cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{file}: not a JSON object; fetch the model anew")
-    return content
+    return read_object(file)
 
 
 def base_of(spec: ModelSpec, parts: Sequence[str], variant: str = "") -> Path | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sdviz.errors import ModelError
+from sdviz.models.files.refusal import check_regular
 from sdviz.plan.config import ModelSpec
 
 MINIATURE = Path(__file__).parents[2] / "miniature"
@@ -55,6 +56,7 @@ def anywhere(
     """
     path = Path(place).expanduser()
     if path.exists():
+        check_regular(path, f"{key}={name or place}")
         return path.resolve()
     if not _is_hub_id(place):
         return _missing(key, name or place, path)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sdviz.errors import ConfigError, SdvizError
 from sdviz.models.files import diffusers_source
+from sdviz.models.files.refusal import read_object, refusing
 from sdviz.plan.prompts import spoken
 from sdviz.plan.rules import Rule, matches
 from sdviz.plan.settings import DEFAULTS, SETTINGS
@@ -136,7 +136,7 @@ def _layers(info: ModelInfo) -> int:
     if info.kind in _WITHOUT_CLIP:
         return 1
     try:
-        config = json.loads((info.folder / "text_encoder" / "config.json").read_text("utf-8"))
+        config = read_object(info.folder / "text_encoder" / "config.json")
         return int(config["num_hidden_layers"])
     except (OSError, ValueError, KeyError, TypeError):
         return 12  # CLIP's
@@ -212,7 +212,8 @@ def _extras(
             for name in dict.fromkeys(own if name is None else name for name in values[model][key]):
                 try:
                     if name is not None:
-                        check(name, specs[model], info)
+                        with refusing(f"{key}={name}", key):
+                            check(name, specs[model], info)
                 except SdvizError as error:
                     yield error
 
@@ -235,8 +236,9 @@ def _embeddings(
         named = {own["embedding"] if name is None else name for name in values[model]["embedding"]}
         for name in sorted(named - {""}):
             try:
-                words = [*spoken(embeddings.files(name), texts)]
-                embeddings.check(name, words, specs[model], info)
+                with refusing(f"embedding={name}", "embedding"):
+                    words = [*spoken(embeddings.files(name), texts)]
+                    embeddings.check(name, words, specs[model], info)
             except SdvizError as error:
                 yield error
         if named - {""} and "none" in values[model]["emphasis"]:

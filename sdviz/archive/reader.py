@@ -111,6 +111,19 @@ class Archive(Database):
         return value if isinstance(value, (int, float)) else 0
 
     @property
+    def comparable(self) -> dict[str, dict[str, Any]]:
+        """How the comparable seconds were made, by model: `batch` (rows of the ticks in which a row
+        was measured), `settled` (false where too few cells were computed) and `device`.
+        """
+        kinds = {"batch": int, "settled": bool, "device": str}
+        return {
+            model: {key: made[key] for key in kinds}
+            for model, made in self.mapping("comparable").items()
+            if isinstance(made, dict)
+            and all(type(made.get(k)) is kind for k, kind in kinds.items())
+        }
+
+    @property
     def name(self) -> str:
         return str(self.about("name", self.path.name))
 
@@ -269,6 +282,7 @@ class Archive(Database):
             "identities": self.mapping("identities"),
             "machine": self.machine,
             "versions": self.versions,
+            "comparable": self.comparable,
             "cells": [cell.as_json() | scored.get(cell.i, none) for cell in self.cells],
         }
 

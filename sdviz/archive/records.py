@@ -18,6 +18,9 @@ STATUSES = ("waiting", "running", "done", "failed")
 DAMAGED = "damaged"  # the row cannot be understood; everything else stays readable
 SECONDS = ("encode_s", "denoise_s", "preview_s", "decode_s", "save_s", "total_s")
 
+# What the cell costs at its sweep's settled pace: in all, and of that for denoising.
+COMPARABLE = ("comparable_s", "comparable_denoise_s")
+
 
 @dataclass(frozen=True)
 class CellRecord:
@@ -42,6 +45,7 @@ class CellRecord:
     def as_json(self) -> dict[str, Any]:
         """The cell as `show --json` prints it; docs/archive.md says what each key means."""
         timings = {name: self.timings.get(name, 0.0) for name in (*SECONDS, "batch")}
+        timings |= {name: self.timings.get(name) for name in COMPARABLE}
         return {
             "key": self.key,
             **self.recipe,

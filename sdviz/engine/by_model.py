@@ -8,8 +8,9 @@ from typing import Any
 from sdviz import models
 from sdviz.engine.batched import Engine
 from sdviz.engine.batcher import RowBudget, RowCounter
-from sdviz.engine.devices import free, give_back, keep
+from sdviz.engine.devices import clock, free, give_back, keep
 from sdviz.engine.finishing import Finisher
+from sdviz.engine.pace import Pace
 from sdviz.engine.scores import Scorer
 from sdviz.engine.whole import Solo
 from sdviz.errors import ModelError
@@ -78,6 +79,7 @@ class _Sweep:
         self.tell = emit  # of the model at work: scores follow its pictures where asked for
         self.loaded = False
         self.budget = RowBudget()
+        self.pace = Pace("", device, emit, clock)
         self.load: Callable[..., Any] = models.load
 
     def run_model(self, name: str, cells: Sequence[Cell]) -> None:
@@ -117,6 +119,7 @@ class _Sweep:
             self.tell = scorer.listening({cell.index: cell for cell in cells}, self.emit)
         self.finisher = Finisher(spec, self.device)
         fitting = Fitting(denoiser, spec)
+        self.pace = Pace(name, self.device, self.tell, clock)
         groups = _by_parts(cells)
         if len(groups) > 1:
             text = f"only cells of one LoRA, scale and VAE ride together: {len(groups)} groups"
@@ -132,6 +135,11 @@ class _Sweep:
                 continue
             options.fit_vae(self.config.engine, denoiser.vae)
             overflowed += self._denoise(denoiser, group, notes)
+            self.pace.group += 1
+        if isinstance(denoiser, WholePipeline):
+            self.pace.tell_all(1, settled=True)  # one cell after the other, from the beginning
+        else:
+            self.pace.tell_all(self.budget.rows, settled=self.budget.settled)
         return overflowed
 
     def _denoise(
@@ -158,6 +166,7 @@ class _Sweep:
             "emit": self.tell,
             "counter": self.counter,
             "finisher": self.finisher,
+            "pace": self.pace,
             "notes": notes,
         }
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sdviz.engine.devices import now
 from sdviz.engine.guidance import Rows, denoised
+from sdviz.engine.pace import Pace
 from sdviz.engine.preview import SHARE, Previewer
 from sdviz.engine.track import Track
 from sdviz.events import Event, Frame, LatentStats, Note
@@ -48,8 +49,13 @@ class Frames:
     """Turns views into Frame events, by the decoder that the configuration names or allows."""
 
     def __init__(
-        self, denoiser: Denoiser, config: PreviewConfig, emit: Callable[[Event], None]
+        self,
+        denoiser: Denoiser,
+        config: PreviewConfig,
+        emit: Callable[[Event], None],
+        pace: Pace,
     ) -> None:
+        self._pace = pace
         self._device = denoiser.device
         self._prediction_type = denoiser.prediction_type
         self._config = config
@@ -118,6 +124,8 @@ class Frames:
         seconds = spent / len(held)
         for due, pixels in zip(held, pictures, strict=True):
             due.view.track.clock.preview += seconds
+            due.view.track.clock.use.frames += 1
+            self._pace.frames.add(None, seconds)
             self._emit(due, pixels)
 
     def _pictures(self, latents: torch.Tensor) -> Sequence[NDArray[np.uint8] | None]:

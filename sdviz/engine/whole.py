@@ -11,6 +11,7 @@ from sdviz.engine.batcher import RowCounter
 from sdviz.engine.devices import free, now
 from sdviz.engine.finishing import Finisher
 from sdviz.engine.frames import statistics
+from sdviz.engine.pace import Pace, Use
 from sdviz.engine.preview import to_pixels
 from sdviz.errors import ModelError
 from sdviz.events import CellFailed, CellFinished, CellStarted, Event, Frame, Note
@@ -36,6 +37,7 @@ class Solo:
         emit: Callable[[Event], None],
         counter: RowCounter,
         finisher: Finisher,
+        pace: Pace,
         should_stop: Callable[[], bool],
         notes: tuple[str, ...] = (),
     ) -> None:
@@ -46,6 +48,7 @@ class Solo:
         self._emit = emit
         self._counter = counter
         self._finisher = finisher
+        self._pace = pace
         self._should_stop = should_stop
         self._notes = notes
         self._is_warm = False
@@ -124,23 +127,32 @@ class _Run:
         self._since = now(solo._model.device)
         self._denoise = self._preview = self._encode = 0.0
         self._last: Evaluation | None = None
+        rows = rows_of(cell.recipe)
+        self._size = (cell.recipe.width, cell.recipe.height, rows)
+        self._use = Use(rows=1, sampler=cell.recipe.sampler, texts=1)  # a row is an evaluation here
 
     def encoded(self) -> None:
         """Until now texts were encoded: pipelines do it before they ask for timesteps."""
         began, self._since = self._since, now(self.solo._model.device)
         self._encode += self._since - began
+        self.solo._pace.texts.add(None, self._since - began)
 
     def watch(self, seen: Evaluation) -> None:
         """Frames and progress; raises Stopped where the sweep is to stop."""
         solo = self.solo
         arrived = now(solo._model.device)
         self._denoise += arrived - self._since
+        if solo._is_warm or self.evaluations:
+            solo._pace.ticked(self._size, 1, arrived - self._since)
+        self._use.evaluated(self._size)
         self.evaluations += 1
         self._last = seen
         solo._counter.add(rows_of(self.cell.recipe))
         step = self._sampler.step_completed(seen.number, self.cell.recipe.steps)
         if step and step < self.cell.recipe.steps and step % solo._config.every == 0:
             self._show(step, seen)
+            solo._pace.frames.add(None, now(solo._model.device) - arrived)
+            self._use.frames += 1
         if solo._should_stop():
             raise Stopped
         self._since = now(solo._model.device)
@@ -193,5 +205,7 @@ class _Run:
             batch=float(rows_of(self.cell.recipe)),
             warmup=not solo._is_warm,
         )
+        solo._pace.decoding.add(self._size, times.decode_s)
+        solo._pace.finished(self.cell.index, self._use)
         notes = (*solo._notes, *done.notes)
         solo._emit(CellFinished(self.cell.index, done.pixels, times, notes))

@@ -13,7 +13,7 @@ from typing import Any
 
 from sdviz.archive.figures import figures
 from sdviz.archive.reader import Archive
-from sdviz.archive.records import SECONDS, CellRecord
+from sdviz.archive.records import COMPARABLE, SECONDS, CellRecord
 from sdviz.archive.store import as_json
 from sdviz.archive.upkeep.removal import own_files
 from sdviz.errors import ArchiveError, ConfigError
@@ -31,7 +31,7 @@ def rows_of(cells: Iterable[CellRecord]) -> list[dict[str, Any]]:
             "status": cell.status,
             "image": cell.image,
             "frames": cell.frames,
-            **{name: cell.timings.get(name) for name in (*SECONDS, "batch")},
+            **{name: cell.timings.get(name) for name in (*SECONDS, *COMPARABLE, "batch")},
         }
         for cell in cells
     ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sdviz.archive.guard import guarded
 from sdviz.archive.paths import archive_folders
 from sdviz.archive.reader import Archive
-from sdviz.archive.records import CellRecord
+from sdviz.archive.records import COMPARABLE, CellRecord
 from sdviz.archive.table import show_value, text_table
 from sdviz.errors import ArchiveError
 from sdviz.plan.labels import common_settings, listed, position_label, telling, value_label
@@ -90,6 +91,8 @@ def show_text(archive: Archive, *, most: int) -> str:
     for axis in archive.dims:
         values = listed(position_label(axis, at) for at in range(len(axis.values)))
         lines.append(f"axis      {' + '.join(axis.keys)}: {show_value(values)}")
+    for model, made in archive.comparable.items():
+        lines.append(f"pace      {pace_text(model, made)}")
     fixed = common_settings([cell.recipe for cell in cells if cell.recipe], archive.dims)
     settings = (f"{key}={value_label(value)}" for key, value in telling(fixed).items())
     lines += [
@@ -102,6 +105,12 @@ def show_text(archive: Archive, *, most: int) -> str:
     return "\n".join(lines)
 
 
+def pace_text(model: str, made: Mapping[str, Any]) -> str:
+    """How the comparable seconds of a model's cells were made, in words."""
+    how = f"comparable seconds of {model}: at {made['batch']} rows a tick on {made['device']}"
+    return how if made["settled"] else f"{how}, which never settled: too few cells"
+
+
 def _cells(keys: list[str], cells: list[CellRecord], scored: dict[int, dict[str, Any]]) -> str:
     """A line a cell; scores, captions and notes where there are any."""
     told = [scored.get(cell.i, {"scores": {}, "caption": ""}) for cell in cells]
@@ -111,6 +120,7 @@ def _cells(keys: list[str], cells: list[CellRecord], scored: dict[int, dict[str,
         "notes": ["; ".join(cell.notes) for cell in cells],
     }
     words = {title: column for title, column in words.items() if any(column)}
+    compared = any(COMPARABLE[0] in cell.timings for cell in cells)
     rows = [
         [
             cell.i,
@@ -118,11 +128,22 @@ def _cells(keys: list[str], cells: list[CellRecord], scored: dict[int, dict[str,
             cell.status,
             cell.frames,
             cell.timings.get("total_s"),
+            *([cell.timings.get(COMPARABLE[0])] if compared else []),
             *(one["scores"].get(name) for name in names),
             cell.image or cell.reason,
             *(column[at] for column in words.values()),
         ]
         for at, (cell, one) in enumerate(zip(cells, told, strict=True))
     ]
-    titles = ["cell", *keys, "status", "frames", "seconds", *names, "image", *words]
+    titles = [
+        "cell",
+        *keys,
+        "status",
+        "frames",
+        "seconds",
+        *(["comparable"] if compared else []),
+        *names,
+        "image",
+        *words,
+    ]
     return text_table(titles, rows)

@@ -174,8 +174,12 @@ def _described(archive: Archive) -> dict[str, Any]:
     return described
 
 
+# At the sweep's settled pace where that is known; else as measured.
 _SECONDS_PER_STEP = """
-SELECT json_extract(cell.recipe, '$.sampler') AS sampler, took.step, avg(took.seconds)
+SELECT json_extract(cell.recipe, '$.sampler') AS sampler, took.step,
+       avg(took.seconds * coalesce(
+           json_extract(cell.timings, '$.comparable_denoise_s')
+           / json_extract(cell.timings, '$.denoise_s'), 1))
 FROM (
     SELECT cell, step,
            (seconds - lag(seconds, 1, 0) OVER steps) / (step - lag(step, 1, 0) OVER steps)

@@ -135,7 +135,7 @@ class Pace:
         for ticks in (own, every):
             full = [(rows, s) for rows, s in ticks if _NEARLY * batch <= rows <= batch]
             if full:
-                return _Cost(_row(full), batch, is_full=True)
+                return _Cost(_row(full), max(rows for rows, _ in full), is_full=True)
         if not every:
             return None
         most = max(rows for rows, _ in every)

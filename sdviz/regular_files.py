@@ -262,7 +262,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """The same for a new folder. Raises FileExistsError where `path` is there and not empty."""
     if os.path.lexists(path):
         if path.is_symlink() or not path.is_dir() or any(path.iterdir()):
-            raise FileExistsError(errno.EEXIST, "is there already; give a new folder", str(path))
+            raise FileExistsError(errno.EEXIST, "already exists; give a new folder", str(path))
         path.rmdir()
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"{WRITING}{path.name}")

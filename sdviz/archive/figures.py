@@ -49,7 +49,7 @@ def figure_bytes(root: Path, name: str) -> bytes:
     except OSError as error:
         raise ArchiveError(f"figure {name} of {root} cannot be read: {error}") from error
     if len(data) > _LARGEST or not data.startswith(_HEAD):
-        raise ArchiveError(f"figure {name} of {root} is no PNG of at most 32 MB")
+        raise ArchiveError(f"figure {name} of {root} is not a PNG of at most 32 MB")
     return data
 
 

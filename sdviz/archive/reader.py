@@ -79,8 +79,8 @@ class Database:
             yield
         except (sqlite3.Error, OverflowError, UnicodeDecodeError, MemoryError) as error:
             raise ArchiveError(
-                f"{self.paths.database} cannot be read: {error};"
-                f" python -m sdviz.archive verify {self.path} says what is damaged"
+                f"{self.paths.database} cannot be read: {error}; python -m sdviz.archive verify "
+                f"{self.path} lists what is damaged"
             ) from error
 
     def stream(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[sqlite3.Row]:

@@ -106,7 +106,7 @@ def _strict(row: sqlite3.Row) -> CellRecord:
 
 def _must(holds: bool, what: str) -> None:
     if not holds:
-        raise ValueError(f"`{what}` makes no sense")
+        raise ValueError(f"`{what}` cannot be read")
 
 
 def _number(value: object) -> bool:

@@ -125,7 +125,7 @@ class Engine:
             ]
         except (RuntimeError, MemoryError) as error:
             if uncompile(getattr(self.denoiser, "unet", None), error):
-                text = f"engine.compile: {str(error).splitlines()[0]}; going on without it"
+                text = f"engine.compile: {str(error).splitlines()[0]}; continuing without it"
                 self._emit(Note("options", text))
                 return None
             if not is_exhausted(error):
@@ -144,7 +144,7 @@ class Engine:
         self._emit(
             Note(
                 "memory",
-                f"memory ran out at {size} rows; going on with {self.budget.rows}",
+                f"memory ran out at {size} rows; continuing with {self.budget.rows}",
                 {"rows": self.budget.rows},
             )
         )

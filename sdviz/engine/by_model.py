@@ -95,7 +95,7 @@ class _Sweep:
             try:
                 self._compute(name, overflowed, "float32", notes=(text,))
             except ModelError as error:  # it takes twice the memory
-                self.fail(overflowed, f"NaN in {self.dtype}, and not to be had in float32: {error}")
+                self.fail(overflowed, f"NaN in {self.dtype}, and float32 is not available: {error}")
 
     def fail(self, cells: Sequence[Cell], reason: str) -> None:
         for cell in cells:
@@ -122,7 +122,7 @@ class _Sweep:
         self.pace = Pace(name, self.device, self.tell, clock)
         groups = _by_parts(cells)
         if len(groups) > 1:
-            text = f"only cells of one LoRA, scale and VAE ride together: {len(groups)} groups"
+            text = f"only cells of one LoRA, scale and VAE share a batch: {len(groups)} groups"
             self.emit(Note("groups", text, {"groups": len(groups)}))
         overflowed = []
         for group in groups:
@@ -173,7 +173,7 @@ class _Sweep:
     def _tell_batch(self, engine: Engine) -> None:
         rows = engine.budget.rows
         how = "as configured" if self.config.engine.batch else "measured"
-        self.emit(Note("batch", f"up to {rows} rows a tick ({how})", {"rows": rows}))
+        self.emit(Note("batch", f"up to {rows} rows per tick ({how})", {"rows": rows}))
 
 
 def _by_parts(cells: Sequence[Cell]) -> list[list[Cell]]:

@@ -98,6 +98,6 @@ class Tiles:
             free(self._denoiser.device)
             if not tile(self._denoiser.vae):
                 raise MemoryError(f"memory ran out: {words}")
-            text = "memory ran out in the VAE; going on with it in tiles"
+            text = "memory ran out in the VAE; continuing with it in tiles"
             self._emit(Note("memory", text, {"vae_tiling": True}))
             self.notes = (TILED,)

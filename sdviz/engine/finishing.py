@@ -46,7 +46,7 @@ class Finisher:
         if recipe.watermark:
             pixels = watermark.put(pixels)
             if (bits := watermark.legible(pixels)) < _LEGIBLE:
-                notes += (f"the watermark can hardly be read: {bits} of its 48 bits are there",)
+                notes += (f"the watermark is hard to read: {bits} of its 48 bits are present",)
         return Finished(pixels, notes)
 
     def _flags(self, pixels: Pixels) -> bool:

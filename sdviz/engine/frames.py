@@ -138,7 +138,7 @@ class Frames:
             except (RuntimeError, MemoryError) as error:
                 if not is_exhausted(error):
                     raise
-            text = f"memory ran out in previews by {name}; going on with "
+            text = f"memory ran out in previews by {name}; continuing with "
             name = "none" if name == "rgb" else "rgb"
             self._emit_event(Note("memory", text + name, {"decoder": name}))
         self._previewer.take(name)
@@ -171,8 +171,8 @@ class Frames:
         self._emit_event(
             Note(
                 "preview",
-                f"previews by {chosen}: {tried[chosen] * 1000:.1f} ms a frame, "
-                f"about {share:.0%} of the time",
+                f"previews by {chosen}: {tried[chosen] * 1000:.1f} ms per frame, about {share:.0%} "
+                "of the time",
                 {"decoder": chosen, "seconds": tried},
             )
         )
@@ -186,7 +186,9 @@ class Frames:
         cheaper = self._previewer.cheaper()
         if share <= _OVER * SHARE or not cheaper:
             return
-        text = f"previews by {self._previewer.chosen} took {share:.0%} of the time; going on with "
+        text = (
+            f"previews by {self._previewer.chosen} took {share:.0%} of the time; continuing with "
+        )
         self._previewer.take(cheaper)
         self._spent = dict.fromkeys(self._spent, 0.0)
         self._emit_event(Note("preview", text + cheaper, {"decoder": cheaper, "share": share}))

@@ -56,7 +56,7 @@ class Solo:
         text = f"{model.name} is not batched: its cells run one after the other"
         emit(Note("solo", text, {"pipeline": model.name}))
         if self._config.of in ("prompt", "negative"):
-            text = f"preview.of={self._config.of}: {model.name} does not tell; frames show x0"
+            text = f"preview.of={self._config.of}: {model.name} cannot show it; frames show x0"
             emit(Note("preview", text, {"of": "x0"}))
         for note in model.notes:
             emit(Note("parts", f"{model.name}: {note}", {}))
@@ -83,7 +83,7 @@ class Solo:
         if reason:  # outside the handler, whose traceback would keep what the forward has made
             if compiling:
                 told = reason.splitlines()[0]
-                self._emit(Note("options", f"engine.compile: {told}; going on without it"))
+                self._emit(Note("options", f"engine.compile: {told}; continuing without it"))
                 self._again(cell)
             elif not (exhausted and self._spare(cell)):
                 said = "memory ran out: " if exhausted else ""
@@ -105,7 +105,7 @@ class Solo:
         free(self._model.device)
         if not tile(self._model.vae):
             return False
-        text = "memory ran out; going on with the VAE in tiles"
+        text = "memory ran out; continuing with the VAE in tiles"
         self._emit(Note("memory", text, {"vae_tiling": True}))
         self._notes = (*self._notes, TILED)
         self._again(cell)
@@ -170,7 +170,7 @@ class _Run:
             return to_pixels(solo._model.decode(latent, self.cell.recipe))[0]
         except Exception as error:  # a frame is not worth the cell
             solo._shows = False
-            text = f"no frames: {solo._model.name}'s latents cannot be decoded on the way: {error}"
+            text = f"no frames: {solo._model.name}'s latents cannot be decoded: {error}"
             solo._emit(Note("preview", text, {"decoder": "none"}))
             return None
 

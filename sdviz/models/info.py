@@ -105,7 +105,7 @@ def _inspected(place: Path, spec: ModelSpec) -> ModelInfo:
         if not info.is_batched and of_pipeline(info.pipeline) is None:
             raise ModelError(
                 f"model={spec.name}: {place.name} would be run by {info.pipeline}, which takes "
-                "folders in diffusers' layout; model.config= names another layout",
+                "folders in diffusers' layout; name another layout with model.config=",
                 key="model",
             )
         return dataclasses.replace(info, parts=found.parts, notes=found.notes)
@@ -120,7 +120,9 @@ def _info(spec: ModelSpec, folder: Path, *, kind: str, checkpoint: Path | None =
     if kind not in BATCHED and pipeline not in _BATCHED_PIPELINES:
         reason = diffusers_source.why_not(pipeline)
         if reason:
-            raise ModelError(f"model={spec.name}: {reason}; model.id= names another", key="model")
+            raise ModelError(
+                f"model={spec.name}: {reason}; name another with model.id=", key="model"
+            )
     denoiser = folder / ("unet" if (folder / "unet").is_dir() else "transformer")
     config = _read(denoiser / "config.json")
     if checkpoint is None and not any(
@@ -169,10 +171,10 @@ def _latent_size(config: dict[str, Any], index: dict[str, Any], factor: int) -> 
 
 
 def _refuse_incomplete(spec: ModelSpec, folder: Path, what: str) -> None:
-    remedy = "model.id= names another"
+    remedy = "name another with model.id="
     if not Path(spec.id).expanduser().exists():
         remedy = places.fetching(spec.id, revision=spec.revision, variant=spec.variant)
-    raise ModelError(f"model={spec.name}: {folder} has not got {what}; {remedy}", key="model")
+    raise ModelError(f"model={spec.name}: {folder} lacks {what}; {remedy}", key="model")
 
 
 def _kind(index: dict[str, Any], denoiser: dict[str, Any]) -> str:
@@ -200,6 +202,6 @@ def _read(path: Path, *, missing: dict[str, Any] | None = None) -> dict[str, Any
         if missing is not None:
             return missing
         raise ModelError(
-            f"{path}: missing, so {path.parent} is not a model in diffusers' layout; "
-            "model= names a folder that has a model_index.json"
+            f"{path}: missing, so {path.parent} is not a model in diffusers' layout; name a folder "
+            "with a model_index.json in model="
         ) from error

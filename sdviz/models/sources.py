@@ -110,7 +110,8 @@ class SingleFile(Folder):
             first = str(error).splitlines()[1].strip()
             raise ModelError(
                 f"model={self.spec.name}: its UNet is not the one that is configured in "
-                f"{self.path}: {first[:200]}; model.config=<folder> names another configuration",
+                f"{self.path}: {first[:200]}; name another configuration with "
+                "model.config=<folder>",
                 key="model",
             ) from error
         return made

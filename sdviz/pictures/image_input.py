@@ -50,7 +50,7 @@ def _rgb(image: Image.Image, what: str) -> Image.Image:
         image = Image.fromarray((np.asarray(image).clip(0, 65_535) // 257).astype(np.uint8))
     if image.mode == "F":
         raise ConfigError(
-            f"{what}: its pixels are floating-point numbers; save it with 8 bits a colour",
+            f"{what}: its pixels are floating-point numbers; save it with 8 bits per colour",
             key=what,
         )
     return image.convert("RGB")

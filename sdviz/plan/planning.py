@@ -30,7 +30,7 @@ def make_axes(
         if len(set(lengths.values())) > 1:
             counts = ", ".join(f"{key} has {length}" for key, length in lengths.items())
             raise ConfigError(
-                f"zip=[{','.join(group)}]: the settings need equally many values; {counts}",
+                f"zip=[{','.join(group)}]: the settings need the same number of values; {counts}",
                 key="zip",
             )
         for key in group:

@@ -173,7 +173,7 @@ class Recipe:
 
     model: str = _row(
         "miniature",
-        "a name of conf/model/, a folder, a checkpoint or a hub id",
+        "a name from conf/model/, a folder, a checkpoint or a hub id",
         key="models",
         elsewhere=("checkpoint", "ckpt"),
         infotext="Model",
@@ -186,7 +186,7 @@ class Recipe:
     )
     prompt: str = _row(
         "",
-        "what to draw; a comma is part of it",
+        "what to draw; may contain commas",
         kind="text",
         plural="prompts",
         composed=True,
@@ -223,7 +223,7 @@ class Recipe:
     )
     sampler: str = _row(
         "DPM++ 2M Karras",  # stable-diffusion-webui's spelling, a name of sdviz.plan.samplers
-        "as in stable-diffusion-webui, or euler_a, dpmpp_2m_karras; all",
+        "stable-diffusion-webui's names, or euler_a, dpmpp_2m_karras; all",
         spelling=_sampler,
         elsewhere=("samplername",),
         infotext="Sampler",
@@ -236,7 +236,7 @@ class Recipe:
     )
     schedule: str = _row(
         "",  # as the sampler's name says
-        "of the sampler's sigmas: automatic, uniform, karras, exponential, beta, sgm_uniform",
+        "schedule of sigmas: automatic, uniform, karras, exponential, beta, sgm_uniform",
         spelling=_schedule,
         infotext="Schedule type",
         composed=True,
@@ -268,7 +268,7 @@ class Recipe:
     )
     width: int = _row(
         0,  # stands for the model's native size until the plan resolves it
-        "pixels; the model's own size",
+        "pixels; default: the model's native size",
         least=8,
         most=16_384,
         infotext="Size",
@@ -280,7 +280,7 @@ class Recipe:
     )
     height: int = _row(
         0,
-        "pixels; the model's own size",
+        "pixels; default: the model's native size",
         least=8,
         most=16_384,
         infotext="Size",
@@ -302,7 +302,7 @@ class Recipe:
     )
     guidance_rescale: float = _row(
         0.0,  # share of the guided prediction that is brought back to the contrast of the prompt's
-        "against burnt pictures at high CFG; 0.7 is usual",  # Lin et al. 2023, section 3.4
+        "reduces burnt colours at high CFG; 0.7 is usual",  # Lin et al. 2023, section 3.4
         least=0,
         most=1,
         batched_only=True,
@@ -321,7 +321,7 @@ class Recipe:
     )
     emphasis: str = _row(
         "a1111",
-        "a1111: (word:1.3), [word], BREAK and long prompts; none: as typed",
+        "a1111: (word:1.3), [word], BREAK, long prompts; none: prompts as typed",
         choices=("a1111", "none"),
         infotext="Emphasis",
         infotext_values={"none": "None"},
@@ -329,14 +329,14 @@ class Recipe:
     )
     sr: str = _row(
         "",  # what stands in the prompt for the search text, the first value of the axis
-        "pyramid,house,tree: the first is searched for in the prompts and replaced",
+        "pyramid,house,tree: replaces the first value in the prompts by each value",
         elsewhere=("promptsr",),
         absorbed=True,
         plot="Prompt S/R",
     )
     init: str = _row(
         "",
-        "image to start from: a file, or a cell of an archive, outputs/<name>#<number>",
+        "image to start from: a file, or a cell of an archive: outputs/<name>#<number>",
         none=True,
         elsewhere=("image", "initimage"),
         path=True,
@@ -346,7 +346,7 @@ class Recipe:
     )
     strength: float = _row(
         0.8,
-        "share of the steps that `init` is noised for and denoised in",
+        "how far `init` is noised; this share of the steps denoises it",
         least=0,
         most=1,
         elsewhere=("denoise", "denoising", "denoisingstrength"),
@@ -358,20 +358,20 @@ class Recipe:
     )
     resize: str = _row(
         "stretch",
-        "how `init` takes the size: stretch, crop, fill",
+        "how `init` gets the size of the picture: stretch, crop, fill",
         choices=("stretch", "crop", "fill"),
         needs="init=photo.png",
     )
     noise_seed: int | None = _row(
         None,
-        "of the start noise alone; the seed's",
+        "seed of the start noise only; default: `seed`",
         least=0,
         most=2**64 - 1,
         batched_only=True,
     )
     variation_seed: int = _row(
         0,
-        "of the noise that is mixed into the start noise",
+        "seed of the noise that is mixed into the start noise",
         least=0,
         most=2**64 - 1,
         elsewhere=("subseed", "varseed"),
@@ -381,7 +381,7 @@ class Recipe:
     )
     variation_strength: float = _row(
         0.0,
-        "how much of that noise: from 0, none of it, to 1, it alone",
+        "how much of that noise: 0 is none, 1 replaces the seed's",
         least=0,
         most=1,
         elsewhere=("subseedstrength", "varstrength"),
@@ -391,7 +391,7 @@ class Recipe:
     )
     seed_resize: str = _row(
         "",
-        "512x512: the start noise is drawn for that size and put into the middle",
+        "512x512: draws the start noise for that size and places it in the middle",
         pattern=(r"[1-9]\d{0,4}x[1-9]\d{0,4}|", "a size such as 512x512"),
         spelling=_size,
         none=True,
@@ -402,7 +402,7 @@ class Recipe:
     )
     tiling: bool = _row(
         False,  # convolutions wrap around
-        "the picture's edges fit together",
+        "opposite edges of the picture match",
         infotext="Tiling",
         batched_only=True,
     )
@@ -418,7 +418,7 @@ class Recipe:
     )
     hires_upscaler: str = _row(
         "latent",
-        "before the second pass: latent, latent-nearest, pixel",
+        "upscaler before the second pass: latent, latent-nearest, pixel",
         choices=("latent", "latent-nearest", "pixel"),
         infotext="Hires upscaler",
         infotext_values={
@@ -431,7 +431,7 @@ class Recipe:
     )
     hires_steps: int = _row(
         0,
-        "of the second pass's schedule; 0: as many as `steps`",
+        "steps of the second pass's schedule; 0: as many as `steps`",
         least=0,
         most=10_000,
         infotext="Hires steps",
@@ -442,7 +442,7 @@ class Recipe:
     )
     hires_strength: float = _row(
         0.7,
-        "of the second pass, as `strength`",
+        "`strength` of the second pass",
         least=0,
         most=1,
         composed=True,
@@ -452,7 +452,7 @@ class Recipe:
     )
     lora: str = _row(
         "",
-        "a LoRA over the model: a file, a folder or a hub id; none",
+        "a LoRA for the model: a file, a folder or a hub id; none",
         none=True,
         infotext="Lora hashes",
         composed=True,
@@ -462,7 +462,7 @@ class Recipe:
     )
     lora_scale: float = _row(
         1.0,
-        "of the LoRA; 0 is the model without it",
+        "strength of the LoRA; 0 is the model without it",
         least=-100,
         most=100,
         elsewhere=("loraweight", "lorastrength"),
@@ -472,7 +472,7 @@ class Recipe:
     )
     embedding: str = _row(
         "",
-        "textual inversions: a file, or a folder of them, whose names are words of the prompts",
+        "textual inversions: a file or a folder of them; prompts use them by file name",
         none=True,
         infotext="TI hashes",
         composed=True,
@@ -482,7 +482,7 @@ class Recipe:
     )
     vae: str = _row(
         "",
-        "another VAE than the model's own: a folder, a file or a hub id; none",
+        "replaces the model's VAE: a folder, a file or a hub id; none",
         none=True,
         infotext="VAE",
         composed=True,
@@ -492,13 +492,13 @@ class Recipe:
     )
     safety: str = _row(
         "none",
-        "what becomes of pictures that the safety checker flags: mark, blur, black",
+        "what happens to pictures that the safety checker flags: mark, blur, black",
         choices=("none", "mark", "blur", "black"),
         content="checker",
     )
     watermark: bool = _row(
         False,
-        "Stable Diffusion XL's invisible watermark",
+        "adds Stable Diffusion XL's invisible watermark",
         counts="size",
     )
 

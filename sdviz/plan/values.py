@@ -144,7 +144,7 @@ def entry(given: Mapping[str, Any], name: str) -> tuple[str, Any]:
     if several is None:
         return name, value
     if value is not None:
-        raise ConfigError(f"{row.plural}, {name}: give one of the two", key=name)
+        raise ConfigError(f"{row.plural}, {name}: give only one of them", key=name)
     return row.plural, several
 
 

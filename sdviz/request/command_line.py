@@ -75,7 +75,7 @@ def to_hydra(arguments: Sequence[str]) -> list[str]:
                 setting = setting_of(key) or key
                 if setting in typed:
                     raise ConfigError(
-                        f"{key}: {setting} is given twice; give all of its values at once",
+                        f"{key}: {setting} is given twice; give all its values in one list",
                         key=key,
                     )
                 typed.append(setting)
@@ -145,7 +145,7 @@ def _check(argument: str, *, multirun: bool, foreign: bool) -> None:
 
     if not _KEYED.match(argument):
         raise ConfigError(
-            f"`{argument}`: not key=value; a prompt is 'prompt=a castle', a setting cfg=7",
+            f"`{argument}`: not key=value, such as 'prompt=a castle' or cfg=7",
             key=argument.partition("=")[0],
         )
     try:
@@ -153,8 +153,8 @@ def _check(argument: str, *, multirun: bool, foreign: bool) -> None:
     except HydraException as error:
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(
-            f"`{argument}`: not key=value as Hydra reads it ({reason}); "
-            f"quote the value twice if it has signs in it: \"key='a value'\"",
+            f"`{argument}`: not key=value as Hydra reads it ({reason}); quote a value with special "
+            "characters twice: \"key='a value'\"",
             key=argument.partition("=")[0],
         ) from None
     key = override.key_or_group
@@ -162,13 +162,13 @@ def _check(argument: str, *, multirun: bool, foreign: bool) -> None:
         return
     if override.is_sweep_override() and key == "zip":
         raise ConfigError(
-            f"`{argument}`: a list in brackets is needed, such as zip=[[cfg,steps]]", key="zip"
+            f"`{argument}`: must be a list in brackets, such as zip=[[cfg,steps]]", key="zip"
         )
     known = foreign or key.partition(".")[0] in _known()
     if override.is_sweep_override() and not multirun and known:
         raise ConfigError(
-            f"`{argument}`: {key} cannot be an axis, only a setting can ({', '.join(SETTINGS)}); "
-            "-m runs one sweep after another",
+            f"`{argument}`: {key} cannot be an axis, only settings can ({', '.join(SETTINGS)}); "
+            "add -m to run one sweep after another",
             key=key,
         )
     if foreign:
@@ -216,6 +216,6 @@ def _hint(key: str) -> str:
     """What a key that does not exist may have meant."""
     ours = _ELSEWHERE.get(re.sub(r"[\W_]", "", key).casefold())
     if ours:
-        return f"here it is {ours}"
+        return f"in sdviz it is {ours}"
     near = nearest(key, dict.fromkeys(_known()))
     return near if near.startswith("did") else "--help and --cfg job list all keys"

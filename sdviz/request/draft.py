@@ -93,7 +93,7 @@ def _as_text(value: Any, key: str, errors: list[SdvizError]) -> Any:
         if clean != value:
             errors.append(
                 ConfigError(
-                    f"{key}={value!r}: has bytes in it that are no text; type it as UTF-8", key=key
+                    f"{key}={value!r}: contains bytes that are not text; use UTF-8", key=key
                 )
             )
         return clean
@@ -126,7 +126,7 @@ def _read_models(draft: Draft, folders: Sequence[Path]) -> dict[str, ModelSpec]:
         names = list(dict.fromkeys(model_names(entry(draft.given, "model")[1], model)))
     if len(names) > 1 and "id" in overrides:
         draft.errors.append(
-            ConfigError("model.id: is for one model; name several ids in model=a,b", key="model.id")
+            ConfigError("model.id: is for one model; for several, give model=a,b", key="model.id")
         )
     specs: dict[str, ModelSpec] = {}
     for name in names:
@@ -142,7 +142,7 @@ def _order(draft: Draft) -> list[str]:
     given = draft.given.get("order") or []
     typed = [str(name) for name in ([given] if isinstance(given, str) else given)]
     draft.errors.extend(
-        ConfigError(f"order: {name} is no setting; {nearest(name, SETTINGS)}", key="order")
+        ConfigError(f"order: {name} is not a setting; {nearest(name, SETTINGS)}", key="order")
         for name in typed
         if name not in SETTINGS
     )
@@ -186,7 +186,7 @@ def _read_zip(draft: Draft) -> None:
         keys = group if isinstance(group, list) else [group]
         unknown = [str(key) for key in keys if key not in SETTINGS]
         draft.errors.extend(
-            ConfigError(f"zip: {key} is no setting; {nearest(key, SETTINGS)}", key="zip")
+            ConfigError(f"zip: {key} is not a setting; {nearest(key, SETTINGS)}", key="zip")
             for key in unknown
         )
         if keys and not unknown:

@@ -44,8 +44,8 @@ def with_picture(
             known |= entries("model", [str(model)])
         else:
             warnings.append(
-                f"from={picture}: made by model {model!r}, which is not here;"
-                f" model={usual} stands in for it"
+                f"from={picture}: made by model {model!r}, which is not available here; using "
+                f"model={usual} instead"
             )
     warnings += _leave_out_absent(recipe, known, picture)
     for name, value in recipe.items():
@@ -117,8 +117,8 @@ def _leave_out_absent(recipe: dict[str, Any], given: Mapping[str, Any], picture:
             del recipe[key]
             recipe.pop(f"{key}_scale", None)
             warnings.append(
-                f"from={picture}: made with {key}={name}, which is not here: left out unless you"
-                f" give {key}="
+                f"from={picture}: made with {key}={name}, which is not available here: left out "
+                f"unless you give {key}="
             )
     return warnings
 

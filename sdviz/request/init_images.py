@@ -52,10 +52,10 @@ def locate(name: str, outputs: Path) -> Path:
         return _of_key(name, outputs)
     if file.is_dir():
         raise ConfigError(
-            f"init={name}: a folder; name an image, or a cell: init={name}#0", key="init"
+            f"init={name}: is a folder; name an image or a cell: init={name}#0", key="init"
         )
     raise ConfigError(
-        f"init={name}: there is no such file; an image is needed, or a cell as outputs/<name>#3",
+        f"init={name}: no such file; name an image, or a cell such as outputs/<name>#3",
         key="init",
     )
 
@@ -77,7 +77,7 @@ def _of_key(name: str, outputs: Path) -> Path:
         if found is not None:
             return found
     raise ConfigError(
-        f"init={name}: no archive in {outputs} has a finished cell of that key", key="init"
+        f"init={name}: no archive in {outputs} has a finished cell with that key", key="init"
     )
 
 

@@ -57,8 +57,8 @@ def check_name(name: str) -> str:
         return name
     safe = _plain(name, longest=_LONGEST).strip(".-") or "my-sweep"
     raise ConfigError(
-        f"name={name!r}: only letters, digits, `.`, `_` and `-`, at most {_LONGEST} (of some"
-        f" scripts fewer), no dot first or last; name={safe} would do",
+        f"name={name!r}: only letters, digits, `.`, `_` and `-`, at most {_LONGEST} (of some "
+        f"scripts fewer), no dot first or last; for example name={safe}",
         key="name",
     )
 

@@ -146,7 +146,7 @@ def _lines(key: str, name: str) -> list[tuple[int, str]]:
         raise ConfigError(f"{key}={name}: cannot be read ({error.strerror})", key=key) from None
     texts = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
     if not texts:
-        raise ConfigError(f"{key}={name}: has no lines; write one prompt a line", key=key)
+        raise ConfigError(f"{key}={name}: has no prompts; write one per line", key=key)
     return texts
 
 

@@ -42,7 +42,7 @@ def test_plain_values_become_typed_ones() -> None:
         ({"visdom": {"port": True}}, "visdom.port=True"),
         ({"visdom": {"listen": "yes please"}}, "visdom.listen='yes please': must be true or false"),
         ({"visdom": {"prt": 1}}, "visdom.prt: unknown key; did you mean port"),
-        ({"visdom": 3}, "visdom=3: a group of keys"),
+        ({"visdom": 3}, "visdom=3: must be a group of keys"),
         ({"preview": {"of": "x1"}}, "preview.of='x1': must be one of x0, xt, prompt, negative"),
         ({"preview": {"every": 0}}, "preview.every=0"),
         (

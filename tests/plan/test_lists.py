@@ -104,7 +104,7 @@ def test_numbers_are_exact(text: str, values: list[float]) -> None:
         ("0-1 (+0.0000001)", "more than 100,000"),
         ("1-9 [999999999]", "count"),
         ("[1,2", "not closed"),
-        ("1)", "closes nothing"),
+        ("1)", "closes no bracket"),
         ("1e999999999", "too large"),
     ],
 )

@@ -73,7 +73,7 @@ def test_without_it_the_archives_name_stays_what_it_was(reading: Reading) -> Non
 
 def test_other_pipelines_choose_their_samplers_themselves(reading: Reading, tmp_path: Path) -> None:
     flow = families.sd3(tmp_path / "sd3")
-    with pytest.raises(ConfigErrors, match="reference: a pipeline such as that of"):
+    with pytest.raises(ConfigErrors, match="reference: the pipeline of"):
         reading(models=[str(flow)], reference=6)
 
 

@@ -40,7 +40,7 @@ def sheet_frames(
     steps = {cell.i: archive.steps(cell.i) for cell in cells}
     moments = sorted({step for some in steps.values() for step in some})
     if not moments:
-        raise ArchiveError(f"{archive.path} has no frames to make a film of")
+        raise ArchiveError(f"{archive.path} has no frames for a film")
     for moment in [*moments, None]:
 
         def picture(cell: CellRecord | None, moment: int | None = moment) -> Image.Image | str:
@@ -90,7 +90,7 @@ def _with_palette(picture: Image.Image) -> Image.Image:
 def _mp4(frames: Iterator[Image.Image], path: Path, rate: float) -> int:
     program = shutil.which("ffmpeg")
     if program is None:
-        raise ArchiveError("MP4 needs ffmpeg, which is not here; .webp and .gif do not")
+        raise ArchiveError("MP4 needs ffmpeg, which is not installed; .webp and .gif do not")
     first = next(frames)
     wide, high = (side + side % 2 for side in first.size)  # H.264 takes even sides only
     command = [

@@ -127,7 +127,7 @@ def write_zip(archive: Archive, path: Path) -> int:
     Pictures are stored as they are, for they are compressed already.
     """
     if archive.live:
-        raise ArchiveError(f"{archive.path} is being written; zip it when its sweep has ended")
+        raise ArchiveError(f"{archive.path} is being written; zip it after its sweep has ended")
     skip = {".lock", "sweep.db-wal", "sweep.db-shm"}
     files = [file for file in own_files(archive.path) if file.name not in skip]
     files += [archive.paths.figures / f"{name}.png" for name in figures(archive.path)]

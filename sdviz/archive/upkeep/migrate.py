@@ -23,14 +23,16 @@ def migrate(root: Path, into: Path) -> int:
     """
     old = ArchivePaths(root)
     if is_held(old.lock):
-        raise ArchiveError(f"{root} is being written; migrate it when its sweep has ended")
+        raise ArchiveError(f"{root} is being written; migrate it after its sweep has ended")
     if into.exists():
-        raise ArchiveError(f"{into} is there already; give a new folder")
+        raise ArchiveError(f"{into} already exists; give a new folder")
     database = open_database(old.database)
     version = format_of(database, old.database)
     if version == FORMAT:
         database.close()
-        raise ArchiveError(f"{root} has format {FORMAT}, which is today's; there is nothing to do")
+        raise ArchiveError(
+            f"{root} has format {FORMAT}, which is the current one; there is nothing to do"
+        )
     with whole_folder(into) as aside:
         _write(database, old, ArchivePaths(aside))
     return version

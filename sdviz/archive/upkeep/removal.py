@@ -108,7 +108,7 @@ def _leftovers(archive: Archive) -> Iterator[Leftover]:
         if file.name.startswith(WRITING):
             yield Leftover(file, "half written", size)
         elif file.parent == archive.paths.images and f"images/{file.name}" not in known:
-            yield Leftover(file, "picture of no cell", size)
+            yield Leftover(file, "picture without a cell", size)
         elif file.name == "sweep.db-wal" and size:
             yield Leftover(file, "log of the database, to be folded into it", size)
     count, size = archive.query(

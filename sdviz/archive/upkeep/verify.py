@@ -67,7 +67,7 @@ def _files(paths: ArchivePaths) -> Iterator[Finding]:
         if os.path.lexists(paths.checksums):
             yield Finding("checksums", "is damaged")
         elif _closed(paths):
-            yield Finding("checksums", "is missing, though the sweep was closed in good order")
+            yield Finding("checksums", "is missing, although the sweep was closed properly")
         return
     for file in (paths.database, paths.config, paths.grid):
         if file.name not in sums and os.path.lexists(file):
@@ -186,7 +186,7 @@ def _frames(archive: Archive) -> Iterator[Finding]:
 
 def _frame(row: sqlite3.Row) -> str:
     if not isinstance(row["webp"], bytes):
-        return "is no picture"
+        return "is not a picture"
     if zlib.crc32(row["webp"]) != row["crc"]:
         return "differs from what was written (CRC-32)"
     try:

@@ -108,9 +108,9 @@ def _match(
     moved = [(left.pop(cell.key), cell.index) for cell in cells if cell.key in left]
     if left:
         raise ArchiveError(
-            f"{paths.root} holds {len(finished)} finished cells, and {len(left)} of them are not in"
-            f" this sweep: give another name= than {paths.root.name!r}, or reuse=false"
-            " (which keeps the old archive beside the new one)"
+            f"{paths.root} holds {len(finished)} finished cells, and {len(left)} of them are not "
+            f"in this sweep: give another name= than {paths.root.name!r}, or reuse=false (which "
+            "keeps the old archive)"
         )
     return moved
 

@@ -124,7 +124,7 @@ def cannot_write(root: Path, error: Exception) -> str:
     """What a user is told where the archive in folder `root` cannot be written."""
     remedy = "free some space, or give outputs= on another disk"
     if isinstance(error, PermissionError):
-        remedy = "give outputs= a folder that you may write"
+        remedy = "give outputs= a folder that you can write to"
     return f"{root} cannot be written: {error}; {remedy}"
 
 

@@ -19,7 +19,7 @@ from sdviz.regular_files import is_regular
 def summaries(outputs: Path) -> list[dict[str, Any]]:
     """One object an archive; of status "damaged", with the reason, where it cannot be read."""
     if not outputs.is_dir():
-        raise ArchiveError(f"{outputs} is not a folder; give the one that outputs= named")
+        raise ArchiveError(f"{outputs} is not a folder; give the folder of outputs=")
     return [_summary(folder) for folder in archive_folders(outputs)]
 
 

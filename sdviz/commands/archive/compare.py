@@ -1,6 +1,6 @@
-"""Compares two archives, or two choices of cells of one: distance, PSNR, SSIM, time.
+"""Compares two archives, or two groups of cells of one: distance, PSNR, SSIM, time.
 
-Cells are paired when all their other settings agree. With --by, both sides are chosen by rules.
+Cells form a pair if all their other settings agree. With --by, two rules choose the two sides.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ python -m sdviz.archive compare outputs/samplers --by 'sampler=euler' 'sampler=h
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", type=Path, nargs="+", help="one archive, or two")
-    parser.add_argument("--by", nargs=2, metavar="RULE", help="the cells of each side")
+    parser.add_argument("--by", nargs=2, metavar="RULE", help="two rules that choose the two sides")
     parser.add_argument("--picture", type=Path, help="write a sheet of the worst pairs")
-    parser.add_argument("--most", type=int, default=12, metavar="N", help="pairs shown (12)")
+    parser.add_argument(
+        "--most", type=int, default=12, metavar="N", help="pairs shown (default 12)"
+    )
     parser.add_argument("--json", action="store_true", help="one object: summary and pairs")
 
 

@@ -1,7 +1,7 @@
-"""Exports an archive: a contact sheet, a film, a table, a data set, a zip.
+"""Exports an archive: as a contact sheet, a film, a table, a data set or a zip.
 
-OUT decides: .png .jpg .webp a sheet; .gif .mp4 (and .webp with --film) a film;
-.csv .jsonl .parquet a table; .zip everything; a folder with --dataset an image folder.
+OUT decides which: .png .jpg .webp for a sheet; .gif .mp4 (and .webp with --film) for a film;
+.csv .jsonl .parquet for a table; .zip for everything; a folder with --dataset for an image folder.
 """
 
 from __future__ import annotations
@@ -34,15 +34,17 @@ _TABLES = (".csv", ".jsonl", ".parquet")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", type=Path, help="an archive's folder")
-    parser.add_argument("out", type=Path, metavar="OUT", help="what to write")
-    parser.add_argument("--rows", metavar="AXES", help="axes that lie down, joined by commas")
-    parser.add_argument("--columns", metavar="AXES", help="axes that lie across")
-    parser.add_argument("--pages", metavar="AXES", help="axes of which each value has a sheet")
-    parser.add_argument("--only", metavar="RULE", help="cells to take, as in `find`")
-    parser.add_argument("--film", action="store_true", help="a film, where OUT ends in .webp")
-    parser.add_argument("--cell", type=int, metavar="N", help="a film of this cell alone")
-    parser.add_argument("--rate", type=float, default=8, help="frames a second (8)")
-    parser.add_argument("--dataset", action="store_true", help="a folder for `datasets`")
+    parser.add_argument("out", type=Path, metavar="OUT", help="the file or folder to write")
+    parser.add_argument("--rows", metavar="AXES", help="axes for rows, joined by commas")
+    parser.add_argument("--columns", metavar="AXES", help="axes for columns")
+    parser.add_argument("--pages", metavar="AXES", help="axes with one sheet per value")
+    parser.add_argument("--only", metavar="RULE", help="which cells, as in `find`")
+    parser.add_argument("--film", action="store_true", help="write a film if OUT ends in .webp")
+    parser.add_argument("--cell", type=int, metavar="N", help="a film of only this cell")
+    parser.add_argument("--rate", type=float, default=8, help="frames per second (default 8)")
+    parser.add_argument(
+        "--dataset", action="store_true", help="write an image folder for `datasets`"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -64,14 +66,14 @@ def run(options: argparse.Namespace) -> int:
         else:
             known = ", ".join([*_SHEETS, ".gif", ".mp4", *_TABLES, ".zip"])
             raise ConfigError(
-                f"{out}: known endings are {known}; a folder takes --dataset",
+                f"{out}: supported endings are {known}; for a folder add --dataset",
             )
     return 0
 
 
 def _film(archive: Archive, cells: list[CellRecord], options: argparse.Namespace) -> None:
     if options.rate <= 0:
-        raise ConfigError(f"--rate {options.rate}: must be above 0 frames a second")
+        raise ConfigError(f"--rate {options.rate}: must be more than 0 frames per second")
     if options.cell is not None:
         frames = cell_frames(archive, archive.cell(options.cell))
     else:

@@ -1,7 +1,7 @@
-"""Finds cells by their settings, in all archives below a folder.
+"""Finds cells by their settings in all archives in a folder.
 
-A rule is terms with =, !=, <, <=, >, >= or ~ (contains), all of which must hold:
-settings, status, times (total_s<2), key, name.
+A rule is a list of terms with =, !=, <, <=, >, >= or ~ (contains). A cell must match all of them.
+Terms compare settings, status, times (total_s<2), key and name.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ python -m sdviz.archive find 'prompt~castle status=done' outputs --json"""
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("rule", help="for example 'sampler=heun cfg>10'")
-    parser.add_argument("outputs", nargs="*", default=[Path("outputs")], type=Path)
+    parser.add_argument(
+        "outputs", nargs="*", default=[Path("outputs")], type=Path, help="folders of archives"
+    )
     parser.add_argument("--json", action="store_true", help="a list of objects")
     parser.add_argument("--most", type=int, default=50, metavar="N", help="rows shown (default 50)")
 
@@ -32,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     rule = read_rule(options.rule)
     missing = [folder for folder in options.outputs if not folder.is_dir()]
     if missing:
-        raise ArchiveError(f"{missing[0]} is not a folder; give the one that outputs= named")
+        raise ArchiveError(f"{missing[0]} is not a folder; give the folder of outputs=")
     folders = [one for folder in options.outputs for one in archive_folders(folder)]
     found = list(
         find(folders, rule, damaged=lambda error: say(f"passed over: {error}", error=True))
@@ -67,4 +69,4 @@ def _count(count: int, what: str) -> str:
 
 
 def _more(count: int, most: int) -> str:
-    return f"; the first {most} are shown, --most {count} shows all" if count > most else ""
+    return f"; showing the first {most}, --most {count} shows all" if count > most else ""

@@ -1,6 +1,6 @@
-"""Clears away what killed sweeps left behind: half-written files, pictures of no cell, dead frames.
+"""Deletes what killed sweeps left behind: half-written files, pictures and frames without a cell.
 
-Says what it would do, and does it with --yes. Finished cells are never touched.
+Prints what it would delete, and deletes it with --yes. It never touches finished cells.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ EXAMPLE = "python -m sdviz.archive gc outputs --yes"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("outputs", nargs="?", default=Path("outputs"), type=Path)
-    parser.add_argument("--yes", action="store_true", help="do it")
+    parser.add_argument(
+        "outputs", nargs="?", default=Path("outputs"), type=Path, help="the folder of archives"
+    )
+    parser.add_argument("--yes", action="store_true", help="delete them")
     parser.add_argument("--json", action="store_true", help="a list of {path, what, bytes}")
 
 
 def run(options: argparse.Namespace) -> int:
     if not options.outputs.is_dir():
-        raise ArchiveError(f"{options.outputs} is not a folder; give the one that outputs= named")
+        raise ArchiveError(f"{options.outputs} is not a folder; give the folder of outputs=")
     every: list[Leftover] = []
     for folder in archive_folders(options.outputs):
         try:
@@ -35,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
                 if found and options.yes:
                     drop(folder)
         except ArchiveError as error:
-            say(f"{folder}: passed over: {error}", error=True)
+            say(f"{folder}: skipped: {error}", error=True)
             continue
         every += found
     if options.json:
@@ -45,6 +47,6 @@ def run(options: argparse.Namespace) -> int:
     for one in every:
         say(f"{one.path}: {one.what}, {human_bytes(one.bytes)}")
     total = sum(one.bytes for one in every)
-    done = "freed" if options.yes else "to free; --yes does it"
-    say(f"{human_bytes(total)} {done}" if total else "nothing to clear away")
+    done = "freed" if options.yes else "can be freed; --yes deletes them"
+    say(f"{human_bytes(total)} {done}" if total else "nothing to delete")
     return 0

@@ -1,7 +1,7 @@
-"""Reads the recipe out of a picture of stable-diffusion-webui, ComfyUI, Fooocus and others.
+"""Reads the recipe in a picture of stable-diffusion-webui, ComfyUI, Fooocus and others.
 
-Prints the sweep that makes it again, and warns of what is not done again;
-`python -m sdviz.sweep from=image.png` runs it at once.
+Prints the sweep that makes it again, and warns about settings that it ignores.
+`python -m sdviz.sweep from=image.png` runs it directly.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ python -m sdviz.sweep from=picture.png cfg=5,7,9"""
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("picture", type=Path, nargs="+", help="PNG, JPEG or WebP")
-    parser.add_argument("--json", action="store_true", help="a list of objects, one a picture")
+    parser.add_argument("--json", action="store_true", help="a list of objects, one per picture")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Lists the archives below a folder, newest first; damaged ones are named too."""
+"""Lists the archives in a folder, newest first. Damaged ones are included."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ EXAMPLE = "python -m sdviz.archive list outputs"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("outputs", nargs="?", default="outputs", type=Path, help="default: outputs")
+    parser.add_argument(
+        "outputs",
+        nargs="?",
+        default="outputs",
+        type=Path,
+        help="the folder of archives (default outputs)",
+    )
     parser.add_argument("--json", action="store_true", help="a list of objects")
 
 

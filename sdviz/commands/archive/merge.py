@@ -1,4 +1,4 @@
-"""Merges archives into a new one: every finished cell once, frames and all. The old ones stay."""
+"""Merges archives into a new one: every finished cell once, with its frames. The old ones stay."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _may_go_on(into: Path, config: dict[str, list[str]]) -> bool:
 def run(options: argparse.Namespace) -> int:
     config = {"merged_from": [str(path) for path in options.path]}
     if not _may_go_on(options.into, config):
-        raise ArchiveError(f"{options.into} is an archive already; give a new folder")
+        raise ArchiveError(f"{options.into} is already an archive; give a new folder")
     with ExitStack() as opened:
         archives = [opened.enter_context(guarded(path)) for path in options.path]
         plan = merged_plan(archives)
@@ -51,6 +51,6 @@ def run(options: argparse.Namespace) -> int:
     writer.close()
     for note in writer.notes:
         say(note.text)
-    told = f"; {left} have no whole picture any more" if left else ""
+    told = f"; {left} no longer have an intact picture" if left else ""
     say(f"{options.into}: {len(plan.cells) - left} cells{told}")
     return 1 if left else 0

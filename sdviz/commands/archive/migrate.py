@@ -1,6 +1,6 @@
-"""Copies an archive of an older format into a new folder, in today's format.
+"""Copies an archive of an older format into a new folder, in the current format.
 
-Only to go on with its sweep: all other commands read older formats as they are.
+You need it only to continue its sweep. All other commands read older formats as they are.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Plays a sweep again: on a Visdom page, where it denoises once more, or in the terminal.
+"""Plays a sweep again, on a Visdom page as if it were running, or in the terminal.
 
-The page shows a copy, which the next replay of the same archive replaces. The pauses are those that
-the cells took, without the loading of the model.
+The page shows a copy. The next replay of the same archive replaces it. The pauses are those of the
+sweep, without loading the model.
 """
 
 from __future__ import annotations
@@ -38,11 +38,15 @@ python -m sdviz.archive replay outputs/cfg-3 --json"""
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", type=Path, help="an archive's folder")
     parser.add_argument(
-        "--speed", type=float, help="times as fast as it was; 0: at once (default 1; as text 0)"
+        "--speed", type=float, help="speed factor; 0: at once (default 1; as text 0)"
     )
-    parser.add_argument("--port", type=int, default=6006, help="of Visdom (default 6006)")
-    parser.add_argument("--terminal", action="store_true", help="a line an event, without a page")
-    parser.add_argument("--json", action="store_true", help="a JSON object a line, no pixels")
+    parser.add_argument("--port", type=int, default=6006, help="port of Visdom (default 6006)")
+    parser.add_argument(
+        "--terminal", action="store_true", help="one line per event, without a page"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON object per line, without pixels"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -84,8 +88,8 @@ def _show(archive: Archive, speed: float, visdom: VisdomConfig) -> None:
     server = ensure(visdom)
     if not server.is_ours:
         raise BoardError(
-            f"--port {visdom.port} is held by a Visdom that sdviz did not start, which cannot show"
-            " archives; give another --port, or --terminal"
+            f"--port {visdom.port} is used by a Visdom server that sdviz did not start, and that "
+            "cannot show archives; give another --port, or --terminal"
         )
     name = page_name(f"{archive.path.resolve().name}-replay")
     copy = BoardState.of_port(visdom.port).folder / "replays" / name

@@ -1,6 +1,6 @@
 """Writes a report that needs no network: every cell, every frame, one slider.
 
-One HTML file where its pictures fit a mail, a folder with index.html where they do not.
+It is one HTML file if its pictures fit into a mail, otherwise a folder with index.html.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ python -m sdviz.archive report outputs/grid mail.html --only 'cfg<=15 status=don
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", type=Path, help="an archive's folder")
     parser.add_argument("out", type=Path, nargs="?", help="default: report.html in the archive")
-    parser.add_argument("--only", metavar="RULE", help="cells to take, as in `find`")
-    parser.add_argument("--folder", action="store_true", help="a folder, even if it is small")
-    parser.add_argument("--file", action="store_true", help="one file, even if it is large")
+    parser.add_argument("--only", metavar="RULE", help="which cells, as in `find`")
+    parser.add_argument("--folder", action="store_true", help="write a folder, even if it is small")
+    parser.add_argument("--file", action="store_true", help="write one file, even if it is large")
 
 
 def run(options: argparse.Namespace) -> int:

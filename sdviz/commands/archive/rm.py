@@ -1,4 +1,4 @@
-"""Deletes archives: the files that sdviz made, and the folder if nothing else is in it."""
+"""Deletes archives: the files that sdviz wrote, and the folder if it is empty then."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def run(options: argparse.Namespace) -> int:
             say(f"{path}: kept")
             continue
         left = remove(path)
-        others = f", but for {len(left)} file{'s' * (len(left) != 1)} of others"
+        others = f", except {len(left)} file{'s' * (len(left) != 1)} that sdviz did not write"
         say(f"{path}: deleted" + (others if left else ""))
     return 0
 
 
 def _asked(question: str) -> bool:
     if not sys.stdin.isatty():
-        raise ArchiveError("nobody is there to ask; --yes deletes without asking")
+        raise ArchiveError("there is no terminal to ask on; --yes deletes without asking")
     say_question(question)
     return input().strip().lower() in ("y", "yes")

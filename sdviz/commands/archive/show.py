@@ -1,4 +1,4 @@
-"""Shows one archive: its axes, how every cell went, and its times."""
+"""Shows one archive: its axes, the state of every cell, and its times."""
 
 from __future__ import annotations
 

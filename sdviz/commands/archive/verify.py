@@ -1,6 +1,6 @@
 """Checks an archive: files, hashes, database. With --render, computes cells again and compares.
 
-Exit status 1 where something is wrong.
+The exit status is 1 if something is wrong.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--render",
         metavar="CELLS",
-        help='compute cells again: a number of them, evenly spread; or "all", or "cell 3,5"',
+        help='compute cells again: a number of cells, evenly spread, or "all", or "cell 3,5"',
     )
 
 
@@ -42,5 +42,5 @@ def run(options: argparse.Namespace) -> int:
         for path, finding in found:
             say(f"{path}: {finding.where}: {finding.what}")
         if not found:
-            say(", ".join(map(str, options.path)) + ": whole")
+            say(", ".join(map(str, options.path)) + ": intact")
     return 1 if found else 0

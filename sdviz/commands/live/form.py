@@ -69,7 +69,7 @@ def _further(text: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
         elif not equals or name not in (*found, *_ALSO):
             known = nearest(name, (*found, *_ALSO)) if equals else "such as clip_skip=2"
             errors.append(
-                ConfigError(f"{FURTHER}: `{word}` is no setting=value; {known}", key=FURTHER)
+                ConfigError(f"{FURTHER}: `{word}` is not setting=value; {known}", key=FURTHER)
             )
         else:
             try:

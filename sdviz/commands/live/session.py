@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from sdviz.request.request import Request
 
 USAGE = """\
-sdviz live: a page on which settings are turned while a model denoises
+sdviz live: change settings on a page while the model stays loaded
 
-  python -m sdviz.live                     with the settings' defaults
-  python -m sdviz.live cfg=7,15 model=NAME the form's first content; other keys hold for every run
+  python -m sdviz.live                     start with the default settings
+  python -m sdviz.live cfg=7,15 model=NAME fill in the form; other keys apply to every run
 
-Keys as in python -m sdviz.sweep (its --help lists them). Ctrl-C ends it; the page stays.
+Keys are those of python -m sdviz.sweep; its --help lists them. Ctrl-C ends it, the page stays.
 """
 _DONE = 12  # finished runs that the page lists
 
@@ -240,13 +240,13 @@ def _open(arguments: list[str]) -> tuple[Live, Server]:
     server = ensure(config)
     if not server.is_ours:
         raise BoardError(
-            f"visdom.port={config.port} is held by a Visdom that sdviz did not start, which cannot "
-            "be steered; take another port",
+            f"visdom.port={config.port} is used by a Visdom server that sdviz did not start, and "
+            "cannot control; choose another port",
             key="visdom.port",
         )
     if (ask(server.port, "GET", "/sdviz/health") or {}).get("live"):
         raise BoardError(
-            f"visdom.port={config.port} is steered by another `sdviz live`; end that one, or take "
+            f"visdom.port={config.port} is used by another `sdviz live`; end that one, or choose "
             "another port",
             key="visdom.port",
         )

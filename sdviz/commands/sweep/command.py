@@ -113,7 +113,7 @@ def check_port(config: Config) -> None:
     port = config.visdom.port
     if look(port).kind == "other":
         raise BoardError(
-            f"visdom.port={port}: held by {holder(port)}, which is no Visdom; "
-            f"free it, or take another, such as visdom.port={free_port(port)}",
+            f"visdom.port={port}: used by {holder(port)}, which is not Visdom; stop it, or choose "
+            f"another, such as visdom.port={free_port(port)}",
             key="visdom.port",
         )

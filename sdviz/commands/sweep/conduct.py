@@ -61,7 +61,7 @@ def conduct(
             todo = list(archive.todo)
             unsaid = late_scores.unscored(archive.path, request.plan, todo, config)
             if not todo:
-                say("nothing to compute: all cells are archived (reuse=false computes them anew)")
+                say("nothing to compute: all cells are archived (reuse=false computes them again)")
             if unsaid:
                 say(f"{_cells(len(unsaid), 'archived ')} to score or caption")
             board = _open_board(request, archive.path)
@@ -80,7 +80,7 @@ def conduct(
     _say_failures(tally)
     seconds = time.perf_counter() - started
     if status == "interrupted":
-        say("interrupted; the same command goes on from here")
+        say("Interrupted. Run the same command again to continue.")
     say(f"{_counts(tally)} in {seconds:.1f} s · archive {archive.path}{page}")
     if status == "interrupted":
         return interrupt.exit_status
@@ -186,7 +186,7 @@ def _counts(tally: Tally) -> str:
 
 def _references(todo: Sequence[Cell]) -> str:
     count = sum(cell.reference for cell in todo)
-    return f" ({count:,} of them to measure the others by)" if count else ""
+    return f" ({count:,} of them converged references)" if count else ""
 
 
 def _cells(count: int, what: str = "") -> str:

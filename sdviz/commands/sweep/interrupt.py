@@ -51,4 +51,6 @@ class Interruptible:
         self.signal = number
         if at_once:
             raise KeyboardInterrupt
-        say("", "stopping; what is finished is kept (again: stop at once)", error=True)
+        say(
+            "", "Stopping. Finished cells are kept. Press Ctrl-C again to stop at once.", error=True
+        )

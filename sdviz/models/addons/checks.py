@@ -71,7 +71,7 @@ def _of_transformer(
     other = other or next((key for key in shapes if "dora_scale" in key), "")
     if other:
         raise ModelError(
-            f"lora={name}: has {other}, for which {model} has no place; take another", key="lora"
+            f"lora={name}: has {other}, which {model} does not support; use another", key="lora"
         )
     if not is_kohyas:
         return shapes
@@ -84,7 +84,7 @@ def check_vae(name: str, spec: ModelSpec, info: ModelInfo) -> None:
         return
     if not info.is_batched:
         raise ModelError(
-            f"vae={name}: {spec.name} is a model of kind {info.kind}, which keeps its own VAE",
+            f"vae={name}: {spec.name} is a model of kind {info.kind}, whose VAE cannot be replaced",
             key="vae",
         )
     vae.check(name, model=spec.name, own=info.folder / "vae")
@@ -135,8 +135,8 @@ def check_sampler(name: str, spec: ModelSpec, info: ModelInfo) -> None:
     """ModelError where a model trained by flow matching cannot take the sampler `name`."""
     if info.samplers and name not in info.samplers:
         raise ModelError(
-            f"sampler={name}: {spec.name} was trained by flow matching, for which there is "
-            f"{' and '.join(info.samplers)}; say sampler={info.samplers[0]}",
+            f"sampler={name}: {spec.name} was trained by flow matching, which supports "
+            f"{' and '.join(info.samplers)}; use sampler={info.samplers[0]}",
             key="sampler",
         )
 

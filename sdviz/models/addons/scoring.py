@@ -69,8 +69,8 @@ class Aesthetic:
         self._weight, self._bias = _head(file)
         if len(self._weight) != clip.width:
             raise ModelError(
-                f"score_aesthetic={file}: takes {len(self._weight)} numbers and CLIP gives "
-                f"{clip.width}; score_clip= names the CLIP that it was trained on",
+                f"score_aesthetic={file}: takes {len(self._weight)} numbers, but CLIP gives "
+                f"{clip.width}; set score_clip= to the CLIP that it was trained on",
                 key="score_aesthetic",
             )
 

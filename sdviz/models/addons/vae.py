@@ -18,7 +18,7 @@ def find(name: str) -> Path:
     if path.is_file():
         if path.suffix != ".safetensors":
             raise ModelError(
-                f"vae={name}: {path.suffix or 'no'} file; a .safetensors is needed", key="vae"
+                f"vae={name}: {path.suffix or 'no'} file; it must be a .safetensors file", key="vae"
             )
         return path
     for folder in (path, path / "vae"):  # the VAE alone, or a whole model's
@@ -35,12 +35,12 @@ def check(name: str, *, model: str, own: Path) -> None:
     if path.is_file():
         shapes = tensors.shapes(path, key="vae")
         if not any("decoder.conv_in.weight" in key for key in shapes):
-            raise ModelError(f"vae={name}: has no VAE's tensors in it; name a VAE", key="vae")
+            raise ModelError(f"vae={name}: contains no VAE tensors; name a VAE", key="vae")
         return
     there, here = _config(path, name), _config(own, name)
     if there.get("_class_name", "AutoencoderKL") != "AutoencoderKL":
         raise ModelError(
-            f"vae={name}: a {there['_class_name']}; an AutoencoderKL is needed", key="vae"
+            f"vae={name}: a {there['_class_name']}; it must be an AutoencoderKL", key="vae"
         )
     for key, what, default in (
         ("latent_channels", "latents of {} channels", 4),
@@ -52,7 +52,7 @@ def check(name: str, *, model: str, own: Path) -> None:
         if ours != theirs:
             raise ModelError(
                 f"vae={name}: has {what.format(theirs)}, and that of {model} {what.format(ours)}; "
-                "take one that was made for models of its kind",
+                "use one that was made for models of its kind",
                 key="vae",
             )
 

@@ -65,8 +65,8 @@ def write(kind: str, files: Mapping[str, bytes], *, model: str) -> Path:
         if made.is_dir():  # another process was faster
             return made
         raise ModelError(
-            f"model={model}: its layout cannot be written to {made.parent}: {error.strerror}; "
-            "model.config=<folder> names one that is there",
+            f"model={model}: its layout cannot be written to {made.parent}: {error.strerror}; name "
+            "one with model.config=<folder>",
             key="model",
         ) from error
     return made
@@ -166,9 +166,9 @@ def no_vocabulary(model: str) -> ModelError:
     """What to say where CLIP's vocabulary is not here."""
     hf = places.program("hf")
     return ModelError(
-        f"model={model}: a checkpoint of one file has no vocabulary in it; fetch CLIP's with: "
-        f"{hf} download openai/clip-vit-large-patch14 vocab.json merges.txt, or name a model in "
-        "diffusers' layout that has it: model.base=<folder or hub id>",
+        f"model={model}: a checkpoint in one file has no vocabulary; download CLIP's with: {hf} "
+        "download openai/clip-vit-large-patch14 vocab.json merges.txt, or name a model in "
+        "diffusers' layout that has it with model.base=<folder or hub id>",
         key="model",
     )
 

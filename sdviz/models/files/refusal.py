@@ -31,7 +31,7 @@ def refusing(what: object, key: str = "") -> Iterator[None]:
     except BaseException as error:
         reason = " ".join(str(error).split())[:300]
         raise ModelError(
-            f"{what} cannot be used: {type(error).__name__}: {reason}; fetch it anew", key=key
+            f"{what} cannot be used: {type(error).__name__}: {reason}; download it again", key=key
         ) from error
 
 
@@ -42,7 +42,7 @@ def read_object(file: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{file}: cannot be read: {error}") from error
     if not isinstance(content, dict):
-        raise ModelError(f"{file}: not a JSON object; fetch the model anew")
+        raise ModelError(f"{file}: not a JSON object; download the model again")
     return content
 
 

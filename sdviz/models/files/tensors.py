@@ -55,14 +55,14 @@ def need_consent(path: Path, key: str, trust_pickle: bool) -> None:
     """ModelError for a pickle that nobody vouched for."""
     if not trust_pickle:
         raise ModelError(
-            f"{key}={path}: a {path.suffix} file is a pickle, and a pickle can run any code; "
-            "take the .safetensors file, or say model.trust_pickle=true if you trust its source",
+            f"{key}={path}: a {path.suffix} file is a pickle, and a pickle can run any code; use "
+            "the .safetensors file, or set model.trust_pickle=true if you trust its source",
             key=key,
         )
 
 
 def _of_safetensors(path: Path, key: str) -> Shapes:
-    broken = f"{key}={path}: not a sound .safetensors file"
+    broken = f"{key}={path}: not an intact .safetensors file"
     try:
         header, room = _header(path)
         tensors = {name: about for name, about in header.items() if name != "__metadata__"}
@@ -72,17 +72,19 @@ def _of_safetensors(path: Path, key: str) -> Shapes:
     except OSError as error:
         raise ModelError(f"{key}={path}: cannot be read: {error}", key=key) from error
     except _Unsound as error:
-        raise ModelError(f"{broken}: {error}; fetch it anew", key=key) from error
+        raise ModelError(f"{broken}: {error}; download it again", key=key) from error
     except Exception as error:  # a header may have anything in the place of anything
-        raise ModelError(f"{broken}: its header cannot be read; fetch it anew", key=key) from error
+        raise ModelError(
+            f"{broken}: its header cannot be read; download it again", key=key
+        ) from error
     if end > room:
         size = path.stat().st_size
         raise ModelError(
-            f"{broken}: it ends too early, after {size:,} bytes; fetch it anew", key=key
+            f"{broken}: it ends too early, after {size:,} bytes; download it again", key=key
         )
     if end < room:
         raise ModelError(
-            f"{broken}: {room - end:,} bytes of it are no tensor's; fetch it anew", key=key
+            f"{broken}: {room - end:,} bytes of it are no tensor's; download it again", key=key
         )
     return {name: tuple(about["shape"]) for name, about in tensors.items()}
 
@@ -97,7 +99,7 @@ def _header(path: Path) -> tuple[dict[str, Any], int]:
         size = os.fstat(file.fileno()).st_size
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or not 2 <= length <= min(_LONGEST, size - 8):
-            raise _Unsound("its header is not there")
+            raise _Unsound("its header is missing")
         header = json.loads(file.read(length))
     if not isinstance(header, dict):
         raise _Unsound("its header cannot be read")

@@ -39,8 +39,8 @@ def read_picture(path: Path) -> PictureRecipe:
         raise ArchiveError(f"from={path}: its text cannot be read: {error}", key="from") from error
     if recipe is None:
         raise ArchiveError(
-            f"from={path}: no recipe in it; known are {KNOWN} whose texts no other program has"
-            " removed",
+            f"from={path}: no recipe in it; sdviz reads {KNOWN}, if no other program has removed "
+            "their text",
             key="from",
         )
     return recipe

@@ -60,7 +60,7 @@ def steps(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:
     for name, count in asked:
         most = resolve(name).max_steps
         if count > most:
-            yield ConfigError(f"steps={count}: {name} takes {most} at most", key="steps")
+            yield ConfigError(f"steps={count}: {name} allows at most {most}", key="steps")
 
 
 def images(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:
@@ -72,7 +72,9 @@ def images(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:
             if part.count < 1:
                 least = math.ceil(1000 / part.steps) / 1000
                 share = f"{name}={getattr(recipe, name):g}"
-                found[f"{share}: no step of {part.steps} is left; {least:g} is the least"] = None
+                found[
+                    f"{share}: leaves none of {part.steps} steps; {least:g} is the smallest value"
+                ] = None
         if any((first.width, first.height) == (part.width, part.height) for part in second):
             found[
                 f"hires_scale={recipe.hires_scale:g}: makes a picture of {first.width}x"
@@ -89,7 +91,7 @@ def watermarks(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:
         for side, length in (("width", end.width), ("height", end.height)):
             if length < SMALLEST_MARKED:
                 found[
-                    f"watermark=true: needs {SMALLEST_MARKED} pixels a side, and the {side} of "
+                    f"watermark=true: needs {SMALLEST_MARKED} pixels per side, but the {side} of "
                     f"{recipe.model} is {length}; add {side}={SMALLEST_MARKED}"
                 ] = None
     yield from map(ConfigError, found)

@@ -61,7 +61,7 @@ def check(
         if needed and _given(values, name) and not _is_used(values, needed):
             shown = ",".join(map(str, values[name]))
             yield ConfigError(
-                f"{name}={shown}: of no use without {needed}; add {row.needs}", key=name
+                f"{name}={shown}: has no effect without {needed}; add {row.needs}", key=name
             )
     yield from _search(values, defaults.values())
     for model, info in infos.items():
@@ -107,26 +107,25 @@ def search_text(values: Values) -> str:
 def _model(values: Values, model: str, info: ModelInfo) -> Iterator[ConfigError]:
     if info.is_flow and _is_used(values, "schedule"):
         yield ConfigError(
-            f"schedule: {model} was trained by flow matching and has one of its own", key="schedule"
+            f"schedule: {model} was trained by flow matching and has its own; remove schedule=",
+            key="schedule",
         )
     if not info.is_batched:
         used = [(name, row) for name, row in SETTINGS.items() if _is_used(values, name)]
         for name, row in used:
             if row.batched_only:
-                yield ConfigError(
-                    f"{name}: a pipeline such as that of {model} does not take it", key=name
-                )
+                yield ConfigError(f"{name}: the pipeline of {model} does not support it", key=name)
         for name, row in used:
             if row.argument and not diffusers_source.takes(info.pipeline, row.argument):
                 yield ConfigError(
-                    f"{name}: {info.pipeline}, which runs {model}, does not take it", key=name
+                    f"{name}: {info.pipeline}, which runs {model}, does not support it", key=name
                 )
         return
     most = _layers(info)
     deepest = max(value or 1 for value in values["clip_skip"])
     if deepest > most:
         yield ConfigError(
-            f"clip_skip={deepest}: the text encoder of {model} takes {most} at most",
+            f"clip_skip={deepest}: the text encoder of {model} allows at most {most}",
             key="clip_skip",
         )
 
@@ -149,7 +148,7 @@ def check_reference(steps: int, infos: Mapping[str, ModelInfo]) -> None:
     for name, info in infos.items():
         if steps and not info.is_batched:
             raise ConfigError(
-                f"reference: a pipeline such as that of {name} does not take it", key="reference"
+                f"reference: the pipeline of {name} does not support it", key="reference"
             )
 
 
@@ -243,5 +242,5 @@ def _embeddings(
                 yield error
         if named - {""} and "none" in values[model]["emphasis"]:
             yield ConfigError(
-                "embedding: needs emphasis=a1111; leave emphasis=none out", key="embedding"
+                "embedding: needs emphasis=a1111; remove emphasis=none", key="embedding"
             )

@@ -37,7 +37,7 @@ def prompts(plan: Plan, infos: Mapping[str, ModelInfo]) -> list[str]:
         for cut in infos[model].check_prompt(text):
             warnings.append(
                 f"{key}={_short(text)}: the text encoder of {model} takes "
-                f"{infos[model].max_tokens} tokens; it does not see: {cut!r}"
+                f"{infos[model].max_tokens} tokens; it ignores: {cut!r}"
             )
     if len(warnings) > _MOST_WARNINGS:
         more = len(warnings) - _MOST_WARNINGS
@@ -53,7 +53,7 @@ def _short(text: str) -> str:
 
 
 _IDLE = {name: row for name, row in SETTINGS.items() if row.idle}
-_SAME = "; cells that differ in it alone are the same picture"
+_SAME = "; cells that differ only in it are the same picture"
 _OWN_GUIDANCE = "true_cfg_scale"  # pipelines with it heed a negative prompt by it alone
 
 
@@ -70,7 +70,7 @@ def unheard(plan: Plan, infos: Mapping[str, ModelInfo]) -> list[str]:
         if info.kind in WITH_CLIP:
             continue
         if recipe.emphasis != "none" and not is_plain(recipe.prompt + recipe.negative):
-            told[f"emphasis: {recipe.model} takes prompts as typed, brackets and all"] = None
+            told[f"emphasis: {recipe.model} takes prompts as typed, including brackets"] = None
         if recipe.negative and not info.is_batched and takes(info.pipeline, _OWN_GUIDANCE):
             told[f"negative: has no effect on {recipe.model}, whose guidance is distilled"] = None
     return list(told)
@@ -82,8 +82,10 @@ def overlap(seeds: Sequence[int], made: Sequence[int]) -> list[str]:
     if different == len(made) or len(set(seeds)) < len(seeds):
         return []
     names = ", ".join(map(str, seeds))
-    told = f"seed: those that follow {names} meet: {different} different seeds, not {len(made)}"
-    return [f"{told}; leave more room between them"]
+    told = (
+        f"seed: the seeds that follow {names} overlap: {different} different seeds, not {len(made)}"
+    )
+    return [f"{told}; choose seeds that are further apart"]
 
 
 def _embeddings(plan: Plan) -> list[str]:
@@ -96,7 +98,7 @@ def _embeddings(plan: Plan) -> list[str]:
         words = json.loads(plan.contents[name])
         if not spoken(words, own):
             few = ", ".join(sorted(words)[:3]) + (" ..." if len(words) > 3 else "")
-            told.append(f"embedding={name}: no prompt says a word of it ({few})")
+            told.append(f"embedding={name}: no prompt uses one of its words ({few})")
     return told
 
 
@@ -160,7 +162,7 @@ def _eta(plan: Plan) -> list[str]:
 # What it is, how it looks, and what to do instead.
 _SIGNS = (
     (
-        "LoRAs of a prompt are not loaded",
+        "LoRAs in prompts are not loaded",
         re.compile(r"<(?:lora|lyco|lycoris|hypernet):[^<>]+>"),
         "give lora=file.safetensors and lora_scale=0.7",
     ),
@@ -170,7 +172,7 @@ _SIGNS = (
         "sweep the words: sr=red,blue",
     ),
     (
-        "prompts do not change on the way",
+        "prompts do not change during the steps",
         re.compile(r"(?<!\\)\[[^\[\]|]*:\s*[-+]?\d*\.?\d+\s*\]"),
         "sweep the words: sr=cat,dog",
     ),
@@ -179,7 +181,7 @@ _SIGNS = (
         re.compile(r"(?<=\s)AND(?=\s)"),
         "write one text, with weights such as (word:1.3)",
     ),
-    ("wildcards are not filled in", re.compile(r"\b__[\w/*-]+__\b"), "give prompts=file.txt"),
+    ("wildcards are not expanded", re.compile(r"\b__[\w/*-]+__\b"), "give prompts=file.txt"),
 )
 
 

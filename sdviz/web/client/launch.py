@@ -57,8 +57,8 @@ def ensure(config: VisdomConfig) -> Server:
         found = look(config.port)
     if found.kind == "other":
         raise BoardError(
-            f"visdom.port={config.port} is held by {holder(config.port)}, which is no Visdom. "
-            f"Free it, or take another port: visdom.port={free_port(config.port)}",
+            f"visdom.port={config.port} is used by {holder(config.port)}, which is not Visdom. "
+            f"Stop it, or choose another port: visdom.port={free_port(config.port)}",
             key="visdom.port",
         )
     if found.kind == "visdom":
@@ -76,7 +76,7 @@ def register(server: Server, archive: Path, name: str, max_windows: int) -> str:
     body = {"path": str(archive.resolve()), "name": name, "max_windows": max_windows}
     answer = ask(server.port, "POST", "/sdviz/register", body, token=server.token)
     if not isinstance(answer, dict):
-        raise BoardError(f"The board on visdom.port={server.port} does not take {archive}.")
+        raise BoardError(f"The server on visdom.port={server.port} does not accept {archive}.")
     return str(answer["name"])
 
 
@@ -105,13 +105,13 @@ def stop(port: int) -> bool:
         return False
     if found.kind != "board":
         raise BoardError(
-            f"visdom.port={port} is held by {holder(port)}, which sdviz did not start.",
+            f"visdom.port={port} is used by {holder(port)}, which sdviz did not start.",
             key="visdom.port",
         )
     state = BoardState.of_port(port)
     if ask(port, "POST", "/sdviz/stop", {}, token=state.token()) is None:
         raise BoardError(
-            f"The board on visdom.port={port} (process {found.facts.get('pid')}) was started by "
+            f"The server on visdom.port={port} (process {found.facts.get('pid')}) was started by "
             "another user; only they can end it."
         )
     deadline = time.monotonic() + _STOP_S

@@ -60,8 +60,8 @@ class BoardSink:
             return ""
         return (
             f"visdom.port={port}: this Visdom was started by another program or another user, so "
-            f"its page gets small pictures, and few; visdom.port={free_port(port)} has the whole "
-            "page"
+            f"its page gets only a few small pictures; visdom.port={free_port(port)} shows the "
+            "full page"
         )
 
     def handle(self, event: Event) -> None:
@@ -104,6 +104,6 @@ class BoardSink:
 def _gone(config: VisdomConfig) -> str:
     command = serve_command(config.port, config.hosts, config.base_url)
     return (
-        f"Visdom on visdom.port={config.port} does not answer; the sweep goes on, and its page "
-        f"comes back with it: {command}"
+        f"Visdom on visdom.port={config.port} does not answer; the sweep continues. To bring its "
+        f"page back: {command}"
     )

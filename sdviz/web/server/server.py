@@ -62,13 +62,13 @@ def _bind(settings: Settings) -> list[socket.socket]:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise BoardError(
-                f"visdom.port={settings.port} is held by {holder(settings.port)}. "
-                f"Free it, or take another port: visdom.port={free_port(settings.port)}",
+                f"visdom.port={settings.port} is used by {holder(settings.port)}. Stop it, or "
+                f"choose another port: visdom.port={free_port(settings.port)}",
                 key="visdom.port",
             ) from None
         raise BoardError(
-            f"visdom.port={settings.port} cannot be opened: {error.strerror}. "
-            f"Take another: visdom.port={free_port(max(settings.port, 6006))}",
+            f"visdom.port={settings.port} cannot be opened: {error.strerror}. Choose another: "
+            f"visdom.port={free_port(max(settings.port, 6006))}",
             key="visdom.port",
         ) from None
 

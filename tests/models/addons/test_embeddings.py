@@ -170,7 +170,7 @@ def test_the_command_tells_of_embeddings(tmp_path: Path) -> None:
     wrong = sdviz(*common, "negative=smudge", "emphasis=none", "model.kind=kolors", cwd=tmp_path)
     assert wrong.returncode == 2 and "embedding: needs emphasis=a1111" in wrong.stderr
     silent = sdviz(*common, "dry_run=true", cwd=tmp_path)
-    assert "no prompt says a word of it (smudge)" in silent.stderr
+    assert "no prompt uses one of its words (smudge)" in silent.stderr
     assert not (tmp_path / "outputs").exists()
     made = sdviz(*common, "negative=smudge", cwd=tmp_path)
     assert made.returncode == 0, made.stderr

@@ -11,7 +11,6 @@ FACE = (
     "export.tables",
     "figures",
     "formats",
-    "guard",
     "machine",
     "paths",
     "reader",

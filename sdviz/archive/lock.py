@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 from sdviz.errors import ArchiveError
-from sdviz.regular_files import folder_below, open_regular, read_regular
 
 if sys.platform == "win32":
     import msvcrt
@@ -41,10 +40,7 @@ class ArchiveLock:
         longer where the machine is busy with other things.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = self._open()
-        except OSError as error:
-            raise ArchiveError(f"{self._path} cannot be locked: {error}; delete it") from error
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         deadline = time.monotonic() + wait
         while True:
             try:
@@ -55,16 +51,10 @@ class ArchiveLock:
                     os.close(descriptor)
                     raise ArchiveError(self._taken()) from None
                 time.sleep(0.02)
-        if os.fstat(descriptor).st_nlink == 1:  # else it is somebody's other file too
-            os.ftruncate(descriptor, 0)
-            os.lseek(descriptor, 0, os.SEEK_SET)
-            os.write(descriptor, f"{os.getpid()}\n".encode())
+        os.ftruncate(descriptor, 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
         self._descriptor = descriptor
-
-    def _open(self) -> int:
-        """The lock file's descriptor; it is made where it is missing. OSError for a link."""
-        with folder_below(self._path.parent) as folder:
-            return folder.regular_descriptor(self._path.name, os.O_RDWR | os.O_CREAT)
 
     def release(self) -> None:
         if self._descriptor is not None:
@@ -81,19 +71,20 @@ class ArchiveLock:
 def is_held(path: Path) -> bool:
     """Whether some process, this one included, is writing the archive whose lock file is `path`."""
     try:
-        file = open_regular(path)
+        descriptor = os.open(path, os.O_RDONLY)
     except OSError:
         return False
-    with file:
-        try:
-            _try(file.fileno(), shared=True)
-        except OSError:
-            return True
+    try:
+        _try(descriptor, shared=True)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
     return False
 
 
 def holder(path: Path) -> int | None:
     """The process number written in the lock file; None where there is none."""
     with contextlib.suppress(OSError, ValueError, IndexError):
-        return int(read_regular(path, 100).split()[0])
+        return int(path.read_text().split()[0])
     return None

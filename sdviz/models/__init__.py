@@ -28,7 +28,6 @@ FACE = (
     "families.seamless",
     "families.whole_pipeline",
     "files.diffusers_source",
-    "files.refusal",
     "hardware.device",
     "hardware.options",
     "hardware.room",

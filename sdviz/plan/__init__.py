@@ -17,5 +17,4 @@ FACE = (
     "rules",
     "samplers",
     "settings",
-    "values",
 )

@@ -21,8 +21,7 @@ from sdviz.events import (
     SweepStarted,
     Timings,
 )
-from sdviz.plan.cells import Axis, Cell, Plan, cell_key
-from sdviz.plan.settings import Recipe
+from sdviz.plan.cells import Axis, Cell, Plan, Recipe, cell_key
 
 IDENTITY = "45dee52b" * 8
 

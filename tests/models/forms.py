@@ -15,8 +15,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from sdviz.plan.cells import Cell
-from sdviz.plan.settings import Recipe
+from sdviz.plan.cells import Cell, Recipe
 from tests.engine.sweeping import by_pipeline
 from tests.models import flows, original
 

@@ -19,7 +19,6 @@ from sdviz.errors import ArchiveError
 from sdviz.pictures.measures import largest_difference, normalized_rms, psnr, ssim_of_any_size
 from sdviz.pictures.sheet import Sheet
 from sdviz.plan.labels import value_label
-from sdviz.regular_files import whole_file
 
 
 @dataclass(frozen=True)
@@ -172,7 +171,6 @@ def difference(a: Image.Image, b: Image.Image) -> Image.Image:
 def save_sheet(image: Image.Image, path: Path) -> None:
     """Writes the picture by the ending of `path`. Raises ArchiveError."""
     try:
-        with whole_file(path) as aside:
-            image.save(aside)
+        image.save(path)
     except (OSError, ValueError) as error:
         raise ArchiveError(f"{path} cannot be written: {error}") from error

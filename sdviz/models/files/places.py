@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from sdviz.errors import ModelError
-from sdviz.models.files.refusal import check_regular
 from sdviz.plan.config import ModelSpec
 
 MINIATURE = Path(__file__).parents[2] / "miniature"
@@ -56,7 +55,6 @@ def anywhere(
     """
     path = Path(place).expanduser()
     if path.exists():
-        check_regular(path, f"{key}={name or place}")
         return path.resolve()
     if not _is_hub_id(place):
         return _missing(key, name or place, path)
@@ -90,7 +88,7 @@ def _in_hub(
         )
     except (LocalEntryNotFoundError, HFValidationError) as error:
         raise ModelError(
-            f"{key}={name}: {repo} is not here and not in the hub's cache; "
+            f"{key}={name}: {repo} is neither here nor in the hub's cache; "
             f"{_command(repo, revision, patterns)}",
             key=key,
         ) from error
@@ -119,7 +117,7 @@ def _command(repo: str, revision: str, patterns: Patterns) -> str:
     words = [f"{program('hf')} download {repo}", *([f"--revision {revision}"] if revision else [])]
     words += [f'--include "{pattern}"' for pattern in wanted]
     words += [f'--exclude "{pattern}"' for pattern in unwanted]
-    return f"download it with: {' '.join(words)} (HF_ENDPOINT=https://... in front uses a mirror)"
+    return f"fetch it with: {' '.join(words)} (HF_ENDPOINT=https://... before it for a mirror)"
 
 
 def program(name: str) -> str:

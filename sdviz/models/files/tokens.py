@@ -10,8 +10,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sdviz.models.files.refusal import refusing
-
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
@@ -22,9 +20,8 @@ def beyond(text: str, *, tokenizer: Path, limit: int) -> str:
     """The end of `text` that a text encoder of `limit` tokens does not see; "" if it sees all."""
     if not limit or len(text.encode()) <= limit - _MARKS:  # a token is a byte at least
         return ""
-    with refusing(f"the tokenizer in {tokenizer}"):
-        seen = _reader(tokenizer)
-        return text[seen(text, limit - _MARKS) :] if seen else ""
+    seen = _reader(tokenizer)
+    return text[seen(text, limit - _MARKS) :] if seen else ""
 
 
 @lru_cache(maxsize=8)

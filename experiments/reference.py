@@ -13,7 +13,7 @@ from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 
 from sdviz.plan import samplers
-from sdviz.plan.cells import Recipe
+from sdviz.plan.settings import Recipe
 
 # diffusers' callback_on_step_end: (pipeline, step, timestep, tensors) -> tensors to put in place.
 Watch = Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]

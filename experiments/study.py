@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sdviz import open_archive
 from sdviz.errors import SdvizError
-from sdviz.pictures.files import write_aside
 from sdviz.request.compose import prepare
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def keep(figure: Figure, archive: Archive, name: str) -> Path:
     path.parent.mkdir(exist_ok=True)
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=160, bbox_inches="tight")
-    write_aside(path, drawn.getvalue())
+    archive.paths.write(path, drawn.getvalue())
     print(f"figure {path}")
     return path
 

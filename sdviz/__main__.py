@@ -10,12 +10,15 @@ from sdviz.errors import nearest
 
 # name -> (module that runs as a program, what it does)
 COMMANDS = {
-    "sweep": ("sdviz.sweep", "denoise every combination of settings side by side, and keep it all"),
-    "serve": ("sdviz.serve", "start or stop the Visdom server, and show archives on it"),
+    "sweep": (
+        "sdviz.sweep",
+        "run every combination of settings side by side and archive the results",
+    ),
+    "serve": ("sdviz.serve", "start or stop the Visdom server and show archives on it"),
     "archive": ("sdviz.archive", "list, show, find, compare, verify and export archived sweeps"),
     "live": (
         "sdviz.live",
-        "a page on which settings are turned while a model denoises",
+        "change settings on a page while the model stays loaded",
     ),
 }
 
@@ -49,7 +52,7 @@ def main() -> None:
         print(__version__)
         return
     if name not in COMMANDS:
-        print(f"sdviz {name}: no such command; {nearest(name, COMMANDS)}", file=sys.stderr)
+        print(f"sdviz {name!r}: no such command; {nearest(name, COMMANDS)}", file=sys.stderr)
         raise SystemExit(2)
     sys.argv = [f"sdviz {name}", *arguments[1:]]
     runpy.run_module(COMMANDS[name][0], run_name="__main__", alter_sys=False)

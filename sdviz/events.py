@@ -31,6 +31,19 @@ class Timings:
 
 
 @dataclass(frozen=True)
+class ComparableTimes:
+    """What finished cells of one model cost at its settled pace, comparable among them whenever
+    each of them rode. They replace those told before.
+    """
+
+    model: str
+    seconds: Mapping[int, tuple[float, float]]  # by cell: in all, and of them for denoising
+    batch: int  # rows of the ticks in which a row was measured
+    settled: bool  # had the batch its final size, and was it full? If not, few cells were computed
+    device: str  # cpu, cuda:0
+
+
+@dataclass(frozen=True)
 class LatentStats:
     """Measures of the latent that a frame shows, and of the guidance.
 
@@ -135,6 +148,7 @@ Event = (
     | Frame
     | CellFinished
     | CellScored
+    | ComparableTimes
     | CellFailed
     | Note
     | SweepFinished

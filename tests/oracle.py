@@ -10,7 +10,7 @@ import torch
 from diffusers import DDPMScheduler
 
 from sdviz.models.denoiser import Conditioning, Text
-from sdviz.plan.cells import Recipe
+from sdviz.plan.settings import Recipe
 from tests.tiny import SCHEDULER
 
 

@@ -22,15 +22,16 @@ MODULES = {
 # Room -> the rooms that it may import. Rooms import no more of one another than their faces.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "regular_files": set(),
     "__version__": set(),
     "plan": {"errors"},
-    "pictures": {"errors", "plan"},
+    "pictures": {"regular_files", "errors", "plan"},
     "events": {"plan", "pictures"},
-    "models": {"errors", "plan", "pictures"},
+    "models": {"regular_files", "errors", "plan", "pictures"},
     "engine": {"errors", "plan", "pictures", "events", "models"},
-    "archive": {"errors", "plan", "pictures", "events", "__version__"},
-    "request": {"errors", "plan", "pictures", "models", "archive"},
-    "web": {"errors", "plan", "pictures", "events", "archive", "__version__"},
+    "archive": {"regular_files", "errors", "plan", "pictures", "events", "__version__"},
+    "request": {"regular_files", "errors", "plan", "pictures", "models", "archive"},
+    "web": {"regular_files", "errors", "plan", "pictures", "events", "archive", "__version__"},
 }
 MAY_IMPORT["commands"] = {*MAY_IMPORT}
 # What people type: each hands on to its command, and sdviz/__init__.py to what programs call.

@@ -17,8 +17,9 @@ from experiments.scale.run import IDENTITY, cell_events
 from sdviz.archive.writing.writer import ArchiveWriter
 from sdviz.events import SweepFinished, SweepStarted
 from sdviz.pictures.pixels import Pixels
-from sdviz.plan.cells import Axis, Cell, Plan, Recipe, cell_key
+from sdviz.plan.cells import Axis, Cell, Plan, cell_key
 from sdviz.plan.config import VisdomConfig
+from sdviz.plan.settings import Recipe
 from sdviz.web.client import launch
 from sdviz.web.client.ports import ask
 

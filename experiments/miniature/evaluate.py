@@ -67,9 +67,12 @@ def guidance_sheet(folder: Folder, out: Path) -> None:
 Measures = dict[str, Callable[[], object]]
 
 
-def of_miniature(folder: Folder, judge: Judge, images: int) -> Measures:
-    """The measures by name, each of which can be asked for alone."""
-    prompts = sampling.Prompts(folder, judge, cfg=7.0)
+def of_miniature(folder: Folder, judge: Judge, images: int, few: int) -> Measures:
+    """The measures by name, each of which can be asked for alone.
+
+    `images` are those that the adherence is measured on, `few` those that samplers are compared on.
+    """
+    prompts = sampling.Prompts(folder, judge, 7.0, few)
     return {
         "reconstruction": lambda: measure.reconstruction(folder),
         "noise": lambda: noise.errors(folder),
@@ -85,9 +88,9 @@ def of_miniature(folder: Folder, judge: Judge, images: int) -> Measures:
     }
 
 
-def of_flow(folder: FlowFolder, judge: Judge, images: int) -> Measures:
+def of_flow(folder: FlowFolder, judge: Judge, images: int, few: int) -> Measures:
     """Those of the flow-matching miniature, at CFG scales of its own."""
-    prompts = sampling.Prompts(folder, judge, cfg=4.0)
+    prompts = sampling.Prompts(folder, judge, 4.0, few)
     samplers = tuple(FLOW_SAMPLERS)
     return {
         "adherence": lambda: measure.adherence(folder, judge, images),
@@ -152,13 +155,15 @@ def evaluate(settings: dict) -> None:
     out, flow_out = Path(settings["out"]), Path(settings["flow"]["out"])
     if "miniature" in asked["models"]:
         folder = Folder(out)
-        take(of_miniature(folder, judge, asked["images"]), asked["lines"], out / "training.json")
+        measures = of_miniature(folder, judge, asked["images"], asked["prompts"])
+        take(measures, asked["lines"], out / "training.json")
         if asked["publish"]:
             publish(folder, out)
         report("miniature", out / "training.json", flow=False)
     if "miniature_flow" in asked["models"] and (flow_out / "model_index.json").exists():
         flow = FlowFolder(flow_out)
-        take(of_flow(flow, judge, asked["images"]), asked["lines"], flow_out / "training.json")
+        measures = of_flow(flow, judge, asked["images"], asked["prompts"])
+        take(measures, asked["lines"], flow_out / "training.json")
         if asked["publish"]:
             publish_flow(flow, flow_out)
         report("miniature_flow", flow_out / "training.json", flow=True)

@@ -36,7 +36,7 @@ class Prompts:
     folder: Folder | FlowFolder
     judge: Judge
     cfg: float
-    count: int = 64
+    count: int
 
     def __post_init__(self) -> None:
         self.scenes = prompt_scenes(self.count, "samplers", False)

@@ -32,7 +32,8 @@ from sdviz.events import (
     SweepStarted,
     Timings,
 )
-from sdviz.plan.cells import Axis, Cell, Plan, Recipe, cell_key
+from sdviz.plan.cells import Axis, Cell, Plan, cell_key
+from sdviz.plan.settings import Recipe
 from sdviz.web import describe
 
 IDENTITY = "0" * 64

@@ -20,8 +20,9 @@ import torch
 from sdviz import engine
 from sdviz.engine.batcher import rows_in
 from sdviz.models.denoiser import Conditioning, Text
-from sdviz.plan.cells import Cell, Plan, Recipe
+from sdviz.plan.cells import Cell, Plan
 from sdviz.plan.config import Config, EngineConfig, ModelSpec, PreviewConfig
+from sdviz.plan.settings import Recipe
 
 SIZES = (512, 1024)
 SAMPLERS = ("Euler", "Euler a", "DPM++ 2M Karras", "UniPC", "DDIM", "Heun", "LMS", "DPM++ SDE")

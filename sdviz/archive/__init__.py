@@ -11,6 +11,7 @@ FACE = (
     "export.tables",
     "figures",
     "formats",
+    "guard",
     "machine",
     "paths",
     "reader",

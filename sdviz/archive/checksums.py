@@ -10,15 +10,16 @@ import re
 from pathlib import Path
 
 from sdviz.archive.paths import ArchivePaths
-from sdviz.pictures.files import write_aside
+from sdviz.regular_files import is_regular, open_regular, read_regular
 
+_LONGEST = 1000  # bytes; three lines
 _LINE = re.compile(r"([0-9a-f]{64})  (sweep\.db|config\.yaml|grid\.png)")
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
+    """SHA-256 of a regular file, in hexadecimal digits. Raises OSError."""
     digest = hashlib.sha256()
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         while part := stream.read(1 << 20):
             digest.update(part)
     return digest.hexdigest()
@@ -27,14 +28,14 @@ def file_hash(path: Path) -> str:
 def write_checksums(paths: ArchivePaths, *, database: bool) -> None:
     """Writes the file; without the database where its log could not be folded into it."""
     files = (*([paths.database] if database else []), paths.config, paths.grid)
-    lines = [f"{file_hash(file)}  {file.name}\n" for file in files if file.is_file()]
-    write_aside(paths.checksums, "".join(lines).encode())
+    lines = [f"{file_hash(file)}  {file.name}\n" for file in files if is_regular(file)]
+    paths.write(paths.checksums, "".join(lines).encode())
 
 
 def read_checksums(paths: ArchivePaths) -> dict[str, str] | None:
     """File name -> SHA-256; None where there is no such file, or one that is damaged."""
     try:
-        lines = paths.checksums.read_text(encoding="ascii").splitlines()
+        lines = read_regular(paths.checksums, _LONGEST).decode("ascii").splitlines()
     except (OSError, UnicodeDecodeError):
         return None
     found = [_LINE.fullmatch(line) for line in lines]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sdviz.archive.paths import ArchivePaths
 from sdviz.errors import ArchiveError
+from sdviz.regular_files import folder_below
 
 NAME = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}"  # of a figure, without its ending; fit for an address
 _LARGEST = 32 << 20  # bytes
@@ -43,12 +44,12 @@ def figure_bytes(root: Path, name: str) -> bytes:
     if name not in figures(root):
         raise ArchiveError(f"{root} has no figure {name}")
     try:
-        with (ArchivePaths(root).figures / f"{name}.png").open("rb") as file:
+        with folder_below(root, "figures") as folder, folder.open(f"{name}.png") as file:
             data = file.read(_LARGEST + 1)
     except OSError as error:
         raise ArchiveError(f"figure {name} of {root} cannot be read: {error}") from error
     if len(data) > _LARGEST or not data.startswith(_HEAD):
-        raise ArchiveError(f"figure {name} of {root} is no PNG of at most 32 MB")
+        raise ArchiveError(f"figure {name} of {root} is not a PNG of at most 32 MB")
     return data
 
 

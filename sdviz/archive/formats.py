@@ -38,8 +38,8 @@ def check_today(connection: sqlite3.Connection, path: Path) -> None:
     version = format_of(connection, path)
     if version != FORMAT:
         raise ArchiveError(
-            f"{path} has archive format {version}, and today's is {FORMAT}; to go on with a copy:"
-            f" python -m sdviz.archive migrate {path.parent} {path.parent}-{FORMAT}"
+            f"{path} has archive format {version}, the current one is {FORMAT}; to continue with a "
+            f"copy: python -m sdviz.archive migrate {path.parent} {path.parent}-{FORMAT}"
         )
     kinds = dict(connection.execute("SELECT name, type FROM sqlite_master"))
     if any(kinds.get(table) != "table" for table in TABLES):

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from sdviz.errors import ArchiveError
+from sdviz.regular_files import folder_below, open_regular, read_regular
 
 if sys.platform == "win32":
     import msvcrt
@@ -40,7 +41,10 @@ class ArchiveLock:
         longer where the machine is busy with other things.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            descriptor = self._open()
+        except OSError as error:
+            raise ArchiveError(f"{self._path} cannot be locked: {error}; delete it") from error
         deadline = time.monotonic() + wait
         while True:
             try:
@@ -51,10 +55,16 @@ class ArchiveLock:
                     os.close(descriptor)
                     raise ArchiveError(self._taken()) from None
                 time.sleep(0.02)
-        os.ftruncate(descriptor, 0)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
+        if os.fstat(descriptor).st_nlink == 1:  # else it is somebody's other file too
+            os.ftruncate(descriptor, 0)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            os.write(descriptor, f"{os.getpid()}\n".encode())
         self._descriptor = descriptor
+
+    def _open(self) -> int:
+        """The lock file's descriptor; it is made where it is missing. OSError for a link."""
+        with folder_below(self._path.parent) as folder:
+            return folder.regular_descriptor(self._path.name, os.O_RDWR | os.O_CREAT)
 
     def release(self) -> None:
         if self._descriptor is not None:
@@ -71,20 +81,19 @@ class ArchiveLock:
 def is_held(path: Path) -> bool:
     """Whether some process, this one included, is writing the archive whose lock file is `path`."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        file = open_regular(path)
     except OSError:
         return False
-    try:
-        _try(descriptor, shared=True)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
+    with file:
+        try:
+            _try(file.fileno(), shared=True)
+        except OSError:
+            return True
     return False
 
 
 def holder(path: Path) -> int | None:
     """The process number written in the lock file; None where there is none."""
     with contextlib.suppress(OSError, ValueError, IndexError):
-        return int(path.read_text().split()[0])
+        return int(read_regular(path, 100).split()[0])
     return None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from sdviz.errors import ArchiveError
+from sdviz.regular_files import is_regular, write_below
 
+_DEVICES = r"con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]"
 _NAME_LIMIT = 120  # characters; file systems stop at 255 bytes, and a Chinese letter takes three
 
 
@@ -60,6 +63,17 @@ class ArchivePaths:
             raise ArchiveError(f"image={name!r} of {self.root} is a link, which is not followed")
         return path
 
+    def write(self, path: Path, data: bytes) -> None:
+        """Writes a file of the archive whole or not at all. Raises OSError, also for a link among
+        the folders that it lies in.
+        """
+        write_below(self.root, path, data)
+
+
+def is_reserved(name: str) -> bool:
+    """Whether Windows has a device of that name, whatever ending it has."""
+    return re.fullmatch(_DEVICES, name.partition(".")[0].rstrip(" "), re.IGNORECASE) is not None
+
 
 def archive_paths(outputs: Path, name: str) -> ArchivePaths:
     """The paths of outputs/<name>; raises ArchiveError where `name` is no plain folder name."""
@@ -68,6 +82,8 @@ def archive_paths(outputs: Path, name: str) -> ArchivePaths:
             f'name={name!r} is not a folder name: leave out / \\ : * ? " < > | and a leading dot',
             key="name",
         )
+    if is_reserved(name):
+        raise ArchiveError(f"name={name}: a name that Windows reserves; name={name}-1 would do")
     if len(name) > _NAME_LIMIT or len(name.encode("utf-8", "replace")) > 240:
         raise ArchiveError(
             f"name= has {len(name)} characters, more than {_NAME_LIMIT}; shorten it", key="name"
@@ -95,7 +111,10 @@ def _plain(text: str) -> str:
 
 def archive_folders(outputs: Path) -> list[Path]:
     """Folders with a sweep.db directly below `outputs`, or `outputs` itself; newest first."""
-    if (outputs / "sweep.db").is_file():
+    if is_regular(outputs / "sweep.db"):
         return [outputs]
-    found = [database for database in outputs.glob("*/sweep.db") if database.is_file()]
-    return [db.parent for db in sorted(found, key=lambda db: -db.stat().st_mtime)]
+    found = {}
+    for database in outputs.glob("*/sweep.db"):
+        with contextlib.suppress(OSError):  # deleted meanwhile, say
+            found[database.parent] = database.lstat().st_mtime
+    return sorted(found, key=lambda folder: -found[folder])

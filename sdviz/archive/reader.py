@@ -77,10 +77,10 @@ class Database:
     def _reading(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OverflowError) as error:
+        except (sqlite3.Error, OverflowError, UnicodeDecodeError, MemoryError) as error:
             raise ArchiveError(
-                f"{self.paths.database} cannot be read: {error};"
-                f" python -m sdviz.archive verify {self.path} says what is damaged"
+                f"{self.paths.database} cannot be read: {error}; python -m sdviz.archive verify "
+                f"{self.path} lists what is damaged"
             ) from error
 
     def stream(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[sqlite3.Row]:
@@ -109,6 +109,19 @@ class Archive(Database):
         """The same where it is a number; 0 where it is anything else."""
         value = self.about(key)
         return value if isinstance(value, (int, float)) else 0
+
+    @property
+    def comparable(self) -> dict[str, dict[str, Any]]:
+        """How the comparable seconds were made, by model: `batch` (rows of the ticks in which a row
+        was measured), `settled` (false where too few cells were computed) and `device`.
+        """
+        kinds = {"batch": int, "settled": bool, "device": str}
+        return {
+            model: {key: made[key] for key in kinds}
+            for model, made in self.mapping("comparable").items()
+            if isinstance(made, dict)
+            and all(type(made.get(k)) is kind for k, kind in kinds.items())
+        }
 
     @property
     def name(self) -> str:
@@ -269,6 +282,7 @@ class Archive(Database):
             "identities": self.mapping("identities"),
             "machine": self.machine,
             "versions": self.versions,
+            "comparable": self.comparable,
             "cells": [cell.as_json() | scored.get(cell.i, none) for cell in self.cells],
         }
 

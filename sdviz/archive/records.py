@@ -9,13 +9,17 @@ from typing import Any
 
 from sdviz.archive.store import loads
 from sdviz.errors import ArchiveError
-from sdviz.plan.cells import Cell, Recipe
+from sdviz.plan.cells import Cell
 from sdviz.plan.passes import evaluations_in, steps_in
 from sdviz.plan.samplers import known_sampler
+from sdviz.plan.settings import Recipe
 
 STATUSES = ("waiting", "running", "done", "failed")
 DAMAGED = "damaged"  # the row cannot be understood; everything else stays readable
 SECONDS = ("encode_s", "denoise_s", "preview_s", "decode_s", "save_s", "total_s")
+
+# What the cell costs at its sweep's settled pace: in all, and of that for denoising.
+COMPARABLE = ("comparable_s", "comparable_denoise_s")
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class CellRecord:
     def as_json(self) -> dict[str, Any]:
         """The cell as `show --json` prints it; docs/archive.md says what each key means."""
         timings = {name: self.timings.get(name, 0.0) for name in (*SECONDS, "batch")}
+        timings |= {name: self.timings.get(name) for name in COMPARABLE}
         return {
             "key": self.key,
             **self.recipe,
@@ -101,7 +106,7 @@ def _strict(row: sqlite3.Row) -> CellRecord:
 
 def _must(holds: bool, what: str) -> None:
     if not holds:
-        raise ValueError(f"`{what}` makes no sense")
+        raise ValueError(f"`{what}` cannot be read")
 
 
 def _number(value: object) -> bool:

@@ -6,14 +6,29 @@ docs/archive.md says what every column means. A reader never writes, and trusts 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+import math
+import os
 import sqlite3
+import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sdviz.archive.formats import APPLICATION_ID, FORMAT, brought_up, check_today, format_of
+from sdviz.archive.formats import (
+    APPLICATION_ID,
+    FORMAT,
+    TABLES,
+    brought_up,
+    check_today,
+    format_of,
+)
 from sdviz.errors import ArchiveError
+from sdviz.regular_files import kind_of
+
+_LONGEST = 64 << 20  # bytes of a text or blob that is read; a frame has some kilobytes
 
 SCHEMA = """
 CREATE TABLE sweep (
@@ -90,17 +105,28 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     Write-ahead logging lets the board read while the sweep writes. With synchronous=NORMAL a killed
     process loses nothing, and a power cut loses at most the last commits, never the database.
     """
+    _check_files(path, is_read=False)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
     # A full disk, say, is an OperationalError: nothing is wrong with the archive.
     with _closed_on_failure(connection, path, let_pass=(sqlite3.OperationalError,)):
         made = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if made:
             check_today(connection, path)  # before anything is changed
+            _check_columns(connection, path)
         connection.execute("PRAGMA journal_mode=WAL")  # stays as it is where the disk has no WAL
         connection.execute("PRAGMA synchronous=NORMAL")
         if not made:
             _create(connection)
     return connection
+
+
+def is_unbegun(path: Path) -> bool:
+    """Whether the database was made, and its process killed before there was a table in it."""
+    try:
+        with contextlib.closing(open_database(path)) as connection:
+            return not connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except (ArchiveError, sqlite3.Error):
+        return False
 
 
 def settle(connection: sqlite3.Connection) -> bool:
@@ -129,22 +155,24 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     connection = open_database(path)
     with _closed_on_failure(connection, path):
         if format_of(connection, path) != FORMAT:
-            return _guarded(brought_up(connection, path))
+            connection = _guarded(brought_up(connection, path))
         check_today(connection, path)
+        _check_columns(connection, path)
     return connection
 
 
 def open_database(path: Path) -> sqlite3.Connection:
     """The same, of whatever format it is."""
-    if not path.is_file():
-        raise ArchiveError(f"{path.parent} is not an archive: it has no {path.name}")
+    _check_files(path, is_read=True)
     try:
         return _reader(path, "mode=ro")
+    except UnicodeDecodeError as error:  # SQLite's message has the damaged bytes in it
+        raise ArchiveError(_unreadable(path, error)) from error
     except sqlite3.OperationalError:
         # A write-ahead log cannot be opened on a read-only medium, unless nobody can be writing.
         try:
             return _reader(path, "mode=ro&immutable=1")
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise ArchiveError(_unreadable(path, error)) from error
     except sqlite3.DatabaseError as error:
         raise ArchiveError(_unreadable(path, error)) from error
@@ -155,7 +183,7 @@ def _reader(path: Path, flags: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         uri, uri=True, isolation_level=None, check_same_thread=False, timeout=10
     )
-    with _closed_on_failure(connection, path, let_pass=(sqlite3.DatabaseError,)):
+    with _closed_on_failure(connection, path, let_pass=(sqlite3.DatabaseError, UnicodeDecodeError)):
         _guarded(connection)
         connection.execute("SELECT count(*) FROM sqlite_master")  # opens the file
     return connection
@@ -163,16 +191,71 @@ def _reader(path: Path, flags: str) -> sqlite3.Connection:
 
 @contextlib.contextmanager
 def _closed_on_failure(
-    connection: sqlite3.Connection, path: Path, *, let_pass: tuple[type[sqlite3.Error], ...] = ()
+    connection: sqlite3.Connection, path: Path, *, let_pass: tuple[type[Exception], ...] = ()
 ) -> Iterator[None]:
-    """What SQLite says of a damaged file becomes an ArchiveError, but for `let_pass`."""
+    """What SQLite says of a damaged file becomes an ArchiveError, but for `let_pass`.
+
+    What it says may have the damaged bytes in it, which Python then fails to decode.
+    """
+    damage = (sqlite3.DatabaseError, UnicodeDecodeError, OverflowError)
     try:
         yield
     except BaseException as error:
         connection.close()
-        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, let_pass):
+        if isinstance(error, damage) and not isinstance(error, let_pass):
             raise ArchiveError(_unreadable(path, error)) from error
         raise
+
+
+def _check_files(path: Path, *, is_read: bool) -> None:
+    """Are the database and its logs regular files? SQLite would follow a link, and wait for a FIFO.
+
+    Raises ArchiveError, also where a database to be written lies in a folder that is a link.
+    """
+    if not is_read and path.parent.is_symlink():
+        raise ArchiveError(f"{path.parent} is a link, which is not followed; name its folder")
+    for name in (path.name, *(f"{path.name}{ending}" for ending in ("-wal", "-shm", "-journal"))):
+        try:
+            mode = os.lstat(path.with_name(name)).st_mode
+        except FileNotFoundError:
+            if is_read and name == path.name:
+                raise ArchiveError(f"{path.parent} is not an archive: it has no {name}") from None
+            continue
+        except OSError as error:
+            raise ArchiveError(f"{path.parent} is not an archive: {error}") from error
+        if not stat.S_ISREG(mode):
+            raise ArchiveError(f"{path.parent} is not an archive: its {name} is {kind_of(mode)}")
+
+
+@functools.lru_cache(maxsize=1)
+def _columns() -> dict[str, list[str]]:
+    """The columns of each table, as today's format has them."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as made:
+        made.executescript(SCHEMA)
+        return {table: [row[1] for row in _described(made, table)] for table in TABLES}
+
+
+def _described(connection: sqlite3.Connection, table: str) -> list[Any]:
+    return connection.execute(f"PRAGMA table_xinfo({table})").fetchall()
+
+
+def _check_columns(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises ArchiveError where a table is not one of plain columns as SCHEMA has them.
+
+    One that SQLite computes as it is read could take any time and memory.
+    """
+    for table, columns in _columns().items():
+        rows = [tuple(row) for row in _described(connection, table)]
+        names, hidden = [row[1] for row in rows], [row[1] for row in rows if row[6]]
+        if names[: len(columns)] != columns or hidden:
+            lacks = [name for name in columns if name not in names]
+            what = (
+                f"table {table} lacks {', '.join(lacks)}" if lacks else f"table {table} is foreign"
+            )
+            raise ArchiveError(f"{path} is damaged: {what}")
+    virtual = "SELECT name FROM sqlite_master WHERE type='table' AND sql LIKE 'CREATE VIRTUAL%'"
+    if foreign := connection.execute(virtual).fetchone():
+        raise ArchiveError(f"{path} is damaged: table {foreign[0]} is foreign")
 
 
 def _guarded(connection: sqlite3.Connection) -> sqlite3.Connection:
@@ -183,6 +266,8 @@ def _guarded(connection: sqlite3.Connection) -> sqlite3.Connection:
     connection.execute("PRAGMA query_only=ON")
     connection.execute("PRAGMA trusted_schema=OFF")
     connection.execute("PRAGMA cell_size_check=ON")
+    if sys.version_info >= (3, 11):
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
     return connection
 
 
@@ -197,16 +282,44 @@ def _unreadable(path: Path, error: Exception) -> str:
     return f"{path} cannot be read: {error}. Run: python -m sdviz.archive verify {path.parent}"
 
 
+def as_json(value: Any, *, indent: int | None = None, compact: bool = False) -> str:
+    """JSON for others to read: a number that is not finite, which JSON lacks, becomes null."""
+    options: dict[str, Any] = {"ensure_ascii": False, "default": str, "indent": indent}
+    if compact:
+        options["separators"] = (",", ":")
+    try:
+        return json.dumps(value, allow_nan=False, **options)
+    except ValueError:
+        return json.dumps(_finite(value), **options)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
 def dumps(value: Any) -> str:
     """JSON as the archive stores it; values that JSON lacks become text."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
 def loads(text: str | None, default: Any = None) -> Any:
-    """What `dumps` wrote; `default` where there is nothing. Raises ArchiveError on damaged text."""
+    """What `dumps` wrote; `default` where there is nothing. Raises ArchiveError on damaged text.
+
+    NaN and infinities, which a stranger may have written, become None.
+    """
     if text is None:
         return default
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=lambda _: None, parse_float=_finite_float)
     except (ValueError, TypeError, RecursionError) as error:
-        raise ArchiveError(f"the archive holds text that is not JSON: {text[:60]!r}") from error
+        shown = str(text)[:60]
+        raise ArchiveError(f"the archive holds text that is not JSON: {shown!r}") from error
+
+
+def _finite_float(text: str) -> float | None:
+    value = float(text)
+    return value if math.isfinite(value) else None

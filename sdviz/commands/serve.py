@@ -7,32 +7,37 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sdviz.commands.terminal import guarded, say, say_error, say_text
 from sdviz.errors import BoardError, ConfigError, ConfigErrors, SdvizError
 from sdviz.plan.config import VisdomConfig
 
 USAGE = """\
 sdviz serve: the Visdom page of your sweeps
 
-  python -m sdviz.serve                          serve until Ctrl-C, on visdom.port=6006
-  python -m sdviz.serve outputs/<name> ...       and show these archives
+  python -m sdviz.serve                          serve on visdom.port=6006 until Ctrl-C
+  python -m sdviz.serve outputs/<name> ...       show these archives too
   python -m sdviz.serve --stop [visdom.port=N]   end the server that a sweep left in the background
 
 Keys (as in python -m sdviz.sweep):
   visdom.port=6006          the port
-  visdom.listen=false       true: reachable from other machines; the page then asks for a login
-  visdom.hosts=[]           further names under which the page is reached, such as [gpu.example.com]
-  visdom.base_url=          path below which a proxy puts the page, such as /proxy/6006
-  visdom.username=sdviz     asked for when visdom.listen=true
-  visdom.password=          drawn and printed when empty
-  visdom.max_windows=60     windows of single cells on a sweep's page
+  visdom.listen=false       true: other machines can reach the page, with a login
+  visdom.hosts=[]           more host names of the page, such as [gpu.example.com]
+  visdom.base_url=          path below which a proxy serves the page, such as /proxy/6006
+  visdom.username=sdviz     login name with visdom.listen=true
+  visdom.password=          login password; a random one is printed if empty
+  visdom.max_windows=60     limit for windows of single cells on a page
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit status: 0, or 2 for what cannot be done."""
-    given = sys.argv[1:] if arguments is None else arguments
+    with guarded(lasting=True):
+        return _main(sys.argv[1:] if arguments is None else arguments)
+
+
+def _main(given: list[str]) -> int:
     if "-h" in given or "--help" in given:
-        print(USAGE)
+        say_text(USAGE)
         return 0
     try:
         stop = "--stop" in given
@@ -42,8 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
             return _stop(config.port if any(a.startswith("visdom.port=") for a in rest) else None)
         return _serve(config, archives)
     except SdvizError as error:
-        for one in error.each():
-            print(f"error: {one}", file=sys.stderr)
+        say_error(error)
         return error.exit_status
 
 
@@ -72,19 +76,19 @@ def _read(key: str, text: str) -> Any:
     if name in ("port", "max_windows"):
         least, most = (1, 65535) if name == "port" else (0, 1000)
         if not text.isdigit() or not least <= int(text) <= most:
-            raise ConfigError(f"{key}={text}: not a whole number from {least} to {most}", key=key)
+            raise ConfigError(
+                f"{key}={text}: must be a whole number from {least} to {most}", key=key
+            )
         return int(text)
     if name in ("listen", "enabled"):
         if text.lower() not in ("true", "false"):
-            raise ConfigError(f"{key}={text}: neither true nor false", key=key)
+            raise ConfigError(f"{key}={text}: must be true or false", key=key)
         return text.lower() == "true"
     if name == "hosts":
         return tuple(host.strip(" '\"") for host in text.strip("[]").split(",") if host.strip())
     if name in ("base_url", "username", "password"):
         return text
-    raise ConfigError(
-        f"{key}: there is no such key; python -m sdviz.serve --help lists them", key=key
-    )
+    raise ConfigError(f"{key}: no such key; python -m sdviz.serve --help lists them", key=key)
 
 
 def _archive(argument: str) -> Path:
@@ -94,7 +98,7 @@ def _archive(argument: str) -> Path:
     if path.name == "sweep.db" and path.is_file():
         return path.parent
     raise ConfigError(
-        f"{argument}: neither a key (visdom.port=6006) nor an archive (a folder with a sweep.db)"
+        f"{argument}: not a key (visdom.port=6006) and not an archive (a folder with sweep.db)"
     )
 
 
@@ -105,16 +109,16 @@ def _serve(config: VisdomConfig, archives: list[Path]) -> int:
     found = look(config.port)
     if found.kind == "board":
         server = server_on(config.port)
-        print(f"A board is running already: {server.url()}")
+        say(f"The server is already running: {server.url()}")
         for path in archives:
             name = register(server, path, path.name, config.max_windows)
-            print(f"{path}: {server.url(f'/env/{name}')}")
-        print(f"It ends with: python -m sdviz.serve --stop visdom.port={config.port}")
+            say(f"{path}: {server.url(f'/env/{name}')}")
+        say(f"To stop it: python -m sdviz.serve --stop visdom.port={config.port}")
         return 0
     if found.kind == "visdom":
         raise BoardError(
-            f"visdom.port={config.port} is held by a Visdom that sdviz did not start; end it, or "
-            "take another port",
+            f"visdom.port={config.port} is used by a Visdom server that sdviz did not start; stop "
+            "it, or choose another port",
             key="visdom.port",
         )
     from sdviz.web.server.app import Settings
@@ -125,13 +129,13 @@ def _serve(config: VisdomConfig, archives: list[Path]) -> int:
 
     def ready(application: Any) -> None:
         base = f"http://127.0.0.1:{config.port}{settings.base_url}"
-        print(f"Visdom: {base}/   (Ctrl-C ends it)", flush=True)
+        say(f"Visdom: {base}/   (Ctrl-C ends it)")
         if settings.password:
-            print(f"Login: {settings.username} / {settings.password}", flush=True)
+            say(f"Login: {settings.username} / {settings.password}")
         for path in archives:
             name = application.registry.add(path, path.name)
             application.follow(name, config.max_windows)
-            print(f"{path}: {base}/env/{name}", flush=True)
+            say(f"{path}: {base}/env/{name}")
 
     run(settings, ready)
     return 0
@@ -143,11 +147,11 @@ def _stop(port: int | None) -> int:
     ports = running() if port is None else [port]
     ended = [port for port in ports if stop(port)]
     for port in ended:
-        print(f"Ended the board on visdom.port={port}.")
+        say(f"Stopped the server on visdom.port={port}.")
     if not ended:
-        print(
-            "No board is running."
+        say(
+            "No server is running."
             if port is None
-            else f"No board is running on visdom.port={port}."
+            else f"No server is running on visdom.port={port}."
         )
     return 0

@@ -12,6 +12,7 @@ from sdviz.engine.batcher import Batcher, RowBudget, RowCounter
 from sdviz.engine.devices import Tiles, free, now
 from sdviz.engine.finishing import Finisher
 from sdviz.engine.frames import Frames, View
+from sdviz.engine.pace import Pace
 from sdviz.engine.preview import in_chunks, to_pixels
 from sdviz.engine.start import Starter
 from sdviz.engine.track import Track
@@ -41,6 +42,7 @@ class Engine:
         emit: Callable[[Event], None],
         counter: RowCounter,
         finisher: Finisher,
+        pace: Pace,
         notes: tuple[str, ...] = (),
     ) -> None:
         self.denoiser = denoiser
@@ -48,13 +50,14 @@ class Engine:
         self.overflowed: list[Cell] = []
         self._batcher = Batcher(cells, self.budget)
         self._tracks: dict[int, Track] = {}  # riding, by the cell's index
-        self._starter = Starter(denoiser, config)
+        self._starter = Starter(denoiser, config, pace)
         self._tiling = Tiling(denoiser.convolutional)
         self._tiles = Tiles(denoiser, emit)
-        self._frames = Frames(denoiser, config.preview, emit)
+        self._frames = Frames(denoiser, config.preview, emit, pace)
         self._emit = emit
         self._counter = counter
         self._finisher = finisher
+        self._pace = pace
         self._notes = notes  # of every cell that this engine computes
         self._is_warm = False
 
@@ -76,16 +79,19 @@ class Engine:
         if self.denoiser.prediction_type == "sample":
             guided = arithmetic.noise(x0, rows)
         shown = self._frames.subject(x0, prediction, rows)
+        forward = now(self.denoiser.device) - start
         views = self._step(tracks, guided, shown, guidance)
         seconds = now(self.denoiser.device) - start
         self._share(tracks, seconds)
         if self._is_warm:
+            self._pace.ticked(tracks[0].size, len(rows.distinct), forward)
             self.budget.measured(len(rows.distinct), seconds)
         self._frames.show(views, seconds=seconds, is_warm=self._is_warm)
         self._finish([view for view in views if view.track.is_finished])
         self._go_on([view.track for view in views if view.track.is_over])
         self._counter.add(len(rows.conditioning))
         self._is_warm = True
+        self._pace.tell(self.budget.rows, settled=self.budget.settled)
 
     def _board(self) -> list[Track]:
         """The tracks of this tick; a cell that is new to the batch gets its own."""
@@ -119,7 +125,7 @@ class Engine:
             ]
         except (RuntimeError, MemoryError) as error:
             if uncompile(getattr(self.denoiser, "unet", None), error):
-                text = f"engine.compile: {str(error).splitlines()[0]}; going on without it"
+                text = f"engine.compile: {str(error).splitlines()[0]}; continuing without it"
                 self._emit(Note("options", text))
                 return None
             if not is_exhausted(error):
@@ -138,7 +144,7 @@ class Engine:
         self._emit(
             Note(
                 "memory",
-                f"memory ran out at {size} rows; going on with {self.budget.rows}",
+                f"memory ran out at {size} rows; continuing with {self.budget.rows}",
                 {"rows": self.budget.rows},
             )
         )
@@ -155,11 +161,14 @@ class Engine:
         views = []
         for i, track in enumerate(tracks):
             timestep = float(track.timestep)
+            start = self._pace.clock()
             try:
                 step = track.step(guided[i : i + 1])
             except Exception as error:  # the guard of a cell: a scheduler's failure is its own
                 self._fail(track.cell, f"{type(error).__name__}: {error}")
                 continue
+            seconds = self._pace.clock() - start
+            self._pace.steps.add((track.sampler.name, track.size), seconds)
             if not math.isfinite(track.latents.sum()):  # a tenth of what torch.isfinite takes
                 self._overflow(track.cell, f"NaN or infinite latents after step {step}")
             elif step:
@@ -171,7 +180,7 @@ class Engine:
         rows = sum(track.rows for track in tracks)
         for track in tracks:
             share = seconds * track.rows / rows
-            track.clock.ticked(share, rows=rows, warmup=not self._is_warm)
+            track.clock.ticked(share, rows=rows, warmup=not self._is_warm, size=track.size)
 
     def _finish(self, views: Sequence[View]) -> None:
         """Final images by the full VAE; the last frame is the image itself."""
@@ -209,6 +218,8 @@ class Engine:
             self._fail(cell, f"{type(error).__name__}: {error}")
             return
         clock.decode += now(self.denoiser.device) - start
+        self._pace.decoding.add(view.track.size, clock.decode)
+        self._pace.finished(cell.index, clock.use)
         self._frames.last(view, done.pixels)
         self._leave(cell)
         notes = (*self._notes, *self._tiles.notes, *done.notes)

@@ -8,8 +8,9 @@ from typing import Any
 from sdviz import models
 from sdviz.engine.batched import Engine
 from sdviz.engine.batcher import RowBudget, RowCounter
-from sdviz.engine.devices import free, give_back, keep
+from sdviz.engine.devices import clock, free, give_back, keep
 from sdviz.engine.finishing import Finisher
+from sdviz.engine.pace import Pace
 from sdviz.engine.scores import Scorer
 from sdviz.engine.whole import Solo
 from sdviz.errors import ModelError
@@ -78,6 +79,7 @@ class _Sweep:
         self.tell = emit  # of the model at work: scores follow its pictures where asked for
         self.loaded = False
         self.budget = RowBudget()
+        self.pace = Pace("", device, emit, clock)
         self.load: Callable[..., Any] = models.load
 
     def run_model(self, name: str, cells: Sequence[Cell]) -> None:
@@ -93,7 +95,7 @@ class _Sweep:
             try:
                 self._compute(name, overflowed, "float32", notes=(text,))
             except ModelError as error:  # it takes twice the memory
-                self.fail(overflowed, f"NaN in {self.dtype}, and not to be had in float32: {error}")
+                self.fail(overflowed, f"NaN in {self.dtype}, and float32 is not available: {error}")
 
     def fail(self, cells: Sequence[Cell], reason: str) -> None:
         for cell in cells:
@@ -117,9 +119,10 @@ class _Sweep:
             self.tell = scorer.listening({cell.index: cell for cell in cells}, self.emit)
         self.finisher = Finisher(spec, self.device)
         fitting = Fitting(denoiser, spec)
+        self.pace = Pace(name, self.device, self.tell, clock)
         groups = _by_parts(cells)
         if len(groups) > 1:
-            text = f"only cells of one LoRA, scale and VAE ride together: {len(groups)} groups"
+            text = f"only cells of one LoRA, scale and VAE share a batch: {len(groups)} groups"
             self.emit(Note("groups", text, {"groups": len(groups)}))
         overflowed = []
         for group in groups:
@@ -132,6 +135,11 @@ class _Sweep:
                 continue
             options.fit_vae(self.config.engine, denoiser.vae)
             overflowed += self._denoise(denoiser, group, notes)
+            self.pace.group += 1
+        if isinstance(denoiser, WholePipeline):
+            self.pace.tell_all(1, settled=True)  # one cell after the other, from the beginning
+        else:
+            self.pace.tell_all(self.budget.rows, settled=self.budget.settled)
         return overflowed
 
     def _denoise(
@@ -158,13 +166,14 @@ class _Sweep:
             "emit": self.tell,
             "counter": self.counter,
             "finisher": self.finisher,
+            "pace": self.pace,
             "notes": notes,
         }
 
     def _tell_batch(self, engine: Engine) -> None:
         rows = engine.budget.rows
         how = "as configured" if self.config.engine.batch else "measured"
-        self.emit(Note("batch", f"up to {rows} rows a tick ({how})", {"rows": rows}))
+        self.emit(Note("batch", f"up to {rows} rows per tick ({how})", {"rows": rows}))
 
 
 def _by_parts(cells: Sequence[Cell]) -> list[list[Cell]]:

@@ -21,13 +21,18 @@ _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 _MOST = 2**31 - 1
 
 
+def clock() -> float:
+    """Seconds, for what runs on the CPU whatever the device; a test may turn it."""
+    return time.perf_counter()
+
+
 def now(device: str) -> float:
     """Seconds, read after the device has finished what it was given."""
     if device.startswith("cuda"):
         torch.cuda.synchronize(device)
     elif device.startswith("mps"):
         torch.mps.synchronize()
-    return time.perf_counter()
+    return clock()
 
 
 def keep(device: str) -> None:
@@ -93,6 +98,6 @@ class Tiles:
             free(self._denoiser.device)
             if not tile(self._denoiser.vae):
                 raise MemoryError(f"memory ran out: {words}")
-            text = "memory ran out in the VAE; going on with it in tiles"
+            text = "memory ran out in the VAE; continuing with it in tiles"
             self._emit(Note("memory", text, {"vae_tiling": True}))
             self.notes = (TILED,)

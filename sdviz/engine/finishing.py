@@ -11,8 +11,8 @@ from sdviz.models.addons import watermark
 from sdviz.models.addons.checks import find_checker
 from sdviz.models.addons.safety import SafetyChecker
 from sdviz.pictures.pixels import Pixels
-from sdviz.plan.cells import Recipe
 from sdviz.plan.config import ModelSpec
+from sdviz.plan.settings import Recipe
 
 _NOTES = {
     "mark": "flagged by the safety checker",
@@ -46,7 +46,7 @@ class Finisher:
         if recipe.watermark:
             pixels = watermark.put(pixels)
             if (bits := watermark.legible(pixels)) < _LEGIBLE:
-                notes += (f"the watermark can hardly be read: {bits} of its 48 bits are there",)
+                notes += (f"the watermark is hard to read: {bits} of its 48 bits are present",)
         return Finished(pixels, notes)
 
     def _flags(self, pixels: Pixels) -> bool:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sdviz.engine.devices import now
 from sdviz.engine.guidance import Rows, denoised
+from sdviz.engine.pace import Pace
 from sdviz.engine.preview import SHARE, Previewer
 from sdviz.engine.track import Track
 from sdviz.events import Event, Frame, LatentStats, Note
@@ -48,8 +49,13 @@ class Frames:
     """Turns views into Frame events, by the decoder that the configuration names or allows."""
 
     def __init__(
-        self, denoiser: Denoiser, config: PreviewConfig, emit: Callable[[Event], None]
+        self,
+        denoiser: Denoiser,
+        config: PreviewConfig,
+        emit: Callable[[Event], None],
+        pace: Pace,
     ) -> None:
+        self._pace = pace
         self._device = denoiser.device
         self._prediction_type = denoiser.prediction_type
         self._config = config
@@ -118,6 +124,8 @@ class Frames:
         seconds = spent / len(held)
         for due, pixels in zip(held, pictures, strict=True):
             due.view.track.clock.preview += seconds
+            due.view.track.clock.use.frames += 1
+            self._pace.frames.add(None, seconds)
             self._emit(due, pixels)
 
     def _pictures(self, latents: torch.Tensor) -> Sequence[NDArray[np.uint8] | None]:
@@ -130,7 +138,7 @@ class Frames:
             except (RuntimeError, MemoryError) as error:
                 if not is_exhausted(error):
                     raise
-            text = f"memory ran out in previews by {name}; going on with "
+            text = f"memory ran out in previews by {name}; continuing with "
             name = "none" if name == "rgb" else "rgb"
             self._emit_event(Note("memory", text + name, {"decoder": name}))
         self._previewer.take(name)
@@ -163,8 +171,8 @@ class Frames:
         self._emit_event(
             Note(
                 "preview",
-                f"previews by {chosen}: {tried[chosen] * 1000:.1f} ms a frame, "
-                f"about {share:.0%} of the time",
+                f"previews by {chosen}: {tried[chosen] * 1000:.1f} ms per frame, about {share:.0%} "
+                "of the time",
                 {"decoder": chosen, "seconds": tried},
             )
         )
@@ -178,7 +186,9 @@ class Frames:
         cheaper = self._previewer.cheaper()
         if share <= _OVER * SHARE or not cheaper:
             return
-        text = f"previews by {self._previewer.chosen} took {share:.0%} of the time; going on with "
+        text = (
+            f"previews by {self._previewer.chosen} took {share:.0%} of the time; continuing with "
+        )
         self._previewer.take(cheaper)
         self._spent = dict.fromkeys(self._spent, 0.0)
         self._emit_event(Note("preview", text + cheaper, {"decoder": cheaper, "share": share}))

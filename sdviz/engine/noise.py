@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-from sdviz.plan.cells import Recipe
+from sdviz.plan.settings import Recipe
 
 Shape = tuple[int, int, int]  # channels, rows, columns
 _FLAT = 1e-3  # sine of the angle between two columns below which there is no arc

@@ -14,32 +14,36 @@ import torch.nn.functional as F
 from PIL import Image
 
 from sdviz.engine.devices import now
+from sdviz.engine.pace import Pace
 from sdviz.engine.preview import to_pixels
 from sdviz.engine.track import Source, Track
 from sdviz.errors import CellError
 from sdviz.models.denoiser import Conditioning, Denoiser, Text
 from sdviz.models.families.schedulers import Schedulers
 from sdviz.pictures import image_input
-from sdviz.plan.cells import Cell, Recipe
+from sdviz.plan.cells import Cell
 from sdviz.plan.config import Config, InitImage
 from sdviz.plan.passes import Pass, passes
 from sdviz.plan.samplers import resolve
+from sdviz.plan.settings import Recipe
 
 
 class Starter:
     """Makes tracks for one denoiser."""
 
-    def __init__(self, denoiser: Denoiser, config: Config) -> None:
+    def __init__(self, denoiser: Denoiser, config: Config, pace: Pace) -> None:
         self._denoiser = denoiser
-        self._encoder = Encoder(denoiser)
+        self._encoder = Encoder(denoiser, pace)
         self._schedulers = Schedulers(denoiser.scheduler_config)
-        self._images = InitImages(denoiser, config.inits)
+        self._images = InitImages(denoiser, config.inits, pace)
 
     def first(self, cell: Cell) -> Track:
         """The track of a cell's first pass."""
         start = now(self._denoiser.device)
         source = self._images.source(cell.recipe) if cell.recipe.init else None
         track = self._make(cell, 0, source)
+        if source:
+            track.clock.use.images.append((track.part.width, track.part.height))
         track.clock.encode += now(self._denoiser.device) - start
         return track
 
@@ -77,8 +81,9 @@ _KEPT = 32  # encodings; 0.1 MB each at 512x512
 class InitImages:
     """The init images of a sweep, each encoded once for each size."""
 
-    def __init__(self, denoiser: Denoiser, inits: Mapping[str, InitImage]) -> None:
+    def __init__(self, denoiser: Denoiser, inits: Mapping[str, InitImage], pace: Pace) -> None:
         self._denoiser = denoiser
+        self._pace = pace
         self._inits = inits
         self._encoded: OrderedDict[tuple[str, int, int, str, bool], Any] = OrderedDict()
 
@@ -88,7 +93,10 @@ class InitImages:
         if wanted not in self._encoded:
             image = self._read(recipe.init)
             image = image_input.resized(image, recipe.width, recipe.height, recipe.resize)
+            start = now(self._denoiser.device)
             self._encoded[wanted] = _encode(self._denoiser, image)
+            seconds = now(self._denoiser.device) - start
+            self._pace.images.add((recipe.width, recipe.height), seconds)
         self._encoded.move_to_end(wanted)
         while len(self._encoded) > _KEPT:
             self._encoded.popitem(last=False)
@@ -141,8 +149,9 @@ _TEXTS_KEPT = 256  # encodings; 60 MB for Stable Diffusion 1 in float32
 class Encoder:
     """What each cell rides with, encoded by the denoiser's own text encoder."""
 
-    def __init__(self, denoiser: Denoiser) -> None:
+    def __init__(self, denoiser: Denoiser, pace: Pace) -> None:
         self._denoiser = denoiser
+        self._pace = pace
         self._encoded: OrderedDict[Text, Conditioning] = OrderedDict()
 
     def conditioning(self, recipe: Recipe) -> list[Conditioning]:
@@ -152,7 +161,9 @@ class Encoder:
 
     def _encode(self, text: Text) -> Conditioning:
         if text not in self._encoded:
+            start = now(self._denoiser.device)
             self._encoded[text] = self._denoiser.encode([text])[0]
+            self._pace.texts.add(None, now(self._denoiser.device) - start)
         self._encoded.move_to_end(text)
         while len(self._encoded) > _TEXTS_KEPT:
             self._encoded.popitem(last=False)

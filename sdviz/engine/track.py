@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from sdviz.engine.noise import start_noise
+from sdviz.engine.pace import Size, Use
 from sdviz.events import Timings
 from sdviz.models.denoiser import Conditioning
 from sdviz.models.families import schedulers
@@ -55,10 +56,12 @@ class Track:
         self.evaluation = 0  # denoiser evaluations done in this pass
         self.evaluations_before = 0  # in the passes before it
         self.steps_before = 0
-        self.clock = Clock()
+        self.clock = Clock(Use(self.rows, recipe.sampler))
+        self.clock.use.texts = len(conditioning)
 
     def go_on_from(self, before: Track) -> None:
         """Counts on where the pass before this one has ended."""
+        before.clock.use.texts += self.clock.use.texts
         self.clock = before.clock
         self.evaluations_before = before.evaluations_before + before.evaluation
         self.steps_before = before.steps_before + before.part.count
@@ -66,6 +69,11 @@ class Track:
     @property
     def rows(self) -> int:
         return rows_of(self.cell.recipe)
+
+    @property
+    def size(self) -> Size:
+        """Of the pass."""
+        return self.part.width, self.part.height
 
     @property
     def timestep(self) -> torch.Tensor:
@@ -112,15 +120,17 @@ class Track:
 class Clock:
     """The seconds of one cell: its share, by rows, of every batch that it was part of."""
 
-    def __init__(self) -> None:
+    def __init__(self, use: Use) -> None:
+        self.use = use
         self.encode = self.denoise = self.preview = self.decode = 0.0
         self.last = 0.0  # the latest tick's share
         self.ticks = 0
         self.rows = 0
         self.warmup = False
 
-    def ticked(self, seconds: float, *, rows: int, warmup: bool) -> None:
-        """`seconds` are this cell's share of a tick of `rows` rows."""
+    def ticked(self, seconds: float, *, rows: int, warmup: bool, size: Size) -> None:
+        """`seconds` are this cell's share of a tick of `rows` rows, in a pass of `size`."""
+        self.use.evaluated(size)
         self.denoise += seconds
         self.last = seconds
         self.ticks += 1

@@ -11,6 +11,7 @@ from sdviz.engine.batcher import RowCounter
 from sdviz.engine.devices import free, now
 from sdviz.engine.finishing import Finisher
 from sdviz.engine.frames import statistics
+from sdviz.engine.pace import Pace, Use
 from sdviz.engine.preview import to_pixels
 from sdviz.errors import ModelError
 from sdviz.events import CellFailed, CellFinished, CellStarted, Event, Frame, Note
@@ -36,6 +37,7 @@ class Solo:
         emit: Callable[[Event], None],
         counter: RowCounter,
         finisher: Finisher,
+        pace: Pace,
         should_stop: Callable[[], bool],
         notes: tuple[str, ...] = (),
     ) -> None:
@@ -46,6 +48,7 @@ class Solo:
         self._emit = emit
         self._counter = counter
         self._finisher = finisher
+        self._pace = pace
         self._should_stop = should_stop
         self._notes = notes
         self._is_warm = False
@@ -53,7 +56,7 @@ class Solo:
         text = f"{model.name} is not batched: its cells run one after the other"
         emit(Note("solo", text, {"pipeline": model.name}))
         if self._config.of in ("prompt", "negative"):
-            text = f"preview.of={self._config.of}: {model.name} does not tell; frames show x0"
+            text = f"preview.of={self._config.of}: {model.name} cannot show it; frames show x0"
             emit(Note("preview", text, {"of": "x0"}))
         for note in model.notes:
             emit(Note("parts", f"{model.name}: {note}", {}))
@@ -80,7 +83,7 @@ class Solo:
         if reason:  # outside the handler, whose traceback would keep what the forward has made
             if compiling:
                 told = reason.splitlines()[0]
-                self._emit(Note("options", f"engine.compile: {told}; going on without it"))
+                self._emit(Note("options", f"engine.compile: {told}; continuing without it"))
                 self._again(cell)
             elif not (exhausted and self._spare(cell)):
                 said = "memory ran out: " if exhausted else ""
@@ -102,7 +105,7 @@ class Solo:
         free(self._model.device)
         if not tile(self._model.vae):
             return False
-        text = "memory ran out; going on with the VAE in tiles"
+        text = "memory ran out; continuing with the VAE in tiles"
         self._emit(Note("memory", text, {"vae_tiling": True}))
         self._notes = (*self._notes, TILED)
         self._again(cell)
@@ -124,23 +127,32 @@ class _Run:
         self._since = now(solo._model.device)
         self._denoise = self._preview = self._encode = 0.0
         self._last: Evaluation | None = None
+        rows = rows_of(cell.recipe)
+        self._size = (cell.recipe.width, cell.recipe.height, rows)
+        self._use = Use(rows=1, sampler=cell.recipe.sampler, texts=1)  # a row is an evaluation here
 
     def encoded(self) -> None:
         """Until now texts were encoded: pipelines do it before they ask for timesteps."""
         began, self._since = self._since, now(self.solo._model.device)
         self._encode += self._since - began
+        self.solo._pace.texts.add(None, self._since - began)
 
     def watch(self, seen: Evaluation) -> None:
         """Frames and progress; raises Stopped where the sweep is to stop."""
         solo = self.solo
         arrived = now(solo._model.device)
         self._denoise += arrived - self._since
+        if solo._is_warm or self.evaluations:
+            solo._pace.ticked(self._size, 1, arrived - self._since)
+        self._use.evaluated(self._size)
         self.evaluations += 1
         self._last = seen
         solo._counter.add(rows_of(self.cell.recipe))
         step = self._sampler.step_completed(seen.number, self.cell.recipe.steps)
         if step and step < self.cell.recipe.steps and step % solo._config.every == 0:
             self._show(step, seen)
+            solo._pace.frames.add(None, now(solo._model.device) - arrived)
+            self._use.frames += 1
         if solo._should_stop():
             raise Stopped
         self._since = now(solo._model.device)
@@ -158,7 +170,7 @@ class _Run:
             return to_pixels(solo._model.decode(latent, self.cell.recipe))[0]
         except Exception as error:  # a frame is not worth the cell
             solo._shows = False
-            text = f"no frames: {solo._model.name}'s latents cannot be decoded on the way: {error}"
+            text = f"no frames: {solo._model.name}'s latents cannot be decoded: {error}"
             solo._emit(Note("preview", text, {"decoder": "none"}))
             return None
 
@@ -193,5 +205,7 @@ class _Run:
             batch=float(rows_of(self.cell.recipe)),
             warmup=not solo._is_warm,
         )
+        solo._pace.decoding.add(self._size, times.decode_s)
+        solo._pace.finished(self.cell.index, self._use)
         notes = (*solo._notes, *done.notes)
         solo._emit(CellFinished(self.cell.index, done.pixels, times, notes))

@@ -28,6 +28,7 @@ FACE = (
     "families.seamless",
     "families.whole_pipeline",
     "files.diffusers_source",
+    "files.refusal",
     "hardware.device",
     "hardware.options",
     "hardware.room",

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 import torch
 
-from sdviz.plan.cells import Recipe
+from sdviz.plan.settings import Recipe
 
 # What the denoiser needs of one text, by its own argument names, without a batch dimension:
 # "encoder_hidden_states" (tokens, width), and for some families "text_embeds", "time_ids".

@@ -15,6 +15,7 @@ from sdviz.errors import ModelError
 from sdviz.models.checkpoints import layouts, single_file
 from sdviz.models.checkpoints.components import of_pipeline
 from sdviz.models.files import diffusers_source, identity, places, tokens
+from sdviz.models.files.refusal import refusing
 from sdviz.plan.config import ModelSpec
 
 BATCHED = ("sd1", "sd2", "sdxl", "kolors")  # the kinds whose cells ride together
@@ -28,6 +29,8 @@ _FLOW = "FlowMatch"  # how the names of diffusers' flow-matching schedulers begi
 FLOW_SAMPLERS = ("Euler", "Heun")  # that diffusers has for flow matching
 _EVERY_FLOW_SAMPLER = ("StableDiffusion3Pipeline",)  # others set their own sigmas: Euler alone
 _KOLORS_TOKENS = 256
+_MOST_LEVELS = 10  # of a VAE
+_LARGEST_SIDE = 1 << 16  # pixels; more is no picture's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,10 @@ class ModelInfo:
 
         Gigabytes are read for it the first time, so it is asked for when all else is in order.
         """
+        with refusing(f"the model in {self.checkpoint or self.folder}"):
+            return self._identity()
+
+    def _identity(self) -> str:
         if self.checkpoint is None:
             return identity.of_folder(self.folder, variant=self.variant)
         found = identity.of_file(self.checkpoint) + identity.of_folder(self.folder)
@@ -87,13 +94,18 @@ class ModelInfo:
 def inspect(spec: ModelSpec) -> ModelInfo:
     """Reads the small files of the model that `spec` names; ModelError where there is none."""
     place = places.find(spec)
+    with refusing(f"model={spec.name}: {place}", "model"):
+        return _inspected(place, spec)
+
+
+def _inspected(place: Path, spec: ModelSpec) -> ModelInfo:
     if place.is_file():
         found = single_file.layout(place, spec)
         info = _info(spec, found.folder, kind=found.kind, checkpoint=place)
         if not info.is_batched and of_pipeline(info.pipeline) is None:
             raise ModelError(
                 f"model={spec.name}: {place.name} would be run by {info.pipeline}, which takes "
-                "folders in diffusers' layout; model.config= names another layout",
+                "folders in diffusers' layout; name another layout with model.config=",
                 key="model",
             )
         return dataclasses.replace(info, parts=found.parts, notes=found.notes)
@@ -108,7 +120,9 @@ def _info(spec: ModelSpec, folder: Path, *, kind: str, checkpoint: Path | None =
     if kind not in BATCHED and pipeline not in _BATCHED_PIPELINES:
         reason = diffusers_source.why_not(pipeline)
         if reason:
-            raise ModelError(f"model={spec.name}: {reason}; model.id= names another", key="model")
+            raise ModelError(
+                f"model={spec.name}: {reason}; name another with model.id=", key="model"
+            )
     denoiser = folder / ("unet" if (folder / "unet").is_dir() else "transformer")
     config = _read(denoiser / "config.json")
     if checkpoint is None and not any(
@@ -116,10 +130,14 @@ def _info(spec: ModelSpec, folder: Path, *, kind: str, checkpoint: Path | None =
     ):
         _refuse_incomplete(spec, folder, f"the weights of {denoiser.name}/")
     vae = _read(folder / "vae" / "config.json", missing={})
+    with refusing(folder / "vae" / "config.json", "model"):
+        factor = 2 ** (min(len(vae.get("block_out_channels", [0] * 4)), _MOST_LEVELS) - 1)
     packed = 2 if pipeline.startswith("Flux") else 1  # 2x2 latents a token
-    factor = 2 ** (len(vae.get("block_out_channels", [0] * 4)) - 1)
-    rows, columns = _latent_size(config, index, factor)
-    patch = packed if packed > 1 else config.get("patch_size") or 1
+    with refusing(denoiser / "config.json", "model"):
+        rows, columns = _latent_size(config, index, factor)
+        patch = packed if packed > 1 else int(config.get("patch_size") or 1)
+        if not all(0 < side <= _LARGEST_SIDE for side in (rows * factor, columns * factor, patch)):
+            raise ValueError(f"pictures of {columns}x{rows} latents of {factor} pixels")
     scheduler = _read(folder / "scheduler" / "scheduler_config.json", missing={})
     kind = kind if kind != "auto" else _kind(index, config)
     if kind == "kolors" and importlib.util.find_spec("sentencepiece") is None:
@@ -149,14 +167,14 @@ def _latent_size(config: dict[str, Any], index: dict[str, Any], factor: int) -> 
         return 1024 // factor, 1024 // factor
     sample = config.get("sample_size") or 64
     rows, columns = sample if isinstance(sample, list) else (sample, sample)
-    return rows, columns
+    return int(rows), int(columns)
 
 
 def _refuse_incomplete(spec: ModelSpec, folder: Path, what: str) -> None:
-    remedy = "model.id= names another"
+    remedy = "name another with model.id="
     if not Path(spec.id).expanduser().exists():
         remedy = places.fetching(spec.id, revision=spec.revision, variant=spec.variant)
-    raise ModelError(f"model={spec.name}: {folder} has not got {what}; {remedy}", key="model")
+    raise ModelError(f"model={spec.name}: {folder} lacks {what}; {remedy}", key="model")
 
 
 def _kind(index: dict[str, Any], denoiser: dict[str, Any]) -> str:
@@ -170,8 +188,9 @@ def _kind(index: dict[str, Any], denoiser: dict[str, Any]) -> str:
 
 def _max_tokens(folder: Path) -> int:
     words = _read(folder / "tokenizer" / "tokenizer_config.json", missing={})
-    length = words.get("model_max_length", 0)
-    return int(length) if length < 1_000_000 else 0  # transformers' "no limit" is 1e30
+    with refusing(folder / "tokenizer" / "tokenizer_config.json"):
+        length = words.get("model_max_length", 0)
+        return int(length) if length < 1_000_000 else 0  # transformers' "no limit" is 1e30
 
 
 def _read(path: Path, *, missing: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -183,6 +202,6 @@ def _read(path: Path, *, missing: dict[str, Any] | None = None) -> dict[str, Any
         if missing is not None:
             return missing
         raise ModelError(
-            f"{path}: missing, so {path.parent} is not a model in diffusers' layout; "
-            "model= names a folder that has a model_index.json"
+            f"{path}: missing, so {path.parent} is not a model in diffusers' layout; name a folder "
+            "with a model_index.json in model="
         ) from error

@@ -12,7 +12,7 @@ import transformers
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from sdviz.errors import ModelError
+from sdviz.errors import ModelError, SdvizError
 from sdviz.models.denoiser import Denoiser
 from sdviz.models.families import whole_pipeline
 from sdviz.models.families.kolors import Kolors
@@ -49,7 +49,9 @@ def load(
         raise ModelError(
             f"model={spec.name}: {where} does not fit into memory: {error}", key="model"
         ) from error
-    except (OSError, ValueError, KeyError, RuntimeError) as error:  # what from_pretrained raises
+    except SdvizError:
+        raise
+    except Exception as error:  # from_pretrained raises whatever its files make it raise
         raise ModelError(
             f"model={spec.name}: {where} cannot be loaded: {error}", key="model"
         ) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from sdviz.errors import ModelError
 from sdviz.models.checkpoints import tensor_names, unet_file
 from sdviz.models.checkpoints.components import of_pipeline
 from sdviz.models.files import identity, pickles, tensors
+from sdviz.models.files.refusal import read_object, refusing
 from sdviz.models.info import ModelInfo
 from sdviz.plan.config import ModelSpec
 
@@ -64,8 +64,7 @@ class Folder:
 
     def json(self, name: str) -> dict[str, Any]:
         """The configuration in the file `name`."""
-        content: dict[str, Any] = json.loads((self.path / name).read_text(encoding="utf-8"))
-        return content
+        return read_object(self.path / name)
 
 
 class SingleFile(Folder):
@@ -111,7 +110,8 @@ class SingleFile(Folder):
             first = str(error).splitlines()[1].strip()
             raise ModelError(
                 f"model={self.spec.name}: its UNet is not the one that is configured in "
-                f"{self.path}: {first[:200]}; model.config=<folder> names another configuration",
+                f"{self.path}: {first[:200]}; name another configuration with "
+                "model.config=<folder>",
                 key="model",
             ) from error
         return made
@@ -128,7 +128,8 @@ def _read(path: Path, spec: ModelSpec) -> dict[str, torch.Tensor]:
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
-        return load_file(path)
+        with refusing(f"model={spec.name}: {path}"):
+            return load_file(path)
     tensors.need_consent(path, "model", spec.trust_pickle)
     return pickles.read(path, key="model")
 

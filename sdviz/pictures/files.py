@@ -1,13 +1,10 @@
-"""Images on disk: PNG with its recipe in it, and frames as WebP. Written aside, then renamed."""
+"""Images as files: PNG with its recipe in it, and frames as WebP."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,7 @@ from sdviz.errors import ArchiveError
 from sdviz.pictures import inset
 from sdviz.pictures.infotext import clean
 from sdviz.pictures.pixels import Pixels
+from sdviz.regular_files import open_regular
 
 PARAMETERS = "parameters"  # the text chunk that stable-diffusion-webui reads
 CHUNK = "sdviz"  # ours, JSON
@@ -66,7 +64,8 @@ def decode(data: bytes | Path, what: str) -> Image.Image:
     The size is checked before a pixel is decoded: a few bytes can claim to be terapixels.
     """
     try:
-        with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as image:
+        file = io.BytesIO(data) if isinstance(data, bytes) else open_regular(data)
+        with file, Image.open(file) as image:
             if max(image.size) > _LONGEST_SIDE or image.width * image.height > _MOST_PIXELS:
                 raise ArchiveError(f"{what} claims {image.width}x{image.height} pixels; not read")
             return image.convert("RGB")
@@ -80,22 +79,6 @@ def pixel_hash(pixels: Pixels) -> str:
     digest = hashlib.sha256(f"{width}x{height} RGB ".encode())
     digest.update(np.ascontiguousarray(pixels).data)
     return digest.hexdigest()
-
-
-def write_aside(path: Path, data: bytes) -> None:
-    """Writes a file so that it is there whole or not at all, even when the power fails."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner reads
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
 
 
 def own_json(record: Mapping[str, Any]) -> str:

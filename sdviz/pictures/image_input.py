@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 
 from sdviz.errors import ConfigError
 from sdviz.pictures.files import pixel_hash
+from sdviz.regular_files import open_regular
 
 MOST_PIXELS = 64_000_000  # a file that claims more is refused before a pixel is decoded
 RESIZE = ("stretch", "crop", "fill")
@@ -23,7 +24,7 @@ def read(path: Path, what: str) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with open_regular(path, follow=True) as file, Image.open(file) as image:
                 if image.width * image.height > MOST_PIXELS:
                     raise ConfigError(
                         f"{what}: {image.width}x{image.height} pixels, more than "
@@ -49,7 +50,7 @@ def _rgb(image: Image.Image, what: str) -> Image.Image:
         image = Image.fromarray((np.asarray(image).clip(0, 65_535) // 257).astype(np.uint8))
     if image.mode == "F":
         raise ConfigError(
-            f"{what}: its pixels are floating-point numbers; save it with 8 bits a colour",
+            f"{what}: its pixels are floating-point numbers; save it with 8 bits per colour",
             key=what,
         )
     return image.convert("RGB")

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from sdviz.plan.cells import DEFAULTS
 from sdviz.plan.labels import place_name
 from sdviz.plan.prompts import said
+from sdviz.plan.settings import DEFAULTS
 
 LONGEST = 1 << 18  # characters of a text that is read; a longer one is no picture's
 _FEWEST_PAIRS = 3  # a last line with fewer belongs to the prompt

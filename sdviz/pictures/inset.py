@@ -15,6 +15,8 @@ from typing import BinaryIO
 
 from PIL import Image
 
+from sdviz.regular_files import open_regular
+
 SIDE = 384  # pixels of an inset's longer side; more is seen only in the inspector
 NEARLY = 1.3  # times that side: making it smaller would save little
 PNG_CHUNK = b"smAL"  # ancillary, private, and not to be copied by who changes the picture
@@ -84,7 +86,7 @@ def of_png(path: Path) -> bytes | None:
     """The inset of a final image, without reading the picture itself; None where it has none, or
     the file is damaged there. Raises OSError where it cannot be read.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         for name, length in _png_chunks(file):
             if name != PNG_CHUNK:
                 continue

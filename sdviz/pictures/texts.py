@@ -17,6 +17,7 @@ from PIL import Image
 
 from sdviz.errors import ArchiveError
 from sdviz.pictures.infotext import clean
+from sdviz.regular_files import open_regular
 
 USER_COMMENT = "UserComment"
 _MOST_BYTES = 16 << 20  # of all texts of a picture together; ComfyUI's graphs have megabytes
@@ -32,9 +33,9 @@ def read_texts(path: Path) -> dict[str, str]:
     "prompt". Raises ArchiveError where the file is no picture, or has more text than any picture.
     """
     try:
-        with path.open("rb") as stream:
+        with open_regular(path, follow=True) as stream:
             is_png = stream.read(len(_SIGNATURE)) == _SIGNATURE
-            texts = _png(stream) if is_png else _others(path)
+            texts = _png(stream) if is_png else _others(stream)
     except ArchiveError as error:
         raise ArchiveError(f"{path}: {error}") from None
     except Exception as error:  # whatever a reader of damaged files raises
@@ -104,8 +105,9 @@ def _decoded(text: bytes) -> str:
         return text.decode("latin-1")
 
 
-def _others(path: Path) -> dict[str, str]:
-    with Image.open(path) as image:
+def _others(stream: BinaryIO) -> dict[str, str]:
+    stream.seek(0)
+    with Image.open(stream) as image:
         texts = {str(k): v for k, v in image.info.items() if isinstance(v, str)}
         exif = image.info.get("exif")
         comment = image.info.get("comment")  # JPEG's COM

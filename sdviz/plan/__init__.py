@@ -17,4 +17,5 @@ FACE = (
     "rules",
     "samplers",
     "settings",
+    "values",
 )

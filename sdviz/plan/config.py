@@ -89,7 +89,7 @@ class VisdomConfig:
     port: int = _number(6006, 1, 65535)
     listen: bool = False  # bind to every address instead of loopback; asks for a login
     hosts: tuple[str, ...] = ()  # further Host names under which the page is reached (a proxy's)
-    base_url: str = ""  # path below which a proxy puts the page, such as /proxy/6006
+    base_url: str = ""  # path below which a proxy serves the page, such as /proxy/6006
     max_windows: int = _number(60, 0, 1000)  # windows of single cells; the sheet shows all cells
     username: str = "sdviz"  # asked for, with the password, when `listen` is true
     password: str = ""  # "": drawn when the server starts, and printed
@@ -154,7 +154,7 @@ def read(cls: type[T], given: Mapping[str, Any], errors: list[SdvizError], *, un
         try:
             if is_dataclass(hints[key]):
                 if not isinstance(value, Mapping):
-                    raise ConfigError(f"{path}={value!r}: a group of keys is needed here", key=path)
+                    raise ConfigError(f"{path}={value!r}: must be a group of keys", key=path)
                 kind: Any = hints[key]
                 values[key] = read(kind, value, errors, under=f"{path}.")
             else:
@@ -184,7 +184,7 @@ def _value(f: Field[Any], hint: Any, value: Any, path: str) -> Any:
             raise ConfigError(f"{path}={value!r}: must be a list, such as [a,b]", key=path)
         return tuple(str(part) for part in value)
     if not isinstance(value, Mapping):
-        raise ConfigError(f"{path}={value!r}: a group of keys is needed here", key=path)
+        raise ConfigError(f"{path}={value!r}: must be a group of keys", key=path)
     return dict(value)
 
 

@@ -7,12 +7,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sdviz.plan.cells import DEFAULTS, SWITCHED_OFF, Axis, Recipe
+from sdviz.plan.cells import Axis
+from sdviz.plan.settings import DEFAULTS, Recipe, names
 
 _LONGEST = 8  # characters of a number that somebody has typed, and not a range computed
-_PATHS = ("model", "init", "lora", "vae", "embedding")  # settings whose value may be a path
+_SPEAKING = names(lambda row: row.speaks)
+_ALWAYS = names(lambda row: row.always)
+_OFF = names(lambda row: row.none)
+_PATHS = names(lambda row: row.path)
 _FILE = re.compile(r"\.(?:safetensors|ckpt|pt|pth|bin|png|jpe?g|webp)$", re.IGNORECASE)
-_ALWAYS = ("model", "prompt", "negative", "cfg", "sampler", "steps", "seed", "width", "height")
 
 
 def place_name(place: Any) -> Any:
@@ -44,7 +47,7 @@ def value_label(value: Any, key: str = "") -> str:
         return whole if len(whole) <= _LONGEST else format(value, ".4g")
     if value is None:
         return "default"
-    if value == "" and key in SWITCHED_OFF:
+    if value == "" and key in _OFF:
         return "none"
     return str(value) if value != "" else "(empty)"
 
@@ -97,8 +100,7 @@ def named_label(axis: Axis, at: int) -> str:
     """The same with its setting: "cfg=7"; a prompt stands alone, it says what it is."""
     labels = zip(axis.keys, axis.values[at], _labels(axis, axis.values[at]), strict=True)
     return " · ".join(
-        label if key in ("prompt", "sampler") and value else f"{key}={label}"
-        for key, value, label in labels
+        label if key in _SPEAKING and value else f"{key}={label}" for key, value, label in labels
     )
 
 

@@ -41,7 +41,7 @@ def split_list(text: str, separator: str = ",") -> list[str]:
         elif character in _CLOSING:
             depth -= 1
             if depth < 0:
-                raise ConfigError(f"`{text}`: '{character}' closes nothing")
+                raise ConfigError(f"`{text}`: '{character}' closes no bracket")
         elif character == separator and depth == 0:
             parts.append(text[start:position].strip())
             start = position + 1
@@ -123,7 +123,7 @@ def parse_words(text: str) -> list[str]:
     for part in flat_list(text):
         if not part:
             told = f"`{text}`: a value between commas is empty; put '' for an empty one"
-            raise ConfigError(f"{told}, and quotes around the whole, which a shell takes off")
+            raise ConfigError(f"{told}, and quote the whole value for the shell")
         words.append(unquote(part))
     return words
 

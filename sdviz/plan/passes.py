@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from sdviz.plan.cells import Recipe
 from sdviz.plan.samplers import resolve
+from sdviz.plan.settings import Recipe, names
 
 if TYPE_CHECKING:
     from sdviz.plan.cells import Cell
@@ -71,12 +71,7 @@ def _skipped(steps: int, strength: float) -> int:
 
 
 # What the number of a cell's evaluations depends on.
-_COUNT = (
-    *("sampler", "steps", "cfg", "init", "strength"),
-    *("hires_scale", "hires_steps", "hires_strength"),
-)
-
-
+_COUNT = names(lambda row: row.counts in ("steps", "rows"))
 _COUNTS = attrgetter(*_COUNT)
 
 

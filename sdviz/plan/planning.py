@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sdviz.errors import ConfigError
-from sdviz.plan.cells import DEFAULTS, Axis, Cell, Plan, Recipe, cell_key
+from sdviz.plan.cells import Axis, Cell, Plan, cell_key
 from sdviz.plan.samplers import rescheduled
+from sdviz.plan.settings import DEFAULTS, Recipe
 
 MOST_CELLS = 1_000_000  # a plan of more is a slip on the command line
 
@@ -29,7 +30,7 @@ def make_axes(
         if len(set(lengths.values())) > 1:
             counts = ", ".join(f"{key} has {length}" for key, length in lengths.items())
             raise ConfigError(
-                f"zip=[{','.join(group)}]: the settings need equally many values; {counts}",
+                f"zip=[{','.join(group)}]: the settings need the same number of values; {counts}",
                 key="zip",
             )
         for key in group:

@@ -71,7 +71,7 @@ def _numbers(part: str, whole: bool) -> list[Fraction]:
     if span:
         return _span(part, span, whole)
     if not part:
-        raise ConfigError("a number is missing; give one, or leave out the comma beside it")
+        raise ConfigError("a number is missing; add it, or remove the comma")
     kind = "a whole number" if whole else "a number"
     raise ConfigError(f"`{part}` is not {kind}, nor a range such as 1-9, 1-9 (+2) or 1-9 [5]")
 
@@ -95,7 +95,7 @@ def _hydra_range(part: str, inside: str, whole: bool) -> list[Fraction]:
     start, stop = (Fraction(0), numbers[0]) if len(numbers) == 1 else (numbers[0], numbers[1])
     step = numbers[2] if len(numbers) == 3 else Fraction(1)
     if step == 0 or (stop - start) * step <= 0:
-        raise ConfigError(f"`{part}` holds no values")
+        raise ConfigError(f"`{part}` contains no values")
     values = _steps(part, start, stop, step)
     values = values[:-1] if values[-1] == stop else values
     if len(values) == 1:

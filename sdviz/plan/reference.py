@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sdviz.plan.cells import Cell, Plan, Recipe, cell_key
+from sdviz.plan.cells import Cell, Plan, cell_key
 from sdviz.plan.samplers import resolve
+from sdviz.plan.settings import Recipe
 
 SAMPLER = "Heun Beta"
 

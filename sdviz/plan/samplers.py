@@ -135,7 +135,7 @@ def schedule_named(name: str) -> str:
         return known[spelling]
     there = ", ".join(known.values())
     raise ConfigError(
-        f"schedule={name}: diffusers has none of that name; there are {there}", key="schedule"
+        f"schedule={name}: diffusers has no such schedule; it has {there}", key="schedule"
     )
 
 
@@ -149,7 +149,7 @@ def rescheduled(name: str, schedule: str) -> str:
         return resolve(f"{method} {schedule}").name
     except ConfigError as error:
         rule = f'exclude=\'sampler="{name}" schedule="{schedule}"\''
-        raise ConfigError(f"{error}; {rule} leaves the pair out", key="schedule") from None
+        raise ConfigError(f"{error}; {rule} leaves it out", key="schedule") from None
 
 
 def _spelling(name: str) -> str:
@@ -166,13 +166,13 @@ def _refusal(name: str, spelling: str) -> str:
     for missing, nearest in _MISSING.items():
         if spelling.startswith(_spelling(missing)):
             return (
-                f"sampler={name!r}: diffusers has no scheduler for A1111's {missing}; "
-                f"the nearest there is: {nearest!r}"
+                f"sampler={name!r}: diffusers has no scheduler for A1111's {missing}; the nearest "
+                f"is {nearest!r}"
             )
     for schedule in (*_MISSING_SCHEDULES, *SCHEDULES):
         plain = _BY_SPELLING.get(spelling.removesuffix(_spelling(schedule)))
         if spelling.endswith(_spelling(schedule)) and plain and not plain.schedule:
-            there = " or ".join(map(repr, ("", *plain.method.schedules)[1:])) or "its own only"
+            there = " or ".join(map(repr, ("", *plain.method.schedules)[1:])) or "only its own"
             return (
                 f"sampler={name!r}: diffusers has no {schedule} schedule for "
                 f"{plain.method_name}; schedules of {plain.method_name}: {there}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 FACE = (
     "compose",
+    "foreign_config",
     "from_picture",
     "model_specs",
     "presets",

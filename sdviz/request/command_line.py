@@ -16,13 +16,14 @@ from typing import get_type_hints
 
 from sdviz.errors import ConfigError, ConfigErrors, SdvizError, nearest
 from sdviz.plan.config import Config, ModelSpec, keys_of
-from sdviz.plan.settings import PLURALS, SETTINGS
+from sdviz.plan.settings import SETTINGS
+from sdviz.plan.values import entries, plurals, setting_of
 from sdviz.request.presets import conf_dir
 
 # Root keys beside the settings whose values are taken as typed: file names and rules are full of
 # Hydra's signs.
 _RAW = (
-    *("exclude", "outputs", "name", "from", *PLURALS),
+    *("exclude", "outputs", "name", "from", *plurals()),
     *("score", "score_clip", "score_aesthetic", "caption"),
 )
 _OTHER = ("zip", "order", "drawn_seeds")
@@ -35,33 +36,12 @@ _COMPLETION = ("-sc", "--shell-completion")
 
 # What other programs call our keys, without signs between the words.
 _ELSEWHERE = {
-    "cfgscale": "cfg",
-    "guidancescale": "cfg",
-    "numinferencesteps": "steps",
-    "samplername": "sampler",
-    "negativeprompt": "negative",
-    "checkpoint": "model",
-    "ckpt": "model",
+    **{word: name for name, row in SETTINGS.items() for word in row.elsewhere},
     "size": "width= and height=, in pairs by zip=[[width,height]]",
     "resolution": "width= and height=, in pairs by zip=[[width,height]]",
     "batchsize": "samples",
     "batchcount": "rounds",
     "niter": "rounds",
-    "denoise": "strength",
-    "denoising": "strength",
-    "denoisingstrength": "strength",
-    "image": "init",
-    "initimage": "init",
-    "subseed": "variation_seed",
-    "subseedstrength": "variation_strength",
-    "varseed": "variation_seed",
-    "varstrength": "variation_strength",
-    "clipstopatlastlayers": "clip_skip",
-    "promptsr": "sr",
-    "enablehr": "hires_scale",
-    "hrscale": "hires_scale",
-    "loraweight": "lora_scale",
-    "lorastrength": "lora_scale",
     "output": "outputs",
     "outdir": "outputs",
 }
@@ -92,10 +72,10 @@ def to_hydra(arguments: Sequence[str]) -> list[str]:
         key = override["key"] if override else ""
         try:
             if override and (key in SETTINGS or key in _RAW):
-                setting = PLURALS.get(key, key)
+                setting = setting_of(key) or key
                 if setting in typed:
                     raise ConfigError(
-                        f"{key}: {setting} is given twice; give all of its values at once",
+                        f"{key}: {setting} is given twice; give all its values in one list",
                         key=key,
                     )
                 typed.append(setting)
@@ -127,15 +107,15 @@ def _apart(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _quoted(key: str, value: str) -> list[str]:
-    """Hydra's override that stores `value` as it stands; a singular switches its plural off and the
+    """Hydra's overrides that store `value` as it stands; a setting switches its plural off, and the
     reverse.
     """
-    text = key in PLURALS.values()
-    target = "models" if key == "model" else key
-    overrides = [f"{target}={quote(value, literal=text)}"]
-    singular = {one: plural for plural, one in PLURALS.items()}
-    other = PLURALS.get(key) or singular.get(key)
-    return [*overrides, f"{other}=null"] if other else overrides
+    held = entries(key, value) if setting_of(key) else {key: value}
+    literal = key in SETTINGS and SETTINGS[key].kind == "text"
+    return [
+        f"{name}={'null' if text is None else quote(text, literal=literal)}"
+        for name, text in held.items()
+    ]
 
 
 def quote(text: str, *, literal: bool = True) -> str:
@@ -165,7 +145,7 @@ def _check(argument: str, *, multirun: bool, foreign: bool) -> None:
 
     if not _KEYED.match(argument):
         raise ConfigError(
-            f"`{argument}`: not key=value; a prompt is 'prompt=a castle', a setting cfg=7",
+            f"`{argument}`: not key=value, such as 'prompt=a castle' or cfg=7",
             key=argument.partition("=")[0],
         )
     try:
@@ -173,8 +153,8 @@ def _check(argument: str, *, multirun: bool, foreign: bool) -> None:
     except HydraException as error:
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(
-            f"`{argument}`: not key=value as Hydra reads it ({reason}); "
-            f"quote the value twice if it has signs in it: \"key='a value'\"",
+            f"`{argument}`: not key=value as Hydra reads it ({reason}); quote a value with special "
+            "characters twice: \"key='a value'\"",
             key=argument.partition("=")[0],
         ) from None
     key = override.key_or_group
@@ -182,13 +162,13 @@ def _check(argument: str, *, multirun: bool, foreign: bool) -> None:
         return
     if override.is_sweep_override() and key == "zip":
         raise ConfigError(
-            f"`{argument}`: a list in brackets is needed, such as zip=[[cfg,steps]]", key="zip"
+            f"`{argument}`: must be a list in brackets, such as zip=[[cfg,steps]]", key="zip"
         )
     known = foreign or key.partition(".")[0] in _known()
     if override.is_sweep_override() and not multirun and known:
         raise ConfigError(
-            f"`{argument}`: {key} cannot be an axis, only a setting can ({', '.join(SETTINGS)}); "
-            "-m runs one sweep after another",
+            f"`{argument}`: {key} cannot be an axis, only settings can ({', '.join(SETTINGS)}); "
+            "add -m to run one sweep after another",
             key=key,
         )
     if foreign:
@@ -236,6 +216,6 @@ def _hint(key: str) -> str:
     """What a key that does not exist may have meant."""
     ours = _ELSEWHERE.get(re.sub(r"[\W_]", "", key).casefold())
     if ours:
-        return f"here it is {ours}"
+        return f"in sdviz it is {ours}"
     near = nearest(key, dict.fromkeys(_known()))
     return near if near.startswith("did") else "--help and --cfg job list all keys"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdviz.errors import ConfigError, ConfigErrors, SdvizError
+from sdviz.regular_files import read_regular
 from sdviz.request.command_line import to_hydra
 from sdviz.request.presets import conf_dir
 
@@ -25,6 +26,9 @@ Check = Callable[["Config"], None]  # a further check of the caller's; raises Sd
 
 def no_check(config: Config) -> None:
     """The caller has nothing more to check."""
+
+
+_LARGEST_CONFIG = 2 << 20  # bytes of an archive's config.yaml that is read for its seeds
 
 
 def prepare(arguments: Sequence[str], *, also: Check = no_check) -> Request:
@@ -126,8 +130,9 @@ def recorded_seeds(outputs: Path, name: str) -> tuple[str, list[int]]:
     import yaml
 
     try:
-        content = yaml.safe_load((outputs / name / "config.yaml").read_text(encoding="utf-8"))
+        text = read_regular(outputs / name / "config.yaml", _LARGEST_CONFIG).decode("utf-8")
+        content = yaml.safe_load(text)
         seeds = [int(seed) for seed in content["drawn_seeds"]]
         return str(content["signature"]), seeds
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError):
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError):
         return "", []

@@ -15,15 +15,16 @@ from sdviz.errors import ConfigError, ConfigErrors, SdvizError, nearest
 from sdviz.plan.config import Config, ModelSpec, read
 from sdviz.plan.lists import split_list, unquote
 from sdviz.plan.rules import Rule, parse_rule
-from sdviz.plan.settings import PLURALS, SETTINGS, one_value, values_of
+from sdviz.plan.settings import SETTINGS
+from sdviz.plan.values import entry, one_value, setting_of, values_of
 from sdviz.request import prompt_lines
 from sdviz.request.model_specs import model_names, read_spec
 
 if TYPE_CHECKING:
     from sdviz.models import ModelInfo
 
-# Root keys that are read here by hand; the rest are fields of Config.
-_BY_HAND = {*SETTINGS, *PLURALS, "models", "zip", "exclude", "order", "drawn_seeds", "instead"}
+# Root keys beside the settings that are read here by hand; the rest are fields of Config.
+_BY_HAND = {"zip", "exclude", "order", "drawn_seeds", "instead"}
 _IGNORED = {"signature", "defaults", "hydra"}
 
 
@@ -65,7 +66,11 @@ def read_draft(given: Mapping[str, Any], model_folders: Sequence[Path]) -> Draft
     )
     with draft.collecting():
         draft.given = prompt_lines.with_lines(draft.given)
-    rest = {k: v for k, v in draft.given.items() if k not in _BY_HAND | _IGNORED | {"model"}}
+    rest = {
+        key: value
+        for key, value in draft.given.items()
+        if not setting_of(key) and key not in _BY_HAND | _IGNORED
+    }
     config = read(Config, rest, draft.errors)
     draft.config = replace(config, models=_read_models(draft, model_folders))
     for name in _order(draft):
@@ -88,7 +93,7 @@ def _as_text(value: Any, key: str, errors: list[SdvizError]) -> Any:
         if clean != value:
             errors.append(
                 ConfigError(
-                    f"{key}={value!r}: has bytes in it that are no text; type it as UTF-8", key=key
+                    f"{key}={value!r}: contains bytes that are not text; use UTF-8", key=key
                 )
             )
         return clean
@@ -105,7 +110,7 @@ def _with_counterparts(given: Mapping[str, Any]) -> Mapping[str, Any]:
 
     A preset's prompts are for real models; the miniature has counterparts of them in its own world.
     """
-    counterparts = (given.get("instead") or {}).get(str(given.get("models"))) or {}
+    counterparts = (given.get("instead") or {}).get(str(entry(given, "model")[1])) or {}
     typed = given.get("order") or []
     return {**given, **{key: value for key, value in counterparts.items() if key not in typed}}
 
@@ -118,10 +123,10 @@ def _read_models(draft: Draft, folders: Sequence[Path]) -> dict[str, ModelSpec]:
         overrides = {key: value for key, value in model.items() if value is not None}
     names: list[str] = []
     with draft.collecting():
-        names = list(dict.fromkeys(model_names(draft.given.get("models"), model)))
+        names = list(dict.fromkeys(model_names(entry(draft.given, "model")[1], model)))
     if len(names) > 1 and "id" in overrides:
         draft.errors.append(
-            ConfigError("model.id: is for one model; name several ids in model=a,b", key="model.id")
+            ConfigError("model.id: is for one model; for several, give model=a,b", key="model.id")
         )
     specs: dict[str, ModelSpec] = {}
     for name in names:
@@ -137,7 +142,7 @@ def _order(draft: Draft) -> list[str]:
     given = draft.given.get("order") or []
     typed = [str(name) for name in ([given] if isinstance(given, str) else given)]
     draft.errors.extend(
-        ConfigError(f"order: {name} is no setting; {nearest(name, SETTINGS)}", key="order")
+        ConfigError(f"order: {name} is not a setting; {nearest(name, SETTINGS)}", key="order")
         for name in typed
         if name not in SETTINGS
     )
@@ -157,17 +162,12 @@ def _sound_values(draft: Draft, name: str) -> list[Any]:
 def _values(draft: Draft, name: str) -> list[Any]:
     if name == "model":
         return list(draft.config.models) or [None]
-    plural = next((several for several, one in PLURALS.items() if one == name), "")
-    source = draft.given.get(plural)
-    if source is None:
-        return values_of(name, draft.given.get(name))
-    if draft.given.get(name) is not None:
-        raise ConfigError(f"{plural}, {name}: give one of the two", key=name)
-    if isinstance(source, str) and not source.strip().startswith("["):
-        lines = prompt_lines.read(plural, unquote(source))
-        if plural != "prompts" and lines.settings:
+    key, source = entry(draft.given, name)
+    if key != name and isinstance(source, str) and not source.strip().startswith("["):
+        lines = prompt_lines.read(key, unquote(source))
+        if key != "prompts" and lines.settings:
             raise ConfigError(
-                f"{plural}={source}: only the lines of prompts= may have settings", key=plural
+                f"{key}={source}: only the lines of prompts= may have settings", key=key
             )
         return [*lines.prompts]
     return values_of(name, source)
@@ -186,7 +186,7 @@ def _read_zip(draft: Draft) -> None:
         keys = group if isinstance(group, list) else [group]
         unknown = [str(key) for key in keys if key not in SETTINGS]
         draft.errors.extend(
-            ConfigError(f"zip: {key} is no setting; {nearest(key, SETTINGS)}", key="zip")
+            ConfigError(f"zip: {key} is not a setting; {nearest(key, SETTINGS)}", key="zip")
             for key in unknown
         )
         if keys and not unknown:
@@ -205,23 +205,3 @@ def _read_rules(draft: Draft) -> None:
             draft.rules.append(parse_rule(text, one_value))
         except ConfigError as error:
             draft.errors.append(ConfigError(f"exclude: {error}", key="exclude"))
-
-
-def read_lines(key: str, name: str) -> list[Any]:
-    """The lines of a file that are not blank, UTF-8 with or without a byte order mark. Raises
-    ConfigError.
-    """
-    file = Path(name).expanduser()
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"{key}={name}: not UTF-8 (byte {error.start}); save it as UTF-8",
-            key=key,
-        ) from None
-    except OSError as error:
-        raise ConfigError(f"{key}={name}: cannot be read ({error.strerror})", key=key) from None
-    texts = [line.strip() for line in lines if line.strip()]
-    if not texts:
-        raise ConfigError(f"{key}={name}: has no lines; write one prompt a line", key=key)
-    return texts

@@ -6,17 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sdviz.archive.reader import Archive
+from sdviz.archive.guard import guarded
 from sdviz.errors import ArchiveError, ConfigError, SdvizError
 from sdviz.pictures.recipes import PictureRecipe, read_picture
-from sdviz.plan.cells import ABSORBED, DEFAULTS
 from sdviz.plan.labels import place_name, shareable
-from sdviz.plan.lists import quoted
-from sdviz.plan.settings import PLURALS, SETTINGS
-from sdviz.request.checks.settings import NEEDS
+from sdviz.plan.settings import DEFAULTS, SETTINGS, names
+from sdviz.plan.values import entries, entry, plain
 
 _CHECKPOINTS = (".safetensors", ".ckpt")
-_DEFAULT_MODEL = "miniature"  # what conf/sweep.yaml says where nobody asked for a model
 
 
 def with_picture(
@@ -41,25 +38,29 @@ def with_picture(
     picture = path.name  # what is warned of is archived, and may be shown to others
     warnings += [f"from={picture}: {warning}" for warning in read.warnings]
     model = recipe.pop("model", None)
-    if model and known.get("models") in (None, _DEFAULT_MODEL) and model != _DEFAULT_MODEL:
+    usual = DEFAULTS["model"]
+    if model and entry(known, "model")[1] in (None, usual) and model != usual:
         if _is_model(str(model), model_folders):
-            known["models"] = [str(model)]
+            known |= entries("model", [str(model)])
         else:
             warnings.append(
-                f"from={picture}: made by model {model!r}, which is not here;"
-                f" model={_DEFAULT_MODEL} stands in for it"
+                f"from={picture}: made by model {model!r}, which is not available here; using "
+                f"model={usual} instead"
             )
     warnings += _leave_out_absent(recipe, known, picture)
-    for name in ABSORBED:
-        recipe.pop(name, None)
-    for name, (needed, _) in NEEDS.items():  # what did nothing there is not asked for here
-        if known.get(needed) is None and recipe.get(needed) in (None, DEFAULTS[needed]):
-            recipe.pop(name, None)
-    several = {one for plural, one in PLURALS.items() if known.get(plural) is not None}
     for name, value in recipe.items():
-        if known.get(name) is None and name not in several:
-            known[name] = _typed(name, value)
+        if not _is_idle(name, recipe, known) and entry(known, name)[1] is None:
+            known[SETTINGS[name].root] = plain(name, [value])
     return known
+
+
+def _is_idle(name: str, recipe: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+    """Has the picture's setting no effect of its own, there and here?"""
+    row = SETTINGS[name]
+    needed = row.needs.partition("=")[0]
+    if needed and given.get(needed) is None and recipe.get(needed) in (None, DEFAULTS[needed]):
+        return True
+    return row.absorbed
 
 
 def recipe_of_picture(path: Path) -> PictureRecipe:
@@ -71,7 +72,7 @@ def recipe_of_picture(path: Path) -> PictureRecipe:
     for key, value in shareable(known).items():
         if key in read.settings and read.settings[key] == value:
             read.settings[key] = known[key]
-    for key in ("init", "lora", "vae", "embedding"):
+    for key in names(lambda row: row.content in ("pixels", "file", "words")):
         name = read.settings.get(key)
         if isinstance(name, str) and name and not Path(name).expanduser().exists():
             beside = path.parent / name
@@ -88,7 +89,7 @@ def _archived(path: Path) -> dict[str, Any]:
     if path.parent.name != "images" or not (folder / "sweep.db").is_file():
         return {}
     try:
-        with Archive(folder) as archive:
+        with guarded(folder) as archive:
             of_image = (cell for cell in archive.everything if cell.image == f"images/{path.name}")
             return dict(next((cell.recipe for cell in of_image), {}))
     except SdvizError:
@@ -105,28 +106,19 @@ def _is_model(name: str, folders: Sequence[Path]) -> bool:
     )
 
 
-def _typed(name: str, value: Any) -> Any:
-    """The setting's value so that it is read as what it is, whatever commas and quotes it has."""
-    if not isinstance(value, str):
-        return value
-    if name in PLURALS.values():
-        return [value]  # in a list a prompt stands for itself
-    return quoted(value) if SETTINGS[name].kind == "word" else value
-
-
 def _leave_out_absent(recipe: dict[str, Any], given: Mapping[str, Any], picture: Any) -> list[str]:
     """Takes a LoRA or a VAE that is not here out of the recipe, and warns of each: other programs
     tell its name, and not where it is.
     """
     warnings = []
-    for key in ("lora", "vae", "embedding"):
+    for key in names(lambda row: row.content in ("file", "words")):
         name = str(recipe.get(key, ""))
         if name and given.get(key) is None and not _may_be_here(name):
             del recipe[key]
             recipe.pop(f"{key}_scale", None)
             warnings.append(
-                f"from={picture}: made with {key}={name}, which is not here: left out unless you"
-                f" give {key}="
+                f"from={picture}: made with {key}={name}, which is not available here: left out "
+                f"unless you give {key}="
             )
     return warnings
 

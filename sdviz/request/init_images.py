@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from sdviz.archive.guard import guarded
 from sdviz.archive.paths import archive_folders
-from sdviz.archive.reader import Archive
 from sdviz.archive.records import CellRecord
 from sdviz.errors import ArchiveError, ConfigError, ConfigErrors, SdvizError
 from sdviz.pictures import image_input
@@ -52,10 +52,10 @@ def locate(name: str, outputs: Path) -> Path:
         return _of_key(name, outputs)
     if file.is_dir():
         raise ConfigError(
-            f"init={name}: a folder; name an image, or a cell: init={name}#0", key="init"
+            f"init={name}: is a folder; name an image or a cell: init={name}#0", key="init"
         )
     raise ConfigError(
-        f"init={name}: there is no such file; an image is needed, or a cell as outputs/<name>#3",
+        f"init={name}: no such file; name an image, or a cell such as outputs/<name>#3",
         key="init",
     )
 
@@ -77,14 +77,14 @@ def _of_key(name: str, outputs: Path) -> Path:
         if found is not None:
             return found
     raise ConfigError(
-        f"init={name}: no archive in {outputs} has a finished cell of that key", key="init"
+        f"init={name}: no archive in {outputs} has a finished cell with that key", key="init"
     )
 
 
 def _finished(root: Path, name: str, wanted: Callable[[CellRecord], bool]) -> Path | None:
     """The image of the first finished cell that is wanted."""
     try:
-        with Archive(root) as archive:
+        with guarded(root) as archive:
             for cell in archive.cells:
                 if wanted(cell) and cell.status == "done" and cell.image:
                     return archive.paths.image(cell.image)

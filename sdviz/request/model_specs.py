@@ -12,7 +12,8 @@ from typing import Any
 from sdviz.errors import ConfigError, ConfigErrors, SdvizError, nearest
 from sdviz.plan.config import ModelSpec, read
 from sdviz.plan.lists import parse_words
-from sdviz.plan.settings import SETTINGS, values_of
+from sdviz.plan.settings import DEFAULTS, SETTINGS
+from sdviz.plan.values import values_of
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _CHECKPOINTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
@@ -28,7 +29,7 @@ def model_names(models: Any, model: Any) -> list[str]:
         if isinstance(given, list | tuple):
             return [str(name) for name in given]
         return parse_words(str(given))
-    return ["miniature"]
+    return [DEFAULTS["model"]]
 
 
 def read_spec(name: str, overrides: Mapping[str, Any], folders: Sequence[Path]) -> ModelSpec:
@@ -46,14 +47,16 @@ def read_spec(name: str, overrides: Mapping[str, Any], folders: Sequence[Path]) 
     else:
         known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
         raise ConfigError(
-            f"model={name}: neither a name of conf/model/, nor a folder or checkpoint here, "
-            f"nor a hub id (owner/name); {nearest(name, known)}",
+            f"model={name}: not a name in conf/model/, a folder, a checkpoint or a hub id "
+            f"(owner/name); {nearest(name, known)}",
             key="model",
         )
     given = {"name": name, **found, **overrides}
     if name == "hub" and file is not None:  # conf/model/hub.yaml stands for any repository
         if not given.get("id"):
-            raise ConfigError("model=hub: say which, with model.id=owner/name", key="model")
+            raise ConfigError(
+                "model=hub: name the repository with model.id=owner/name", key="model"
+            )
         given["name"] = given["id"]
     errors: list[SdvizError] = []
     spec = read(ModelSpec, given, errors, under="model.")
@@ -81,7 +84,7 @@ def _defaults(spec: ModelSpec, errors: list[SdvizError]) -> dict[str, Any]:
         if len(several) == 1 and several != [-1]:
             values[key] = several[0]
         else:
-            errors.append(ConfigError(f"{path}={given!r}: one fixed value is needed", key=path))
+            errors.append(ConfigError(f"{path}={given!r}: must be one value", key=path))
     return values
 
 
@@ -102,7 +105,7 @@ def _load(file: Path) -> dict[str, Any]:
     except (OSError, YAMLError, OmegaConfBaseException) as error:
         raise ConfigError(f"{file} cannot be read: {str(error).splitlines()[0]}") from None
     if not isinstance(content, dict):
-        raise ConfigError(f"{file}: keys and values are needed")
+        raise ConfigError(f"{file}: must contain keys and values")
     return {str(key): value for key, value in content.items()}
 
 

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sdviz.archive.paths import is_reserved
 from sdviz.errors import ConfigError
 from sdviz.plan.config import Config
 
@@ -50,12 +51,14 @@ def check_name(name: str) -> str:
     (NFC); ConfigError otherwise. Letters and digits are those of any script.
     """
     name = unicodedata.normalize("NFC", name)
+    if is_reserved(name):
+        raise ConfigError(f"name={name}: a name that Windows reserves; name={name}-1 would do")
     if name and name == _plain(name, longest=_LONGEST):
         return name
     safe = _plain(name, longest=_LONGEST).strip(".-") or "my-sweep"
     raise ConfigError(
-        f"name={name!r}: only letters, digits, `.`, `_` and `-`, at most {_LONGEST} (of some"
-        f" scripts fewer), no dot first or last; name={safe} would do",
+        f"name={name!r}: only letters, digits, `.`, `_` and `-`, at most {_LONGEST} (of some "
+        f"scripts fewer), no dot first or last; for example name={safe}",
         key="name",
     )
 

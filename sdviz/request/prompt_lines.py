@@ -17,7 +17,8 @@ from typing import Any
 
 from sdviz.errors import ConfigError, ConfigErrors, SdvizError, nearest
 from sdviz.plan.lists import unquote
-from sdviz.plan.settings import SETTINGS, typed, values_of
+from sdviz.plan.settings import SETTINGS
+from sdviz.plan.values import entries, typed, values_of
 
 _OPTIONS = {  # that program's words for our settings
     "negative_prompt": "negative",
@@ -91,15 +92,14 @@ def with_lines(given: Mapping[str, Any]) -> Mapping[str, Any]:
         return given
     if not file.settings:
         return given
-    filled: dict[str, Any] = {"prompts": None, "prompt": file.prompts}
+    filled = entries("prompt", file.prompts)
     errors: list[SdvizError] = []
     for name, values in file.settings.items():
-        plural = "negatives" if name == "negative" else name
         try:
             several = values_of(name, given.get(name))
         except ConfigError:
             continue  # told when the setting itself is read
-        if len(several) > 1 or (plural != name and given.get(plural) is not None):
+        if len(several) > 1 or given.get(SETTINGS[name].plural) is not None:
             errors.append(
                 ConfigError(
                     f"{name}: lines of prompts={source} have their own; give one value for the"
@@ -146,7 +146,7 @@ def _lines(key: str, name: str) -> list[tuple[int, str]]:
         raise ConfigError(f"{key}={name}: cannot be read ({error.strerror})", key=key) from None
     texts = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
     if not texts:
-        raise ConfigError(f"{key}={name}: has no lines; write one prompt a line", key=key)
+        raise ConfigError(f"{key}={name}: has no prompts; write one per line", key=key)
     return texts
 
 

@@ -19,10 +19,10 @@ from sdviz.models.hardware import device
 from sdviz.plan import reference
 from sdviz.plan.cells import CHECKER, Axis, Plan
 from sdviz.plan.config import Config, keys_of
-from sdviz.plan.lists import quoted
 from sdviz.plan.planning import make_axes, make_plan
 from sdviz.plan.rules import matches
-from sdviz.plan.settings import SETTINGS, draw_seeds, several_seeds
+from sdviz.plan.settings import SETTINGS
+from sdviz.plan.values import draw_seeds, plain, several_seeds
 from sdviz.request import init_images
 from sdviz.request.checks import machine, recipes, settings, warnings
 from sdviz.request.command_line import escape_interpolation
@@ -209,14 +209,14 @@ def _record(
     """The configuration as the archive keeps it: complete and plain, in Hydra's syntax, without the
     password.
     """
-    settings = {name: _typed(name, values) for name, values in asked.items() if name != "model"}
+    held = {**asked, "model": list(config.models)}
+    settings = {SETTINGS[name].root: _escaped(plain(name, held[name])) for name in held}
     kept = asdict(config)
     del kept["visdom"]["password"]
     model = draft.given.get("model")
     return {
         "defaults": ["sweep", "_self_"],
         **settings,
-        "models": list(config.models),
         "model": dict(model) if isinstance(model, Mapping) else {},
         "order": [name for name, values in asked.items() if len(values) > 1],
         "zip": draft.zipped,
@@ -225,13 +225,6 @@ def _record(
         **{name: kept[name] for name in keys_of(Config)},
         "signature": signed,
     }
-
-
-def _typed(name: str, values: list[Any]) -> Any:
-    """The values of a setting so that they are read as what they are."""
-    if SETTINGS[name].kind == "word":
-        values = [quoted(value) if isinstance(value, str) else value for value in values]
-    return _escaped(values[0] if len(values) == 1 else values)
 
 
 def _escaped(value: Any) -> Any:

@@ -60,6 +60,7 @@ def description(archive: Archive) -> dict[str, Any]:
         "urls": dict(URLS),
         "progress": progress(archive, live=live),
         "notes": _notes(archive, 0),
+        "comparable": archive.comparable,
         "scores": scored,
         "seq": seq,
     }
@@ -73,7 +74,7 @@ def current_seq(archive: Archive) -> int:
 def changes(archive: Archive, since: int) -> dict[str, Any]:
     """What changed after `since`; {"reset": true} where the description must be read anew."""
     seq = current_seq(archive)
-    if since > seq or since < min(archive.number("laid_out"), seq):
+    if since > seq or since < archive.number("laid_out"):
         return {"reset": True, "seq": seq}
     live = archive.live
     scored, references = archive.scores(since), References(archive)
@@ -91,6 +92,7 @@ def changes(archive: Archive, since: int) -> dict[str, Any]:
             for record in changed
         ],
         "notes": _notes(archive, since),
+        "comparable": archive.comparable,
         "scores": scored,
         "schedules": _schedules(archive, since),
     }
@@ -159,6 +161,8 @@ def _changing(archive: Archive, record: CellRecord) -> dict[str, Any]:
         short["img"] = record.image.rpartition("/")[2]
     if record.timings:
         short["t"] = dict(record.timings)
+    if record.source:
+        short["src"] = record.source
     if record.reason:
         short["e"] = record.reason
     return short

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import math
 import os
 import threading
@@ -18,11 +17,13 @@ from PIL import Image
 from sdviz.archive.figures import figure_bytes, figures
 from sdviz.archive.reader import Archive
 from sdviz.archive.records import CellRecord
+from sdviz.archive.store import as_json
 from sdviz.errors import ArchiveError
-from sdviz.pictures import files
 from sdviz.plan.labels import shareable
+from sdviz.regular_files import read_regular, whole_file, write_below
 from sdviz.web import describe, viewer
 
+_LARGEST_IMAGE = 256 << 20  # bytes
 LARGEST_FILE = 18_000_000  # bytes of pictures in one HTML file; 24 MB as text, fit for a mail
 _THUMBS = 6_000_000  # bytes of thumbnails in a folder's page, so that it opens at once
 _THUMB_SIDES = (256, 24)  # pixels, the largest and the smallest
@@ -47,7 +48,7 @@ def write_file(archive: Archive, cells: Sequence[CellRecord], out: Path) -> None
     embed: dict[str, str] = {}
     for cell in cells:
         embed |= {f"{cell.i}/{name}": uri for name, uri in _pictures(archive, cell)}
-    _write(out, viewer.page(json.dumps(told, ensure_ascii=False), embed=embed))
+    _write(out, viewer.page(as_json(told), embed=embed))
 
 
 def write_folder(
@@ -61,6 +62,7 @@ def write_folder(
 
     Memory does not grow with the cells, but for thumbnails. `told` hears how many are written.
     """
+    _make(out)
     description = _description(archive, cells)
     description["urls"] = {"cell": "cell/{cell}.js"}
     side = description["thumb"] = _thumb_side(len(cells))
@@ -68,11 +70,11 @@ def write_folder(
     drawn = dict(_figures(archive))
     description["figures"] = [{"name": name, "src": f"figure/{name}.png"} for name in drawn]
     for name, data in drawn.items():
-        _write_plain(out / "figure" / f"{name}.png", data)
+        _write_plain(out, out / "figure" / f"{name}.png", data)
 
     def write(own: Archive, cell: CellRecord) -> str:
         script = viewer.cell_script(_details(own, cell.i), dict(_pictures(own, cell)))
-        _write_plain(out / "cell" / f"{cell.i}.js", script.encode("utf-8", "replace"))
+        _write_plain(out, out / "cell" / f"{cell.i}.js", script.encode("utf-8", "replace"))
         return _thumb(own, cell, side)
 
     for count, (cell, thumb) in enumerate(
@@ -81,9 +83,7 @@ def write_folder(
         if thumb:
             embed[f"{cell.i}/thumb"] = thumb
         told(count)
-    _write(
-        out / "index.html", viewer.page(json.dumps(description, ensure_ascii=False), embed=embed)
-    )
+    _write(out / "index.html", viewer.page(as_json(description), embed=embed))
 
 
 def _in_threads(
@@ -147,7 +147,7 @@ def _pictures(archive: Archive, cell: CellRecord) -> Iterator[tuple[str, str]]:
             continue
     if cell.status == "done":
         try:
-            yield "image", _uri(archive.image_path(cell.i).read_bytes())
+            yield "image", _uri(read_regular(archive.image_path(cell.i), _LARGEST_IMAGE))
         except (ArchiveError, OSError):
             return
 
@@ -192,19 +192,26 @@ def _figures(archive: Archive) -> Iterator[tuple[str, bytes]]:
             continue
 
 
-def _write_plain(path: Path, data: bytes) -> None:
-    """Without waiting for the disk, which takes longer than making the file; the page that needs it
-    is written last.
+def _make(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArchiveError(f"{out} cannot be written: {error}") from error
+
+
+def _write_plain(out: Path, path: Path, data: bytes) -> None:
+    """Writes the file `path` of the folder `out` without waiting for the disk, which takes longer
+    than making the file; the page that needs it is written last.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        write_below(out, path, data, make=True, wait=False)
     except OSError as error:
         raise ArchiveError(f"{path} cannot be written: {error}") from error
 
 
 def _write(path: Path, text: str) -> None:
     try:
-        files.write_aside(path, text.encode("utf-8", "replace"))
+        with whole_file(path) as aside:
+            aside.write_bytes(text.encode("utf-8", "replace"))
     except OSError as error:
         raise ArchiveError(f"{path} cannot be written: {error}") from error

@@ -97,7 +97,7 @@ def test_a_full_disk_stops_the_sweep_which_goes_on_when_there_is_room(
     before = {i: path.read_bytes() for i, path in kept.items()}
 
     refused = sdviz(*typed, cwd=disk, torch=False)
-    assert refused.returncode == 2 and "make room" in refused.stderr, "while it is full"
+    assert refused.returncode == 2 and "free some space" in refused.stderr, "while it is full"
 
     filler.unlink()
     result = sdviz(*typed, cwd=disk)
@@ -112,7 +112,7 @@ def test_a_disk_that_cannot_be_written_is_refused_before_the_model_loads(mount: 
     disk = mount("ro,size=80m")
     result = sdviz("cfg=7", f"outputs={disk / 'outputs'}", cwd=disk, torch=False)
     assert result.returncode == 2 and "Traceback" not in result.stderr
-    assert f"{disk} cannot be written; name a folder that can" in result.stderr
+    assert f"{disk} is not writable; name another folder" in result.stderr
 
 
 def test_outputs_below_a_file_are_refused_before_the_model_loads(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from sdviz.events import (
     SweepStarted,
     Timings,
 )
-from sdviz.plan.cells import Axis, Cell, Plan, Recipe, cell_key
+from sdviz.plan.cells import Axis, Cell, Plan, cell_key
+from sdviz.plan.settings import Recipe
 
 IDENTITY = "45dee52b" * 8
 

@@ -16,8 +16,8 @@ from sdviz.archive.reader import Archive
 from sdviz.commands.archive.command import main
 from sdviz.pictures import infotext
 from sdviz.pictures.texts import read_texts
-from sdviz.plan.cells import Recipe
 from sdviz.plan.labels import place_name
+from sdviz.plan.settings import Recipe
 from sdviz.request.compose import prepare
 
 SECRET = "home of nobody"

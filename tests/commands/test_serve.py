@@ -55,7 +55,7 @@ def test_stop_ends_it_with_and_without_the_port(
             assert process.wait(10) == 0
         assert look(port).kind == "free"
     assert main(["--stop", f"visdom.port={port}"]) == 0
-    assert "No board is running" in capsys.readouterr().out
+    assert "No server is running" in capsys.readouterr().out
 
 
 def test_reads_keys_and_archives(outputs: Path) -> None:

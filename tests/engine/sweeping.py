@@ -13,8 +13,9 @@ import torch
 from sdviz import engine, models
 from sdviz.events import CellFailed, CellFinished, Event, Frame
 from sdviz.pictures.pixels import Pixels
-from sdviz.plan.cells import Cell, Plan, Recipe
+from sdviz.plan.cells import Cell, Plan
 from sdviz.plan.config import Config, EngineConfig, ModelSpec, PreviewConfig
+from sdviz.plan.settings import Recipe
 
 E = TypeVar("E")
 

@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from sdviz.engine.batcher import FIRST_ROWS, Batcher, RowBudget
-from sdviz.plan.cells import Cell, Recipe
+from sdviz.plan.cells import Cell
+from sdviz.plan.settings import Recipe
 
 
 def cells(count: int, **settings: float) -> list[Cell]:

@@ -156,7 +156,7 @@ def test_auto_goes_on_with_a_cheaper_decoder_where_previews_take_too_long(
     events = sweep(cells_of({"steps": 8}), **given)
     notes = [note for note in of_type(events, Note) if note.kind == "preview"]
     assert [note.data["decoder"] for note in notes] == ["vae", "tiny", "rgb"]
-    assert "previews by vae took" in notes[1].text and "going on with tiny" in notes[1].text
+    assert "previews by vae took" in notes[1].text and "continuing with tiny" in notes[1].text
     assert len(frames(events, 0)) == 8
     named = sweep(cells_of({"steps": 8}), **(given | {"preview": PreviewConfig(decoder="vae")}))
     assert [note for note in of_type(named, Note) if note.kind == "preview"] == []

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from sdviz.plan.cells import Cell, Recipe
+from sdviz.plan.cells import Cell
+from sdviz.plan.settings import Recipe
 from tests.engine.sweeping import by_pipeline
 from tests.models import flows, original
 

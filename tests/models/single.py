@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 
 from sdviz import models
 from sdviz.models.families.whole_pipeline import WholePipeline
-from sdviz.plan.cells import Recipe
 from sdviz.plan.config import ModelSpec
+from sdviz.plan.settings import Recipe
 
 Tensors = dict[str, torch.Tensor]
 

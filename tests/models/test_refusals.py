@@ -76,7 +76,7 @@ def flux_alone(folder: Path) -> Path:
 FAULTS: dict[str, tuple[Callable[[Path, Path], list[str]], str]] = {
     "a checkpoint that is none": (
         lambda m, t: [f"model={file(t / 'a.safetensors', b'<html>Not found</html>')}"],
-        "not a sound .safetensors file",
+        "not an intact .safetensors file",
     ),
     "a folder without its configuration": (
         lambda m, t: [f"model={without_unet(m, t)}"],
@@ -104,7 +104,7 @@ FAULTS: dict[str, tuple[Callable[[Path, Path], list[str]], str]] = {
     ),
     "a LoRA that is none": (
         lambda m, t: [f"model={m}", f"lora={m / 'unet/diffusion_pytorch_model.safetensors'}"],
-        "has no LoRA's tensors in it",
+        "contains no LoRA tensors",
     ),
     "a VAE that does not fit": (
         lambda m, t: [f"model={m}", f"vae={no_vae(m, t)}"],
@@ -116,7 +116,8 @@ FAULTS: dict[str, tuple[Callable[[Path, Path], list[str]], str]] = {
     ),
     "a pipeline for another task": (
         lambda m, t: [f"model={copied(m, t, 'StableDiffusionInpaintPipeline')}"],
-        "StableDiffusionInpaintPipeline is no text-to-image pipeline: it takes an image and a mask",
+        "StableDiffusionInpaintPipeline is not a text-to-image pipeline: it takes an image and a "
+        "mask",
     ),
     "a model that is nowhere": (
         lambda m, t: ["model=nobody/nothing"],

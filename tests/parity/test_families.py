@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from experiments.reference import Reference
-from sdviz.plan.cells import Cell, Recipe
+from sdviz.plan.cells import Cell
+from sdviz.plan.settings import Recipe
 from tests import families, tiny
 from tests.parity.test_parity import images
 

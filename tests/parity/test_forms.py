@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from sdviz import models
-from sdviz.plan.cells import Cell, Recipe
+from sdviz.plan.cells import Cell
 from sdviz.plan.config import ModelSpec
+from sdviz.plan.settings import Recipe
 from tests import families, tiny
 from tests.engine.sweeping import by_pipeline, pictures, sweep
 from tests.models import hub, loras, single

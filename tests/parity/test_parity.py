@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from experiments.reference import Reference
 from sdviz.models.files.places import MINIATURE
 from sdviz.plan import samplers
-from sdviz.plan.cells import Cell, Recipe
+from sdviz.plan.cells import Cell
+from sdviz.plan.settings import Recipe
 from tests.engine.sweeping import pictures, sweep
 
 PROMPTS = ("a cat, sitting", "red dog (3 cars)", "moon")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from sdviz.archive.reader import Archive
 from sdviz.pictures import infotext
-from sdviz.plan.cells import Recipe
+from sdviz.plan.settings import Recipe
 from tests.archive.sweeps import IDENTITY, make_plan, write
 from tests.request.webui import parse_generation_parameters
 

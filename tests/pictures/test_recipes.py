@@ -44,7 +44,7 @@ EXPECTED: dict[str, tuple[Mapping[str, Any], list[str]]] = {
             "steps": 20, "cfg": 4.5, "seed": 3568500540, "width": 832, "height": 1216,
             "model": "sd_xl_refiner_1.0_0.9vae",
         },
-        ["not done again: Refiner: sd_xl_refiner_1.0_0.9vae [8d0ce6c016], Refiner switch at: 0.7"],
+        ["ignored: Refiner: sd_xl_refiner_1.0_0.9vae [8d0ce6c016], Refiner switch at: 0.7"],
     ),
     "swarm.png": (
         {
@@ -60,8 +60,8 @@ EXPECTED: dict[str, tuple[Mapping[str, Any], list[str]]] = {
             "model": "flux1-dev-fp8",
         },
         [
-            "not done again: Schedule type: Simple, Diffusion in Low Bits: bnb-nf4 (fp16 LoRA),"
-            " Module (3 settings)"
+            "ignored: Schedule type: Simple, Diffusion in Low Bits: bnb-nf4 (fp16 LoRA), Module (3 "
+            "settings)"
         ],
     ),
     "civitai.png": (
@@ -71,8 +71,7 @@ EXPECTED: dict[str, tuple[Mapping[str, Any], list[str]]] = {
             "width": 832, "height": 1216, "clip_skip": 2,
         },
         [
-            "not done again: Civitai resources: checkpoint 290640; lora Some, style (0.4);"
-            " embed 380277"
+            "ignored: Civitai resources: checkpoint 290640; lora Some, style (0.4); embed 380277"
         ],
     ),
     "fooocus.png": (
@@ -83,20 +82,20 @@ EXPECTED: dict[str, tuple[Mapping[str, Any], list[str]]] = {
             "lora": "sd_xl_offset_example-lora_1.0", "lora_scale": 0.1,
         },
         [
-            "not done again: LoRA mine: 0.8, styles: ['Fooocus V2'], sharpness: 2.0,"
-            " adm_guidance: (1.5, 0.8, 0.3)"
+            "ignored: LoRA mine: 0.8, styles: ['Fooocus V2'], sharpness: 2.0, adm_guidance: (1.5, "
+            "0.8, 0.3)"
         ],
     ),
     "hires2.png": (
         {**PLAIN, "hires_scale": 2.0, "hires_strength": 0.35, "hires_upscaler": "latent"},
         [
-            "Hires resize: 1024x1536 is of another shape than 512x512, and was cropped:"
-            " hires_scale=2 takes its place"
+            "Hires resize: 1024x1536 is of another shape than 512x512, and was cropped: "
+            "hires_scale=2 is used instead"
         ],
     ),
     "tag1.png": (
         {**PLAIN, "lora": "foo", "lora_scale": 0.8},
-        ["not done again: foo at 0.5 in the text encoder, hypernet: h:0.5, LoRA bar: 0.7"],
+        ["ignored: foo at 0.5 in the text encoder, hypernet: h:0.5, LoRA bar: 0.7"],
     ),
     "comfy.png": (
         {
@@ -153,7 +152,7 @@ def test_what_is_not_done_again_is_named_in_one_line(
 ) -> None:
     recipe = webui(tmp_path, pairs)
     (warning,) = recipe.warnings
-    assert warning.startswith("not done again: ") and named in warning
+    assert warning.startswith("ignored: ") and named in warning
     assert recipe.settings == PLAIN
 
 
@@ -180,14 +179,14 @@ def test_tags_of_networks_leave_the_prompt(tmp_path: Path) -> None:
     recipe = webui(tmp_path, "", prompt="<lora:a b:0.5:0.25>, a cat <lyco:ink>, sits")
     assert recipe.settings["prompt"] == "a cat, sits"
     assert (recipe.settings["lora"], recipe.settings["lora_scale"]) == ("a b", 0.25)
-    assert recipe.warnings == ["not done again: a b at 0.5 in the text encoder, LoRA ink: 1"]
+    assert recipe.warnings == ["ignored: a b at 0.5 in the text encoder, LoRA ink: 1"]
 
 
 def test_a_distilled_scale_and_a_true_one(tmp_path: Path) -> None:
     text = "a\nNegative prompt: b\nSteps: 4, Sampler: Euler, CFG scale: 2, Seed: 1"
     both = read_picture(with_text(tmp_path, parameters=f"{text}, Distilled CFG Scale: 5"))
     assert (both.settings["cfg"], both.settings["negative"]) == (5.0, "b")
-    assert both.warnings == ["not done again: CFG scale: 2"]
+    assert both.warnings == ["ignored: CFG scale: 2"]
 
 
 def test_swarmui_in_full(tmp_path: Path) -> None:
@@ -204,7 +203,7 @@ def test_swarmui_in_full(tmp_path: Path) -> None:
         "width": 1024, "height": 768, "sampler": "DPM++ 2M SDE Karras", "lora": "ink",
         "lora_scale": 0.5, "clip_skip": 2,
     }  # fmt: skip
-    assert recipe.warnings == ["not done again: refinermethod: PostApply"]
+    assert recipe.warnings == ["ignored: refinermethod: PostApply"]
 
 
 def test_invokeai(tmp_path: Path) -> None:
@@ -223,7 +222,7 @@ def test_invokeai(tmp_path: Path) -> None:
         "model": "Juggernaut", "lora": "ink", "lora_scale": 0.75, "guidance_rescale": 0.7,
         "tiling": True,
     }  # fmt: skip
-    assert recipe.warnings == ["not done again: rand_device: cuda, refiner_steps: 20"]
+    assert recipe.warnings == ["ignored: rand_device: cuda, refiner_steps: 20"]
     old = {
         "model_weights": "stable-diffusion-1.5",
         "image": {
@@ -238,7 +237,7 @@ def test_invokeai(tmp_path: Path) -> None:
         "sampler": "Euler a", "seed": 3, "width": 512, "height": 640,
         "model": "stable-diffusion-1.5",
     }  # fmt: skip
-    assert recipe.warnings == ["not done again: perlin: 0.2"]
+    assert recipe.warnings == ["ignored: perlin: 0.2"]
 
 
 def test_novelai(tmp_path: Path) -> None:
@@ -258,7 +257,7 @@ def test_novelai(tmp_path: Path) -> None:
         "sampler": "Euler a", "model": "Stable Diffusion XL 7BCCAA2C",
     }  # fmt: skip
     assert recipe.warnings == [
-        "not done again: noise_schedule: karras, sm: true",
+        "ignored: noise_schedule: karras, sm: true",
     ], "diffusers has no Karras schedule for Euler a"
     comment["v4_prompt"] = {
         "caption": {"base_caption": "1.3::castle::", "char_captions": [{"char_caption": "a girl"}]}
@@ -303,7 +302,7 @@ def test_comfyui_follows_the_graph(tmp_path: Path) -> None:
         "cfg": 6.5, "seed": 77, "width": 640, "height": 448, "model": "dream", "lora": "ink",
         "lora_scale": 0.8, "clip_skip": 2,
     }  # fmt: skip
-    assert recipe.warnings == ["not done again: KSampler 11: a later pass"]
+    assert recipe.warnings == ["ignored: KSampler 11: a later pass"]
 
 
 def test_comfyui_with_a_custom_sampler_and_flux(tmp_path: Path) -> None:
@@ -325,7 +324,7 @@ def test_comfyui_with_a_custom_sampler_and_flux(tmp_path: Path) -> None:
         "prompt": "a castle", "negative": "", "sampler": "Euler", "steps": 20, "cfg": 3.5,
         "seed": 2**63, "width": 1024, "height": 1024, "model": "flux1-dev",
     }  # fmt: skip
-    assert recipe.warnings == ["not done again: scheduler: simple"]
+    assert recipe.warnings == ["ignored: scheduler: simple"]
 
 
 def test_what_leads_to_comfyuis_sampler_and_cannot_be_done_is_named(tmp_path: Path) -> None:
@@ -341,8 +340,8 @@ def test_what_leads_to_comfyuis_sampler_and_cannot_be_done_is_named(tmp_path: Pa
     recipe = read_picture(with_text(tmp_path, prompt=graph))
     assert recipe.settings["strength"] == 0.6
     assert recipe.warnings == [
-        "made from an image that it does not hold: init= names it",
-        "not done again: ControlNetApply",
+        "made from an image that it does not contain: name it with init=",
+        "ignored: ControlNetApply",
     ]
 
 
@@ -455,5 +454,5 @@ def test_the_commands_read_and_warn(tmp_path: Path) -> None:
         "visdom.enabled=false", f"outputs={tmp_path}", "sampler=Heun",
     )  # fmt: skip
     assert swept.returncode == 0, swept.stderr
-    assert "not done again: LoRA mine: 0.8" in swept.stderr
-    assert "lora=sd_xl_offset_example-lora_1.0, which is not here" in swept.stderr
+    assert "ignored: LoRA mine: 0.8" in swept.stderr
+    assert "lora=sd_xl_offset_example-lora_1.0, which is not available here" in swept.stderr

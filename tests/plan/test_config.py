@@ -11,7 +11,8 @@ import yaml
 
 from sdviz.errors import ConfigError, SdvizError, nearest
 from sdviz.plan.config import Config, ModelSpec, VisdomConfig, keys_of, read
-from sdviz.plan.settings import PLURALS, SETTINGS
+from sdviz.plan.settings import SETTINGS
+from sdviz.plan.values import plurals
 from sdviz.request.presets import conf_dir
 
 
@@ -41,7 +42,7 @@ def test_plain_values_become_typed_ones() -> None:
         ({"visdom": {"port": True}}, "visdom.port=True"),
         ({"visdom": {"listen": "yes please"}}, "visdom.listen='yes please': must be true or false"),
         ({"visdom": {"prt": 1}}, "visdom.prt: unknown key; did you mean port"),
-        ({"visdom": 3}, "visdom=3: a group of keys"),
+        ({"visdom": 3}, "visdom=3: must be a group of keys"),
         ({"preview": {"of": "x1"}}, "preview.of='x1': must be one of x0, xt, prompt, negative"),
         ({"preview": {"every": 0}}, "preview.every=0"),
         (
@@ -74,7 +75,7 @@ def test_nearest_names() -> None:
 def test_the_yaml_of_a_sweep_holds_every_key_and_no_other() -> None:
     given = yaml.safe_load((conf_dir() / "sweep.yaml").read_text(encoding="utf-8"))
     expected = {
-        *(set(SETTINGS) - {"model"}), *PLURALS, "models", "model", "zip", "exclude", "order",
+        *(set(SETTINGS) - {"model"}), *plurals(), "models", "model", "zip", "exclude", "order",
         "drawn_seeds", "signature", "defaults", "hydra", "from", "instead",
         *(set(keys_of(Config)) - {"engine", "preview", "visdom"}),
     }  # fmt: skip

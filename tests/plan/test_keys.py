@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from sdviz.plan.cells import Recipe, cell_key
+from sdviz.plan.cells import cell_key
+from sdviz.plan.settings import Recipe
 
 WRITTEN: list[dict[str, Any]] = json.loads(
     Path(__file__).with_name("keys.json").read_text(encoding="utf-8")

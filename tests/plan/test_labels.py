@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from sdviz.archive.paths import readable_name
-from sdviz.plan.cells import Axis, Recipe
+from sdviz.plan.cells import Axis
 from sdviz.plan.labels import axis_labels, named_label, position_label, value_label
+from sdviz.plan.settings import Recipe
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_numbers_are_exact(text: str, values: list[float]) -> None:
         ("0-1 (+0.0000001)", "more than 100,000"),
         ("1-9 [999999999]", "count"),
         ("[1,2", "not closed"),
-        ("1)", "closes nothing"),
+        ("1)", "closes no bracket"),
         ("1e999999999", "too large"),
     ],
 )
@@ -200,13 +200,13 @@ def test_a_list_of_prompts_may_end_with_a_comma() -> None:
     ],
 )  # fmt: skip
 def test_a_value_typed_again_is_the_same(name: str, value: object) -> None:
-    from sdviz.plan.settings import typed, values_of
+    from sdviz.plan.values import typed, values_of
 
     assert values_of(name, typed(name, value)) == [value]
 
 
 def test_full_width_commas_part_the_names_that_sdviz_knows() -> None:
-    from sdviz.plan.settings import values_of
+    from sdviz.plan.values import values_of
 
     assert values_of("sampler", "euler，heun、ddim") == ["Euler", "Heun", "DDIM"]
     assert values_of("resize", "crop，fill，") == ["crop", "fill"]

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from sdviz.errors import ConfigError
-from sdviz.plan.cells import Axis, Plan, Recipe, cell_key
+from sdviz.plan.cells import Axis, Plan, cell_key
 from sdviz.plan.planning import make_axes, make_plan
+from sdviz.plan.settings import Recipe
 
 FIXED: dict[str, Any] = {
     "model": "m", "prompt": "a", "negative": None, "cfg": 7.0, "sampler": "Euler a", "steps": 20,

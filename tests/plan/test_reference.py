@@ -21,8 +21,8 @@ from sdviz.commands.sweep.dry_run import describe as estimate
 from sdviz.errors import ConfigErrors
 from sdviz.events import CellStarted, SweepFinished, SweepStarted
 from sdviz.pictures.measures import normalized_rms
-from sdviz.plan.cells import Recipe
 from sdviz.plan.reference import SAMPLER, converged, converges, referenced
+from sdviz.plan.settings import Recipe
 from sdviz.request.presets import conf_dir
 from sdviz.request.request import Request, read_request
 from sdviz.web import describe
@@ -73,7 +73,7 @@ def test_without_it_the_archives_name_stays_what_it_was(reading: Reading) -> Non
 
 def test_other_pipelines_choose_their_samplers_themselves(reading: Reading, tmp_path: Path) -> None:
     flow = families.sd3(tmp_path / "sd3")
-    with pytest.raises(ConfigErrors, match="reference: a pipeline such as that of"):
+    with pytest.raises(ConfigErrors, match="reference: the pipeline of"):
         reading(models=[str(flow)], reference=6)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from sdviz.errors import ConfigError
 from sdviz.plan.rules import matches, parse_rule
-from sdviz.plan.settings import one_value
+from sdviz.plan.values import one_value
 
 RECIPE = {"sampler": "Heun", "steps": 30, "cfg": 7.0, "prompt": "a red pyramid", "eta": None}
 

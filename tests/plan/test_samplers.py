@@ -10,7 +10,7 @@ import pytest
 
 from sdviz.errors import ConfigError
 from sdviz.plan import samplers
-from sdviz.plan.settings import values_of
+from sdviz.plan.values import values_of
 
 
 @pytest.mark.parametrize(

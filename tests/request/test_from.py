@@ -38,7 +38,7 @@ def test_what_is_given_goes_before_what_the_picture_says(picture: Path, tmp_path
     }
     known = with_picture(given, [tmp_path], warnings)
     assert known == {
-        "prompt": ['a "red" castle, (stone:1.2)'], "negative": ["blurry, [ugly]"], "cfg": "5,7",
+        "prompt": 'a "red" castle, (stone:1.2)', "negative": "blurry, [ugly]", "cfg": "5,7",
         "steps": 12, "sampler": "Heun", "seed": 99, "width": 128, "height": 128,
         "models": "miniature",
     }  # fmt: skip
@@ -86,8 +86,8 @@ def test_the_parameters_text_alone_tells_every_setting(tmp_path: Path) -> None:
 
     from sdviz.pictures import infotext
     from sdviz.pictures.recipes import read_picture
-    from sdviz.plan.cells import Recipe
     from sdviz.plan.samplers import sampler_pairs
+    from sdviz.plan.settings import Recipe
     from sdviz.request.compose import prepare
 
     start = tmp_path / "a start, of b.png"

@@ -74,19 +74,19 @@ def test_a_webui_picture_tells_its_lora_and_vae(tmp_path: Path) -> None:
     assert (told["prompt"], told["vae"]) == ("a castle, by a lake", "ft-mse.pt")
     assert (told["lora"], told["lora_scale"]) == ("add_detail", 0.8)
     assert "LoRA ink: 0.5" in warnings, "what is left out is said"
-    assert "embedding=<folder> EasyNegative, bad_hands is read" in warnings
+    assert "embedding=<folder>, EasyNegative, bad_hands is plain" in warnings
 
 
 def test_what_a_webui_picture_does_not_hold_is_said(tmp_path: Path) -> None:
     text = "a castle\nSteps: 8, Sampler: Heun, Seed: 5, Denoising strength: 0.4"
     recipe = read_picture(webui_png(tmp_path / "i.png", text))
     assert recipe.settings["strength"] == 0.4
-    assert any("init= names it" in warning for warning in recipe.warnings)
+    assert any("name it with init=" in warning for warning in recipe.warnings)
     hires = f"{text}, Hires upscale: 2, Hires upscaler: R-ESRGAN 4x+"
     recipe = read_picture(webui_png(tmp_path / "h.png", hires))
     told = recipe.settings
     assert (told["hires_strength"], told["hires_scale"]) == (0.4, 2.0) and "strength" not in told
-    assert recipe.warnings == ["sdviz has no upscaler R-ESRGAN 4x+: latent takes its place"]
+    assert recipe.warnings == ["sdviz has no upscaler R-ESRGAN 4x+: uses latent instead"]
     lanczos = f"{text}, Hires upscale: 2, Hires upscaler: Lanczos"
     told = read_picture(webui_png(tmp_path / "z.png", lanczos)).settings
     assert told["hires_upscaler"] == "pixel"

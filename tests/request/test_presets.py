@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sdviz.plan.cells import Recipe
+from sdviz.plan.settings import Recipe
 from sdviz.request.compose import prepare
 from sdviz.request.presets import conf_dir
 

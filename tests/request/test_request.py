@@ -109,7 +109,7 @@ def test_prompts_come_from_a_file_line_by_line(reading: Reading, tmp_path: Path)
     file.write_bytes(b"caf\xe9")
     assert "not UTF-8" in refused(reading, prompts=str(file), prompt=None)[0]
     file.write_bytes(b"\n\n")
-    assert "has no lines" in refused(reading, prompts=str(file), prompt=None)[0]
+    assert "has no prompts" in refused(reading, prompts=str(file), prompt=None)[0]
 
 
 def test_none_is_no_image_and_no_size(reading: Reading) -> None:
@@ -136,7 +136,7 @@ def test_models_have_defaults_of_their_own(
     assert (recipe.width, recipe.height) == (128, 64)
     assert read_request({**given, "cfg": 9}, **options).plan.cells[0].recipe.cfg == 9
     (folder / "mine.yaml").write_text("defaults: {nonsense: 1, cfg: 1-3}\n")
-    with pytest.raises(ConfigErrors, match=r"defaults\.nonsense(.|\n)*one fixed value"):
+    with pytest.raises(ConfigErrors, match=r"defaults\.nonsense(.|\n)*must be one value"):
         read_request(given, **options)
 
 
@@ -153,7 +153,7 @@ def test_a_dry_run_counts_cells_and_evaluations(reading: Reading) -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (0.2, "below 1 s"),
+        (0.2, "less than 1 s"),
         (12.4, "12 s"),
         (200, "3 min 20 s"),
         (7500, "2 h 5 min"),

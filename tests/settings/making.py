@@ -15,8 +15,8 @@ from PIL import Image
 from sdviz.events import Event
 from sdviz.pictures import image_input
 from sdviz.plan import samplers
-from sdviz.plan.cells import Recipe
 from sdviz.plan.config import InitImage, PreviewConfig
+from sdviz.plan.settings import Recipe
 from tests.engine.sweeping import in_cells, pictures, sweep
 
 Pixels = NDArray[np.uint8]

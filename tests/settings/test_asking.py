@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdviz.plan.cells import Recipe
 from sdviz.plan.config import Config, EngineConfig, PreviewConfig
+from sdviz.plan.settings import Recipe
 from sdviz.request.request import Request
 from tests.reading import Reading, refused
 from tests.settings import making
@@ -123,14 +123,14 @@ def test_all_that_is_wrong_is_told_at_once(reading: Reading, tmp_path: Path) -> 
     )
     told = "\n".join(errors)
     for part in (
-        "init=nothing.png: there is no such file",
+        "init=nothing.png: no such file",
         f"init={text}: ",
-        "strength=0.05: no step of 10 is left; 0.1 is the least",
+        "strength=0.05: leaves none of 10 steps; 0.1 is the smallest value",
         "resize=squash: ",
         "tiling=perhaps: must be true or false",
         "clip_skip=9: the text encoder of",
-        "hires_steps=3: of no use without hires_scale; add hires_scale=2",
-        "variation_seed=4: of no use without variation_strength",
+        "hires_steps=3: has no effect without hires_scale; add hires_scale=2",
+        "variation_seed=4: has no effect without variation_strength",
         "seed_resize=huge: must be a size such as 512x512",
         "emphasis=loud: ",
         "guidance_rescale=2: must be a number from 0 to 1",
@@ -148,7 +148,7 @@ def test_steps_are_counted_for_combinations_that_there_are(
     rule = f"steps=1 init={image}"
     assert len(recipes(reading(init=f"none,{image}", steps="1,20", exclude=rule))) == 3
     (error,) = refused(reading, init=image, steps="20,10", strength="0.05")
-    assert error == "strength=0.05: no step of 10 is left; 0.1 is the least"
+    assert error == "strength=0.05: leaves none of 10 steps; 0.1 is the smallest value"
 
 
 @pytest.mark.parametrize("steps", [1, 3, 7, 28, 30, 49, 999])
@@ -176,7 +176,7 @@ def test_a_long_prompt_is_no_longer_cut_but_for_emphasis_none(reading: Reading) 
     prompt = "a red cat, " * 20
     assert reading(prompt=prompt).warnings == []
     (warning,) = reading(prompt=prompt, emphasis="none").warnings
-    assert "does not see" in warning
+    assert "it ignores" in warning
 
 
 def test_settings_at_their_default_leave_the_key_as_it_was(reading: Reading) -> None:

@@ -20,8 +20,8 @@ from sdviz.errors import ModelError
 from sdviz.events import CellFailed, CellFinished, Event, Frame
 from sdviz.models import inspect
 from sdviz.models.addons import checks
-from sdviz.plan.cells import Recipe
 from sdviz.plan.config import ModelSpec, PreviewConfig
+from sdviz.plan.settings import Recipe
 from sdviz.request.compose import prepare
 from tests.engine import sweeping
 from tests.engine.sweeping import in_cells

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from sdviz.engine.noise import Shape, slerp, start_noise
-from sdviz.plan.cells import Recipe
+from sdviz.plan.settings import Recipe
 from tests.settings.making import apart, made, recipe
 
 SHAPE: Shape = (4, 8, 8)

@@ -80,7 +80,7 @@ def test_what_cannot_be_compiled_is_computed_without(kind: str, tiny_model: Path
     spec = ModelSpec(name="tested", id=str(tiny_model), kind=kind)
     told = sweep(in_cells([one]), spec=spec, load=load)
     (note,) = [note.text for note in of_type(told, Note) if note.kind == "options"]
-    assert note.startswith("engine.compile: ") and "no header; going on without it" in note
+    assert note.startswith("engine.compile: ") and "no header; continuing without it" in note
     (pixels,) = pictures(told).values()
     assert apart(pixels, made([one], tiny_model)[0]) <= 1
 

@@ -157,7 +157,7 @@ def test_models_of_other_kinds_are_refused_before_it_begins(
     (other,) = told(caption=str(clip))
     assert "is a model of type clip; caption= names a folder or a hub id of a BLIP" in other
     (hollow,) = told(caption=str(bare))
-    assert "has no weights; fetch it anew" in hollow
+    assert "has no weights; download it again" in hollow
     (blind,) = told(score=("clip",), score_clip=str(blip))
     assert "score_clip: " in blind and "is a model of type blip" in blind
     (few,) = told(score=both, score_aesthetic=str(narrow))

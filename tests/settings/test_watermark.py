@@ -14,8 +14,8 @@ from sdviz.commands.sweep.conduct import conduct
 from sdviz.engine.finishing import Finisher
 from sdviz.errors import ConfigErrors
 from sdviz.models.addons import watermark
-from sdviz.plan.cells import Recipe
 from sdviz.plan.config import ModelSpec
+from sdviz.plan.settings import Recipe
 from sdviz.request.compose import prepare
 from tests.settings.making import Pixels
 
@@ -34,7 +34,7 @@ def test_a_watermark_needs_room(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigErrors) as caught:
         prepare(words)
     (told,) = map(str, caught.value.errors)
-    assert "watermark=true: needs 256 pixels a side, and the width of" in told
+    assert "watermark=true: needs 256 pixels per side, but the width of" in told
     assert "is 64; add width=256" in told and "the height" not in told
     assert not (tmp_path / "out").exists()
     assert prepare([*words, "hires_scale=4"]), "the finished picture is what is marked"
@@ -71,7 +71,7 @@ def test_a_watermark_that_cannot_be_read_is_told() -> None:
     drawn = np.full((256, 256, 3), 255, np.uint8)
     drawn[::7, ::5] = 0
     (note,) = Finisher(ModelSpec(), "cpu").finish(Recipe(watermark=True), drawn).notes
-    assert "the watermark can hardly be read" in note
+    assert "the watermark is hard to read" in note
 
 
 def test_what_the_package_has_marked_is_read() -> None:

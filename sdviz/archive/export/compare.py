@@ -19,6 +19,7 @@ from sdviz.errors import ArchiveError
 from sdviz.pictures.measures import largest_difference, normalized_rms, psnr, ssim_of_any_size
 from sdviz.pictures.sheet import Sheet
 from sdviz.plan.labels import value_label
+from sdviz.regular_files import whole_file
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,7 @@ def difference(a: Image.Image, b: Image.Image) -> Image.Image:
 def save_sheet(image: Image.Image, path: Path) -> None:
     """Writes the picture by the ending of `path`. Raises ArchiveError."""
     try:
-        image.save(path)
+        with whole_file(path) as aside:
+            image.save(aside)
     except (OSError, ValueError) as error:
         raise ArchiveError(f"{path} cannot be written: {error}") from error

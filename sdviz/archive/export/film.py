@@ -19,6 +19,7 @@ from sdviz.archive.records import CellRecord
 from sdviz.errors import ArchiveError, ConfigError
 from sdviz.pictures import files
 from sdviz.pictures.sheet import draw
+from sdviz.regular_files import whole_file
 
 KINDS = (".webp", ".gif", ".mp4")
 _MOST_PIXELS = 4_000_000  # of one frame of a film; all frames of a WebP or GIF are held at once
@@ -39,7 +40,7 @@ def sheet_frames(
     steps = {cell.i: archive.steps(cell.i) for cell in cells}
     moments = sorted({step for some in steps.values() for step in some})
     if not moments:
-        raise ArchiveError(f"{archive.path} has no frames to make a film of")
+        raise ArchiveError(f"{archive.path} has no frames for a film")
     for moment in [*moments, None]:
 
         def picture(cell: CellRecord | None, moment: int | None = moment) -> Image.Image | str:
@@ -63,9 +64,8 @@ def write_film(frames: Iterator[Image.Image], path: Path, *, rate: float) -> int
     if kind not in KINDS:
         raise ConfigError(f"{path}: a film ends in {', '.join(KINDS)}")
     try:
-        if kind == ".mp4":
-            return _mp4(frames, path, rate)
-        return _animation(frames, path, rate)
+        with whole_file(path) as aside:
+            return (_mp4 if kind == ".mp4" else _animation)(frames, aside, rate)
     except OSError as error:
         raise ArchiveError(f"{path} cannot be written: {error}") from error
 
@@ -90,7 +90,7 @@ def _with_palette(picture: Image.Image) -> Image.Image:
 def _mp4(frames: Iterator[Image.Image], path: Path, rate: float) -> int:
     program = shutil.which("ffmpeg")
     if program is None:
-        raise ArchiveError(f"{path}: MP4 needs ffmpeg, which is not here; .webp and .gif do not")
+        raise ArchiveError("MP4 needs ffmpeg, which is not installed; .webp and .gif do not")
     first = next(frames)
     wide, high = (side + side % 2 for side in first.size)  # H.264 takes even sides only
     command = [
@@ -109,7 +109,7 @@ def _mp4(frames: Iterator[Image.Image], path: Path, rate: float) -> int:
             process.stdin.close()
         told = process.stderr.read().decode("utf-8", "replace").strip()
     if process.returncode != 0:
-        raise ArchiveError(f"{path} cannot be written: ffmpeg: {told[-300:]}")
+        raise ArchiveError(f"the film cannot be written: ffmpeg: {told[-300:]}")
     return count
 
 

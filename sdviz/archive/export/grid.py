@@ -28,6 +28,7 @@ from sdviz.plan.labels import (
     telling,
     value_label,
 )
+from sdviz.plan.settings import SETTINGS
 
 if TYPE_CHECKING:
     from sdviz.archive.reader import Archive
@@ -36,16 +37,8 @@ if TYPE_CHECKING:
 _MOST_CELLS = 4000  # drawn at a sweep's end by itself; more take longer than a user waits
 _LONG = 24  # characters of a label
 _SCREEN = 1.6  # its width to its height
+_PLOTS = {name: row.plot for name, row in SETTINGS.items()}
 _WRAP = 10  # cells of a single axis that still stand in one row
-# stable-diffusion-webui's words for an axis (scripts/xyz_grid.py), where it has the axis.
-_TYPES = {
-    "cfg": "CFG Scale", "sampler": "Sampler", "steps": "Steps", "seed": "Seed", "prompt": "Prompt",
-    "negative": "Negative prompt", "width": "Width", "height": "Height", "eta": "Eta",
-    "model": "Checkpoint name", "schedule": "Schedule type", "sr": "Prompt S/R",
-    "clip_skip": "Clip skip", "strength": "Denoising", "hires_strength": "Denoising",
-    "hires_steps": "Hires steps", "hires_upscaler": "Hires upscaler", "vae": "VAE",
-    "variation_seed": "Var. seed", "variation_strength": "Var. strength",
-}  # fmt: skip
 _SIZE: dict[tuple[str, ...], str] = {("width", "height"): "Size", ("height", "width"): "Size"}
 
 
@@ -63,7 +56,7 @@ def write_grid(paths: ArchivePaths) -> Note | None:
             return Note("grid", text)
         image, missing = draw(grid_sheet(archive, cells))
         data = _with_texts(archive, cells, image)
-    files.write_aside(paths.grid, data)
+    paths.write(paths.grid, data)
     return missing_glyphs(missing)
 
 
@@ -223,7 +216,7 @@ def grid_infotext(archive: Archive, first: CellRecord) -> str:
     pairs["Script"] = "X/Y/Z plot"
     for letter, axis in zip("XYZ", reversed(archive.dims), strict=False):
         pairs[f"{letter} Type"] = _SIZE.get(axis.keys) or " + ".join(
-            _TYPES.get(key, key.replace("_", " ").capitalize()) for key in axis.keys
+            _PLOTS.get(key) or key.replace("_", " ").capitalize() for key in axis.keys
         )
         pairs[f"{letter} Values"] = ", ".join(_axis_values(axis))
     return infotext.write(known.prompt, known.negative, {**pairs, "Version": version})

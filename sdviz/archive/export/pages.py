@@ -45,7 +45,7 @@ def arrange(
     named = [at for ats in chosen.values() for at in ats or ()]
     twice = {dims[at].name for at in named if named.count(at) > 1}
     if twice:
-        raise ConfigError(f"{', '.join(sorted(twice))}: an axis can be in one place only")
+        raise ConfigError(f"{', '.join(sorted(twice))}: an axis can only be in one place")
     left = [at for at in range(len(dims)) if at not in named]
     across = chosen["columns"]
     if across is None:

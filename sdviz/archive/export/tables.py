@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-import json
+import os
 import shutil
+import time
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -12,10 +13,12 @@ from typing import Any
 
 from sdviz.archive.figures import figures
 from sdviz.archive.reader import Archive
-from sdviz.archive.records import SECONDS, CellRecord
+from sdviz.archive.records import COMPARABLE, SECONDS, CellRecord
+from sdviz.archive.store import as_json
 from sdviz.archive.upkeep.removal import own_files
 from sdviz.errors import ArchiveError, ConfigError
 from sdviz.plan.labels import shareable
+from sdviz.regular_files import open_below, open_regular, whole_file, whole_folder
 
 
 def rows_of(cells: Iterable[CellRecord]) -> list[dict[str, Any]]:
@@ -28,7 +31,7 @@ def rows_of(cells: Iterable[CellRecord]) -> list[dict[str, Any]]:
             "status": cell.status,
             "image": cell.image,
             "frames": cell.frames,
-            **{name: cell.timings.get(name) for name in (*SECONDS, "batch")},
+            **{name: cell.timings.get(name) for name in (*SECONDS, *COMPARABLE, "batch")},
         }
         for cell in cells
     ]
@@ -45,7 +48,8 @@ def write_table(rows: Sequence[dict[str, Any]], path: Path) -> None:
     if writer is None:
         raise ConfigError(f"{path}: a table ends in {', '.join(writers)}")
     try:
-        writer(rows, path)
+        with whole_file(path) as aside:
+            writer(rows, aside)
     except OSError as error:
         raise ArchiveError(f"{path} cannot be written: {error}") from error
 
@@ -68,7 +72,7 @@ def _inert(value: Any) -> Any:
 
 def _jsonl(rows: Sequence[dict[str, Any]], path: Path) -> None:
     with path.open("w", encoding="utf-8") as stream:
-        stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        stream.writelines(as_json(row) + "\n" for row in rows)
 
 
 def _parquet(rows: Sequence[dict[str, Any]], path: Path) -> None:
@@ -86,19 +90,28 @@ def write_dataset(archive: Archive, cells: Iterable[CellRecord], folder: Path) -
 
     The prompt is in the column `text`, as text-to-image datasets have it. Returns how many images.
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise ArchiveError(f"{folder} is not empty; give a new folder")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with whole_folder(folder) as aside:
+            return _dataset(archive, cells, aside)
+    except FileExistsError as error:
+        raise ArchiveError(f"{folder} is not empty; give a new folder") from error
+    except OSError as error:
+        raise ArchiveError(f"{folder} cannot be written: {error}") from error
+
+
+def _dataset(archive: Archive, cells: Iterable[CellRecord], folder: Path) -> int:
     count = 0
     with (folder / "metadata.jsonl").open("w", encoding="utf-8") as stream:
         for row, cell in _finished(cells):
-            source = archive.image_path(cell.i)
-            if not source.is_file():
+            try:
+                source = archive.image_path(cell.i)
+                with open_regular(source) as file, (folder / source.name).open("xb") as copy:
+                    shutil.copyfileobj(file, copy)
+            except (ArchiveError, FileNotFoundError):
                 continue  # `verify` names it
-            shutil.copyfile(source, folder / source.name)
             told = {"file_name": source.name, "text": row.pop("prompt", ""), **row}
             del told["image"]
-            stream.write(json.dumps(told, ensure_ascii=False) + "\n")
+            stream.write(as_json(told) + "\n")
             count += 1
     return count
 
@@ -114,17 +127,23 @@ def write_zip(archive: Archive, path: Path) -> int:
     Pictures are stored as they are, for they are compressed already.
     """
     if archive.live:
-        raise ArchiveError(f"{archive.path} is being written; zip it when its sweep has ended")
+        raise ArchiveError(f"{archive.path} is being written; zip it after its sweep has ended")
     skip = {".lock", "sweep.db-wal", "sweep.db-shm"}
     files = [file for file in own_files(archive.path) if file.name not in skip]
     files += [archive.paths.figures / f"{name}.png" for name in figures(archive.path)]
     try:
-        with zipfile.ZipFile(path, "w") as target:
+        with whole_file(path) as aside, zipfile.ZipFile(aside, "w") as target:
             for file in files:
-                packed = file.suffix != ".png"
-                kind = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
                 inside = Path(archive.path.resolve().name) / file.relative_to(archive.path)
-                target.write(file, inside.as_posix(), compress_type=kind)
+                with open_below(archive.path, file) as source:
+                    facts = os.fstat(source.fileno())
+                    info = zipfile.ZipInfo(inside.as_posix(), time.localtime(facts.st_mtime)[:6])
+                    info.external_attr = (facts.st_mode & 0xFFFF) << 16
+                    info.file_size = facts.st_size
+                    packed = file.suffix != ".png"
+                    info.compress_type = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
+                    with target.open(info, "w") as packing:
+                        shutil.copyfileobj(source, packing)
     except OSError as error:
         raise ArchiveError(f"{path} cannot be written: {error}") from error
     return len(files)

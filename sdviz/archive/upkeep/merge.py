@@ -10,7 +10,8 @@ from typing import Any
 from sdviz.archive.reader import Archive
 from sdviz.archive.records import plan_cell
 from sdviz.errors import ArchiveError
-from sdviz.plan.cells import Axis, Cell, Plan, Recipe
+from sdviz.plan.cells import Axis, Cell, Plan
+from sdviz.plan.settings import Recipe
 
 _MOST_PLACES = 1_000_000  # of the merged grid; most of it would be empty anyway
 

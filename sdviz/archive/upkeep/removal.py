@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,31 +14,36 @@ from sdviz.archive.lock import ArchiveLock
 from sdviz.archive.paths import ArchivePaths
 from sdviz.archive.reader import Archive
 from sdviz.archive.store import connect_writer, settle
+from sdviz.regular_files import WRITING, delete_below, folder_below
 
 _DEAD = "cell NOT IN (SELECT i FROM cell WHERE status IN ('done', 'failed'))"
 _IMAGE = re.compile(r"\d{4,}(-.*)?\.png", re.DOTALL)
+_SCRIPT = re.compile(r"\d+\.js")
+# Of the archive's folder itself, in the order in which they are deleted.
+_NAMED = (
+    *("report.html", "grid.png", "config.yaml", "checksums"),
+    *("sweep.db-wal", "sweep.db-shm", "sweep.db-journal", "sweep.db", ".lock"),
+)
 
 
 def own_files(root: Path) -> list[Path]:
     """The files of an archive that sdviz makes; links are never among them."""
-    paths = ArchivePaths(root)
-    named = [paths.config, paths.grid, paths.checksums, paths.lock]
-    database = [root / f"sweep.db{ending}" for ending in ("-wal", "-shm", "-journal", "")]
-    images: list[Path] = []
-    if paths.images.is_dir() and not paths.images.is_symlink():
-        images = [file for file in paths.images.iterdir() if _IMAGE.fullmatch(file.name)]
-    report = [root / "report.html", root / "report" / "index.html"]
-    report += [file for file in root.glob("report/cell/*.js") if file.stem.isdigit()]
-    report += [root / "report" / "figure" / f"{name}.png" for name in figures(root)]
-    every = [
-        *images,
-        *report,
-        *root.glob(".writing-*"),
-        *paths.images.glob(".writing-*"),
-        *named,
-        *database,
+    drawn = {f"{name}.png" for name in figures(root)}
+    own: list[tuple[tuple[str, ...], Callable[[str], object]]] = [
+        (("images",), _IMAGE.fullmatch),
+        (("report", "cell"), _SCRIPT.fullmatch),
+        (("report", "figure"), drawn.__contains__),
+        (("report",), {"index.html"}.__contains__),
+        ((), _NAMED.__contains__),
     ]
-    return [file for file in every if file.is_file() and not file.is_symlink()]
+    found: list[Path] = []
+    for names, is_own in own:
+        # Not there, or a link, which is not followed.
+        with contextlib.suppress(OSError), folder_below(root, *names) as folder:
+            inside = [name for name in folder.names() if is_own(name) or name.startswith(WRITING)]
+            found += [root.joinpath(*names, name) for name in inside]
+    last = {name: at for at, name in enumerate(_NAMED)}
+    return sorted(found, key=lambda file: last.get(file.name, -1) if file.parent == root else -1)
 
 
 def remove(root: Path) -> list[Path]:
@@ -46,17 +51,36 @@ def remove(root: Path) -> list[Path]:
 
     Raises ArchiveError while it is being written.
     """
-    lock = ArchiveLock(ArchivePaths(root).lock)
+    paths = ArchivePaths(root)
+    lock = ArchiveLock(paths.lock)
     lock.acquire()
     try:
         for file in own_files(root):
-            file.unlink()
+            if file not in (paths.database, paths.lock):
+                delete_below(root, file)
+        for names in (("images",), ("report", "cell"), ("report", "figure"), ("report",)):
+            # Not there, or not empty: somebody keeps other things in it.
+            with contextlib.suppress(OSError), folder_below(root, *names[:-1]) as folder:
+                folder.rmdir(names[-1])
+        for file in (paths.database, paths.lock):  # whoever is killed before can begin again
+            with contextlib.suppress(FileNotFoundError):
+                delete_below(root, file)
     finally:
         lock.release()
-    for folder in ("images", "report/cell", "report/figure", "report", "."):
-        with contextlib.suppress(OSError):  # not empty: somebody keeps other things there
-            (root / folder).rmdir()
+    with contextlib.suppress(OSError):  # not empty
+        root.rmdir()
     return [file for file in root.rglob("*") if file.is_file()] if root.exists() else []
+
+
+def is_emptied(root: Path) -> bool:
+    """Whether nothing is left in the folder but what a `remove` that was killed left behind."""
+    left = {"images", "report", ".lock"}
+    try:
+        with folder_below(root) as folder:
+            there = {path.name for path in root.iterdir()}
+            return bool(there) and there <= left and set(folder.names()) <= {".lock"}
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -80,10 +104,13 @@ def leftovers(root: Path) -> list[Leftover]:
 def _leftovers(archive: Archive) -> Iterator[Leftover]:
     known = {cell.image for cell in archive.everything}
     for file in own_files(archive.path):
-        if file.name.startswith(".writing-"):
-            yield Leftover(file, "half written", file.stat().st_size)
-        elif file.parent.name == "images" and f"images/{file.name}" not in known:
-            yield Leftover(file, "picture of no cell", file.stat().st_size)
+        size = file.lstat().st_size
+        if file.name.startswith(WRITING):
+            yield Leftover(file, "half written", size)
+        elif file.parent == archive.paths.images and f"images/{file.name}" not in known:
+            yield Leftover(file, "picture without a cell", size)
+        elif file.name == "sweep.db-wal" and size:
+            yield Leftover(file, "log of the database, to be folded into it", size)
     count, size = archive.query(
         f"SELECT count(*), ifnull(sum(length(webp)), 0) FROM frame WHERE {_DEAD}"
     )[0]
@@ -100,8 +127,8 @@ def drop(root: Path) -> None:
         with Archive(root) as archive:
             found = list(_leftovers(archive))
         for leftover in found:
-            if leftover.path != paths.database:
-                leftover.path.unlink()
+            if not leftover.path.name.startswith(paths.database.name):
+                delete_below(root, leftover.path)
         db = connect_writer(paths.database)
         db.execute(f"DELETE FROM frame WHERE {_DEAD}")
         db.execute("VACUUM")

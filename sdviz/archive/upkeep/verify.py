@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from sdviz.archive.checksums import file_hash, read_checksums
+from sdviz.archive.guard import named
 from sdviz.archive.paths import ArchivePaths
 from sdviz.archive.reader import Archive
 from sdviz.archive.records import DAMAGED, CellRecord, plan_cell
 from sdviz.errors import ArchiveError
 from sdviz.pictures import files
 from sdviz.plan.cells import Plan, cell_key
+from sdviz.regular_files import is_regular
 
 _STATUSES = ("running", "finished", "failed", "interrupted")
 
@@ -31,37 +35,50 @@ class Finding:
 
 def verify(path: Path) -> Iterator[Finding]:
     """Everything that is wrong with an archive; nothing where it is whole. Renders nothing."""
-    paths = ArchivePaths(path)
-    yield from _files(paths)
+    yield from _found("checksums", path, lambda: _files(ArchivePaths(path)))
     try:
-        archive = Archive(path)
+        with named(path):
+            archive = Archive(path)
     except ArchiveError as error:
         yield Finding("sweep.db", str(error))
         return
     with archive:
-        yield from _database(archive)
-        for check in (_sweep, _cells, _frames, _strays):
-            try:
-                yield from check(archive)
-            except ArchiveError as error:
-                yield Finding("sweep.db", str(error))
+        for check in (_database, _sweep, _cells, _frames, _strays):
+            yield from _found("sweep.db", path, functools.partial(check, archive))
+
+
+def _found(where: str, path: Path, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """What a check finds; where it cannot go on, why."""
+    found: list[Finding] = []
+    try:
+        with named(path):
+            found.extend(check())
+    except ArchiveError as error:
+        found.append(Finding(where, str(error)))
+    yield from found
 
 
 def _files(paths: ArchivePaths) -> Iterator[Finding]:
     """The files that `checksums` lists; none while a sweep is being written, or was killed."""
-    if not paths.database.is_file():
+    if not is_regular(paths.database):
         return
     sums = read_checksums(paths)
     if sums is None:
-        if paths.checksums.exists():
+        if os.path.lexists(paths.checksums):
             yield Finding("checksums", "is damaged")
         elif _closed(paths):
-            yield Finding("checksums", "is missing, though the sweep was closed in good order")
+            yield Finding("checksums", "is missing, although the sweep was closed properly")
         return
+    for file in (paths.database, paths.config, paths.grid):
+        if file.name not in sums and os.path.lexists(file):
+            log = paths.root / f"{file.name}-wal"
+            why = f": {log.name} lies beside it, which `archive gc --yes` folds in"
+            what = "has no line in `checksums`, so that a change of it would not be seen"
+            yield Finding(file.name, what + (why if log.exists() else ""))
     for name, expected in sums.items():
         file = paths.root / name
-        if not file.is_file():
-            yield Finding(name, "is missing")
+        if not is_regular(file):
+            yield Finding(name, "is missing" if not os.path.lexists(file) else "is no regular file")
         elif file_hash(file) != expected:
             yield Finding(name, "differs from what was written (SHA-256)")
 
@@ -75,12 +92,9 @@ def _closed(paths: ArchivePaths) -> bool:
 
 
 def _database(archive: Archive) -> Iterator[Finding]:
-    try:
-        for row in archive.query("PRAGMA integrity_check(20)"):
-            if row[0] != "ok":
-                yield Finding("sweep.db", str(row[0]))
-    except ArchiveError as error:
-        yield Finding("sweep.db", str(error))
+    for row in archive.query("PRAGMA integrity_check(20)"):
+        if row[0] != "ok":
+            yield Finding("sweep.db", str(row[0]))
 
 
 def _sweep(archive: Archive) -> Iterator[Finding]:
@@ -141,8 +155,8 @@ def _image(archive: Archive, cell: CellRecord) -> str:
     """What is wrong with a cell's image file; "" where it is whole."""
     try:
         path = archive.paths.image(cell.image or "")
-        if not path.is_file():
-            return "is missing"
+        if not is_regular(path):
+            return "is missing" if not os.path.lexists(path) else "is no regular file"
         same = file_hash(path) == cell.sha256
         pixels = np.asarray(files.decode(path, cell.image or ""))
     except (ArchiveError, OSError) as error:
@@ -172,7 +186,7 @@ def _frames(archive: Archive) -> Iterator[Finding]:
 
 def _frame(row: sqlite3.Row) -> str:
     if not isinstance(row["webp"], bytes):
-        return "is no picture"
+        return "is not a picture"
     if zlib.crc32(row["webp"]) != row["crc"]:
         return "differs from what was written (CRC-32)"
     try:
@@ -187,6 +201,9 @@ def _strays(archive: Archive) -> Iterator[Finding]:
     if archive.live or not archive.paths.images.is_dir():
         return
     known = {cell.image for cell in archive.everything}
+    if archive.paths.images.is_symlink():
+        yield Finding("images", "is a link, which is not followed")
+        return
     for file in sorted(archive.paths.images.iterdir()):
         if f"images/{file.name}" not in known:
             yield Finding(f"images/{file.name}", "belongs to no cell")

@@ -11,7 +11,8 @@ from typing import Any
 from sdviz.archive.paths import ArchivePaths
 from sdviz.archive.store import dumps
 from sdviz.errors import ArchiveError
-from sdviz.plan.cells import Cell, Plan, Recipe
+from sdviz.plan.cells import Cell, Plan
+from sdviz.plan.settings import Recipe
 
 SETTINGS = tuple(f.name for f in fields(Recipe))
 _KEPT = (
@@ -61,7 +62,11 @@ def _existing(db: sqlite3.Connection, paths: ArchivePaths) -> tuple[list[str], d
     sizes: dict[str, int] = {}
     if paths.images.is_dir():
         with os.scandir(paths.images) as entries:
-            sizes = {f"images/{entry.name}": entry.stat().st_size for entry in entries}
+            sizes = {
+                f"images/{entry.name}": entry.stat(follow_symlinks=False).st_size
+                for entry in entries
+                if entry.is_file(follow_symlinks=False)
+            }
     keys: list[str] = []
     finished: dict[str, int] = {}
     for i, key, status, image, size in db.execute(
@@ -103,9 +108,9 @@ def _match(
     moved = [(left.pop(cell.key), cell.index) for cell in cells if cell.key in left]
     if left:
         raise ArchiveError(
-            f"{paths.root} holds {len(finished)} finished cells, and {len(left)} of them are not in"
-            f" this sweep: give another name= than {paths.root.name!r}, or reuse=false"
-            " (which keeps the old archive beside the new one)"
+            f"{paths.root} holds {len(finished)} finished cells, and {len(left)} of them are not "
+            f"in this sweep: give another name= than {paths.root.name!r}, or reuse=false (which "
+            "keeps the old archive)"
         )
     return moved
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,8 +18,8 @@ from sdviz.archive.writing.recorder import Recorder
 from sdviz.archive.writing.reuse import copy_finished
 from sdviz.errors import ArchiveError
 from sdviz.events import Note
-from sdviz.pictures.files import write_aside
 from sdviz.plan.cells import Plan
+from sdviz.regular_files import WRITING, delete_below, folder_below
 
 
 def take_folder(paths: ArchivePaths, lock: ArchiveLock, *, reuse: bool) -> sqlite3.Connection:
@@ -35,11 +36,13 @@ def take_folder(paths: ArchivePaths, lock: ArchiveLock, *, reuse: bool) -> sqlit
             paths.root.mkdir()
             lock.release()
             lock.acquire()
-        paths.images.mkdir(exist_ok=True)
-        db = connect_writer(paths.database)
-        paths.checksums.unlink(missing_ok=True)
-        for left in paths.images.glob(".writing-*"):
-            left.unlink()
+        with folder_below(paths.root, "images", make=True) as images:
+            db = connect_writer(paths.database)
+            with contextlib.suppress(FileNotFoundError):
+                delete_below(paths.root, paths.checksums)
+            for name in images.names():
+                if name.startswith(WRITING):
+                    images.unlink(name)
     except (OSError, sqlite3.OperationalError) as error:
         lock.release()
         raise ArchiveError(cannot_write(paths.root, error)) from error
@@ -111,18 +114,17 @@ def _reuse_note(source: str, cells: Sequence[int]) -> Note:
 
 def write_config(paths: ArchivePaths, config: Mapping[str, Any]) -> None:
     """Writes config.yaml, the configuration that runs the sweep again."""
-    import yaml  # not before it is needed: reading archives goes without
+    from sdviz.archive.writing.config_yaml import dump  # reading archives goes without
 
     plain = loads(dumps(config))  # tuples become lists, enums and paths text
-    text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
-    write_aside(paths.config, text.encode("utf-8", "replace"))
+    paths.write(paths.config, dump(plain).encode("utf-8", "replace"))
 
 
 def cannot_write(root: Path, error: Exception) -> str:
     """What a user is told where the archive in folder `root` cannot be written."""
     remedy = "free some space, or give outputs= on another disk"
     if isinstance(error, PermissionError):
-        remedy = "give outputs= a folder that you may write"
+        remedy = "give outputs= a folder that you can write to"
     return f"{root} cannot be written: {error}; {remedy}"
 
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sdviz.archive.paths import ArchivePaths, readable_name
-from sdviz.archive.store import dumps
+from sdviz.archive.store import dumps, loads
 from sdviz.archive.writing.encoding import Encoded
 from sdviz.archive.writing.journal import Journal, Schedules, now
 from sdviz.archive.writing.png_text import png_texts, timings_json
@@ -20,6 +20,7 @@ from sdviz.events import (
     CellFinished,
     CellScored,
     CellStarted,
+    ComparableTimes,
     Event,
     Frame,
     Note,
@@ -114,6 +115,8 @@ class Recorder(Journal):
             case CellScored():
                 told = {"scores": dict(event.scores), "caption": event.caption}
                 self.event("cell_scored", event.cell, told)
+            case ComparableTimes():
+                self._comparable(event)
             case CellFailed():
                 self._failed(event)
             case Note():
@@ -127,6 +130,20 @@ class Recorder(Journal):
                 spent = event.seconds if self.pictures else 0.0
                 self.put("seconds", (self.get("seconds") or 0.0) + spent)
                 self.put("ended", now())
+
+    def _comparable(self, event: ComparableTimes) -> None:
+        """Beside what each cell took, what it costs at the settled pace, and how that was made."""
+        for i, (total, denoising) in event.seconds.items():
+            row = self.db.execute("SELECT timings FROM cell WHERE i=?", (i,)).fetchone()
+            timings = loads(row[0], {}) if row else {}
+            if timings:
+                timings["comparable_s"] = round(total, 6)
+                timings["comparable_denoise_s"] = round(denoising, 6)
+                self.db.execute(
+                    "UPDATE cell SET timings=?, seq=? WHERE i=?", (dumps(timings), self.seq, i)
+                )
+        made = {"batch": event.batch, "settled": event.settled, "device": event.device}
+        self.put("comparable", {**(self.get("comparable") or {}), event.model: made})
 
     def _sweep_started(self, event: SweepStarted) -> None:
         self.put("status", "running")
@@ -179,7 +196,7 @@ class Recorder(Journal):
         data = files.encode_png(event.pixels, texts)
         name = self._image_name(cell)
         # The picture first, its row second: a row that says "done" has its picture.
-        files.write_aside(self._paths.image(name), data)
+        self._paths.write(self._paths.image(name), data)
         save_s = state.save_s + time.perf_counter() - started
         self.db.execute(
             "UPDATE cell SET status='done', image=?, bytes=?, sha256=?, pixels=?, reason=NULL,"
@@ -204,7 +221,7 @@ class Recorder(Journal):
             self.db.execute(_INSERT_FRAME, (self.n, i, *tuple(frame)[2:]))
             state.sigmas.append(frame["sigma"])
             state.timesteps.append(frame["timestep"])
-        files.write_aside(self._paths.image(name), other.image)
+        self._paths.write(self._paths.image(name), other.image)
         self.db.execute(
             "UPDATE cell SET status='done', image=?, bytes=?, sha256=?, pixels=?, notes=?,"
             " timings=?, frames=?, last_step=?, schedule=?, source=?, seq=? WHERE i=?",

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import sqlite3
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sdviz.archive.paths import ArchivePaths
+from sdviz.archive.guard import named
+from sdviz.archive.paths import ArchivePaths, archive_folders
+from sdviz.archive.records import cell_record
 from sdviz.archive.store import connect_reader, loads
 from sdviz.archive.writing.recorder import Adopted, Recorder
 from sdviz.errors import ArchiveError
 from sdviz.plan.cells import Plan
+from sdviz.regular_files import read_regular
 
+_LARGEST = 256 << 20  # bytes of an image file
 _AT_ONCE = 500  # keys in one question; SQLite takes at most 999 in old versions
 
 
@@ -38,47 +44,64 @@ def copy_finished(
     for root in _newest_first(paths.root) if sources is None else sources:
         if not wanted:
             break
-        try:
-            db = connect_reader(root / "sweep.db")
-        except ArchiveError:
-            continue
-        try:
-            cells = _copy_from(ArchivePaths(root), db, recorder, wanted)
-        except (sqlite3.DatabaseError, ArchiveError):
-            continue
-        finally:
-            db.close()
-        if cells:
-            copied[root.name] = cells
+        copier = _Copier(ArchivePaths(root), recorder, wanted)
+        # Damaged or a stranger's: it has nothing more to give.
+        with contextlib.suppress(ArchiveError), named(root):
+            copier.copy()
+        if copier.failure is not None:  # our own disk is full, say
+            raise copier.failure
+        if copier.copied:
+            copied[root.name] = copier.copied
     return copied
 
 
 def finished_keys(root: Path) -> set[str]:
     """The keys of the cells that the archive has; none of a damaged one."""
     try:
-        with contextlib.closing(connect_reader(root / "sweep.db")) as db:
+        with named(root), contextlib.closing(connect_reader(root / "sweep.db")) as db:
             return {row[0] for row in db.execute("SELECT key FROM cell WHERE status='done'")}
-    except (sqlite3.DatabaseError, ArchiveError):
+    except ArchiveError:
         return set()
 
 
 def _newest_first(own: Path) -> list[Path]:
-    found = [db.parent for db in own.parent.glob("*/sweep.db") if db.parent != own]
-    return sorted(found, key=lambda root: (root / "sweep.db").stat().st_mtime, reverse=True)
+    return [root for root in archive_folders(own.parent) if root != own]
 
 
-def _copy_from(
-    source: ArchivePaths, db: sqlite3.Connection, recorder: Recorder, wanted: dict[str, list[int]]
-) -> list[int]:
-    """Copies what `source` has of `wanted`, and takes it out of there."""
-    copied: list[int] = []
-    for row in _finished_rows(db, list(wanted)):
-        data = _whole_image(source, row)
-        if data is None or row["key"] not in wanted:
-            continue
-        for i in wanted.pop(row["key"]):
-            frames = db.execute("SELECT * FROM frame WHERE cell=? ORDER BY step", (row["i"],))
-            found = Adopted(row, data, frames, _scores(db, row["i"]), source.root.name)
+class _Copier:
+    """Copies what the archive `source` has of `wanted`, and takes it out of there."""
+
+    def __init__(
+        self, source: ArchivePaths, recorder: Recorder, wanted: dict[str, list[int]]
+    ) -> None:
+        self._source, self._recorder, self._wanted = source, recorder, wanted
+        self.copied: list[int] = []  # numbers in our plan
+        self.failure: Exception | None = None  # of writing
+
+    def copy(self) -> None:
+        with contextlib.closing(connect_reader(self._source.database)) as db:
+            for row in _finished_rows(db, list(self._wanted)):
+                found = self._found(db, row)
+                if found is None:
+                    continue
+                for i in self._wanted.pop(row["key"]):
+                    self._adopt(i, found)
+
+    def _found(self, db: sqlite3.Connection, row: sqlite3.Row) -> Adopted | None:
+        """The cell of that row, if it is whole."""
+        data = _whole_image(self._source, row)
+        record = cell_record(row, live=False)
+        if data is None or row["key"] not in self._wanted or record.status != "done":
+            return None
+        query = "SELECT * FROM frame WHERE cell=? ORDER BY step"
+        frames = db.execute(query, (row["i"],)).fetchall()
+        if not all(map(_is_frame, frames)):
+            return None
+        return Adopted(row, data, frames, _scores(db, row["i"]), self._source.root.name)
+
+    def _adopt(self, i: int, found: Adopted) -> None:
+        recorder = self._recorder
+        try:
             recorder.begin()
             try:
                 recorder.adopt(i, found)
@@ -86,8 +109,19 @@ def _copy_from(
                 recorder.rollback()
                 raise
             recorder.commit()
-            copied.append(i)
-    return copied
+        except (OSError, sqlite3.OperationalError) as error:
+            self.failure = error
+            raise
+        self.copied.append(i)
+
+
+def _is_frame(row: sqlite3.Row) -> bool:
+    """Whether a frame's row is one that we could have written."""
+    numbers = [row["step"], row["sigma"], row["timestep"], row["seconds"]]
+    picture = row["webp"]
+    return all(isinstance(n, (int, float)) and math.isfinite(n) for n in numbers) and (
+        picture is None or (isinstance(picture, bytes) and zlib.crc32(picture) == row["crc"])
+    )
 
 
 def _finished_rows(db: sqlite3.Connection, keys: Sequence[str]) -> Iterator[sqlite3.Row]:
@@ -102,8 +136,8 @@ def _finished_rows(db: sqlite3.Connection, keys: Sequence[str]) -> Iterator[sqli
 def _whole_image(source: ArchivePaths, row: sqlite3.Row) -> bytes | None:
     """The image's bytes, if they are those that were written."""
     try:
-        data = source.image(row["image"]).read_bytes()
-    except (OSError, ArchiveError, AttributeError, TypeError):
+        data = read_regular(source.image(row["image"]), _LARGEST)
+    except (OSError, ArchiveError, AttributeError, TypeError, ValueError):
         return None
     return data if hashlib.sha256(data).hexdigest() == row["sha256"] else None
 

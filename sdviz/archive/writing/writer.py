@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 import time
@@ -51,7 +52,8 @@ class ArchiveWriter:
     """Writes one sweep; a `Sink`. `todo` are the cells that are not finished yet.
 
     `notes` say what was reused from where; they are in the archive already.
-    A failure of the thread (a full disk) is an ArchiveError of the next `handle` or `close`.
+    A failure of the thread (a full disk) is an ArchiveError of every `handle` from then on, or else
+    of `close`.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class ArchiveWriter:
         self._mailbox: Mailbox[_Item] = Mailbox(_QUEUE_BYTES)
         self._encoders = Encoders(device)
         self._failure: ArchiveError | None = None
+        self._is_raised = False
         self._broken = False
         self._finished = False
         self._stale_grid = False
@@ -103,7 +106,8 @@ class ArchiveWriter:
             writer = cls(paths, lock, db, plan, device)
             writer._begin(plan, config, reuse=reuse, sources=sources)
         except BaseException as error:
-            write_checksums(paths, database=settle(db))
+            with contextlib.suppress(OSError):  # the same full disk
+                write_checksums(paths, database=settle(db))
             lock.release()
             if isinstance(error, (OSError, sqlite3.Error)):
                 raise ArchiveError(cannot_write(paths.root, error)) from error
@@ -145,12 +149,13 @@ class ArchiveWriter:
         except OSError as error:
             self._failure = ArchiveError(cannot_write(self.path, error))
         self._lock.release()
-        self._raise()
+        if not self._is_raised:
+            self._raise()
 
     def _raise(self) -> None:
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise failure
+        if self._failure is not None:  # nothing more is kept, so every event from here on fails
+            self._is_raised = True
+            raise self._failure
 
     def _work(self) -> None:
         try:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sdviz.archive.guard import guarded
 from sdviz.archive.reader import Archive
 from sdviz.archive.records import SECONDS, CellRecord
 from sdviz.errors import ArchiveError, ConfigError, nearest
 from sdviz.plan.rules import Rule, matches, parse_rule
-from sdviz.plan.settings import SETTINGS, one_value
+from sdviz.plan.settings import SETTINGS
+from sdviz.plan.values import one_value
 
 _TEXTS = ("status", "key", "name", "source")
 _NUMBERS = (*SECONDS, "batch")
@@ -68,20 +70,22 @@ class Found:
         }
 
 
-def find(folders: Sequence[Path], rule: Rule) -> Iterator[Found]:
+def find(
+    folders: Sequence[Path], rule: Rule, *, damaged: Callable[[ArchiveError], None]
+) -> Iterator[Found]:
     """Every cell that the rule holds for; `status`, `key`, `name` and times are settings too.
 
-    An archive that cannot be read is passed over; `list` and `verify` name it.
+    An archive that cannot be read is passed over; `damaged` is called with the reason.
     """
     for folder in folders:
         try:
-            with Archive(folder) as archive:
-                name, cells = archive.name, archive.cells
-        except ArchiveError:
+            with guarded(folder) as archive:
+                name = archive.name
+                cells = [c for c in archive.cells if matches([rule], facts(c, name))]
+        except ArchiveError as error:
+            damaged(error)
             continue
-        for cell in cells:
-            if matches([rule], facts(cell, name)):
-                yield Found(folder, name, cell)
+        yield from (Found(folder, name, cell) for cell in cells)
 
 
 def facts(cell: CellRecord, name: str) -> dict[str, Any]:

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sdviz.archive.guard import guarded
 from sdviz.archive.paths import archive_folders
 from sdviz.archive.reader import Archive
-from sdviz.archive.records import CellRecord
+from sdviz.archive.records import COMPARABLE, CellRecord
 from sdviz.archive.table import show_value, text_table
 from sdviz.errors import ArchiveError
 from sdviz.plan.labels import common_settings, listed, position_label, telling, value_label
+from sdviz.regular_files import is_regular
 
 
 def summaries(outputs: Path) -> list[dict[str, Any]]:
     """One object an archive; of status "damaged", with the reason, where it cannot be read."""
     if not outputs.is_dir():
-        raise ArchiveError(f"{outputs} is not a folder; give the one that outputs= named")
+        raise ArchiveError(f"{outputs} is not a folder; give the folder of outputs=")
     return [_summary(folder) for folder in archive_folders(outputs)]
 
 
 def _summary(folder: Path) -> dict[str, Any]:
     try:
-        with Archive(folder) as archive:
+        with guarded(folder) as archive:
             counts = archive.counts()
             return {
                 "path": str(folder),
@@ -42,7 +45,7 @@ def _summary(folder: Path) -> dict[str, Any]:
 
 def _size(folder: Path) -> int:
     files = [*folder.glob("*"), *folder.glob("images/*")]
-    return sum(file.lstat().st_size for file in files if file.is_file())
+    return sum(file.lstat().st_size for file in files if is_regular(file))
 
 
 def summary_table(found: list[dict[str, Any]]) -> str:
@@ -58,7 +61,8 @@ def summary_table(found: list[dict[str, Any]]) -> str:
         ]
         for one in found
     ]
-    return text_table(["archive", "status", "cells", "axes", "created", "size"], rows)
+    titles = ["archive", "status", "cells", "axes", "created", "size"]
+    return text_table(titles, rows, whole=["archive", "size"])
 
 
 def human_bytes(count: int) -> str:
@@ -87,6 +91,8 @@ def show_text(archive: Archive, *, most: int) -> str:
     for axis in archive.dims:
         values = listed(position_label(axis, at) for at in range(len(axis.values)))
         lines.append(f"axis      {' + '.join(axis.keys)}: {show_value(values)}")
+    for model, made in archive.comparable.items():
+        lines.append(f"pace      {pace_text(model, made)}")
     fixed = common_settings([cell.recipe for cell in cells if cell.recipe], archive.dims)
     settings = (f"{key}={value_label(value)}" for key, value in telling(fixed).items())
     lines += [
@@ -99,6 +105,12 @@ def show_text(archive: Archive, *, most: int) -> str:
     return "\n".join(lines)
 
 
+def pace_text(model: str, made: Mapping[str, Any]) -> str:
+    """How the comparable seconds of a model's cells were made, in words."""
+    how = f"comparable seconds of {model}: at {made['batch']} rows a tick on {made['device']}"
+    return how if made["settled"] else f"{how}, which never settled: too few cells"
+
+
 def _cells(keys: list[str], cells: list[CellRecord], scored: dict[int, dict[str, Any]]) -> str:
     """A line a cell; scores, captions and notes where there are any."""
     told = [scored.get(cell.i, {"scores": {}, "caption": ""}) for cell in cells]
@@ -108,6 +120,7 @@ def _cells(keys: list[str], cells: list[CellRecord], scored: dict[int, dict[str,
         "notes": ["; ".join(cell.notes) for cell in cells],
     }
     words = {title: column for title, column in words.items() if any(column)}
+    compared = any(COMPARABLE[0] in cell.timings for cell in cells)
     rows = [
         [
             cell.i,
@@ -115,11 +128,22 @@ def _cells(keys: list[str], cells: list[CellRecord], scored: dict[int, dict[str,
             cell.status,
             cell.frames,
             cell.timings.get("total_s"),
+            *([cell.timings.get(COMPARABLE[0])] if compared else []),
             *(one["scores"].get(name) for name in names),
             cell.image or cell.reason,
             *(column[at] for column in words.values()),
         ]
         for at, (cell, one) in enumerate(zip(cells, told, strict=True))
     ]
-    titles = ["cell", *keys, "status", "frames", "seconds", *names, "image", *words]
+    titles = [
+        "cell",
+        *keys,
+        "status",
+        "frames",
+        "seconds",
+        *(["comparable"] if compared else []),
+        *names,
+        "image",
+        *words,
+    ]
     return text_table(titles, rows)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sqlite3
 import sys
 from collections.abc import Sequence
 
+from sdviz.commands import terminal
 from sdviz.commands.archive import COMMANDS
 from sdviz.errors import SdvizError
 
@@ -17,20 +17,24 @@ PROGRAM = sys.argv[0] if sys.argv[0].startswith("sdviz ") else "python -m sdviz.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit status; errors are told without a traceback."""
+    """Runs one command and returns its exit status. Errors are printed without a traceback."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    with terminal.guarded():
+        return _status(given)
+
+
+def _status(given: list[str]) -> int:
     try:
         status = _run(given) if given and given[0] in COMMANDS else _overview(given)
         sys.stdout.flush()
         return status
     except SdvizError as error:
-        print(f"error: {error}", file=sys.stderr)
+        terminal.say_error(error)
         return error.exit_status
     except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (OSError, sqlite3.Error) as error:  # a full disk, a folder that may not be written
-        print(f"error: {error}", file=sys.stderr)
+        terminal.say_error(error)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -53,7 +57,7 @@ def _overview(given: list[str]) -> int:
     lines = [f"usage: {PROGRAM} COMMAND [--help] ...", ""]
     lines += [f"  {name:<8} {text}" for name, text in COMMANDS.items()]
     if given and given[0] not in ("-h", "--help"):
-        print(f"error: no command {given[0]!r}\n\n" + "\n".join(lines), file=sys.stderr)
+        terminal.say(f"error: no command {given[0]!r}", "", *lines, error=True)
         return 2
-    print("\n".join(lines))
+    terminal.say(*lines)
     return 0

@@ -1,19 +1,19 @@
-"""Compares two archives, or two choices of cells of one: distance, PSNR, SSIM, time.
+"""Compares two archives, or two groups of cells of one: distance, PSNR, SSIM, time.
 
-Cells are paired when all their other settings agree. With --by, both sides are chosen by rules.
+Cells form a pair if all their other settings agree. With --by, two rules choose the two sides.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from contextlib import ExitStack
 from pathlib import Path
 
 from sdviz.archive.export.compare import Pair, Side, align, save_sheet, summary, worst_sheet
-from sdviz.archive.reader import Archive
+from sdviz.archive.guard import guarded
 from sdviz.archive.table import text_table
 from sdviz.commands.archive._choosing import facts, read_rule
+from sdviz.commands.terminal import say, say_json, say_text
 from sdviz.errors import ConfigError
 from sdviz.pictures.sheet import draw
 from sdviz.plan.rules import Rule, matches
@@ -24,9 +24,11 @@ python -m sdviz.archive compare outputs/samplers --by 'sampler=euler' 'sampler=h
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", type=Path, nargs="+", help="one archive, or two")
-    parser.add_argument("--by", nargs=2, metavar="RULE", help="the cells of each side")
+    parser.add_argument("--by", nargs=2, metavar="RULE", help="two rules that choose the two sides")
     parser.add_argument("--picture", type=Path, help="write a sheet of the worst pairs")
-    parser.add_argument("--most", type=int, default=12, metavar="N", help="pairs shown (12)")
+    parser.add_argument(
+        "--most", type=int, default=12, metavar="N", help="pairs shown (default 12)"
+    )
     parser.add_argument("--json", action="store_true", help="one object: summary and pairs")
 
 
@@ -39,18 +41,18 @@ def run(options: argparse.Namespace) -> int:
             image, _ = draw(worst_sheet(a, b, pairs, most=options.most))
             save_sheet(image, options.picture)
         if options.json:
-            print(json.dumps({"summary": told, "pairs": [pair.as_json() for pair in pairs]}))
+            say_json({"summary": told, "pairs": [pair.as_json() for pair in pairs]})
             return 0
-        print(f"a: {a.label}\nb: {b.label}")
-        print(_table(pairs[: options.most]))
-        print(_sentence(told))
+        say(f"a: {a.label}", f"b: {b.label}")
+        say_text(_table(pairs[: options.most]))
+        say(_sentence(told))
         if options.picture:
-            print(f"picture: {options.picture}")
+            say(f"picture: {options.picture}")
     return 0
 
 
 def _sides(options: argparse.Namespace, opened: ExitStack) -> tuple[Side, Side, set[str]]:
-    archives = [opened.enter_context(Archive(path)) for path in options.path]
+    archives = [opened.enter_context(guarded(path)) for path in options.path]
     if len(archives) > 2 or (len(archives) == 1 and not options.by):
         raise ConfigError("compare: give two archives, or one and --by with two rules")
     rules: list[Rule] = [read_rule(text) for text in options.by or ()]

@@ -1,18 +1,18 @@
-"""Finds cells by their settings, in all archives below a folder.
+"""Finds cells by their settings in all archives in a folder.
 
-A rule is terms with =, !=, <, <=, >, >= or ~ (contains), all of which must hold:
-settings, status, times (total_s<2), key, name.
+A rule is a list of terms with =, !=, <, <=, >, >= or ~ (contains). A cell must match all of them.
+Terms compare settings, status, times (total_s<2), key and name.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from sdviz.archive.paths import archive_folders
 from sdviz.archive.table import text_table
 from sdviz.commands.archive._choosing import Found, find, read_rule
+from sdviz.commands.terminal import say, say_json, say_text
 from sdviz.errors import ArchiveError
 from sdviz.plan.labels import value_label
 from sdviz.plan.settings import SETTINGS
@@ -23,7 +23,9 @@ python -m sdviz.archive find 'prompt~castle status=done' outputs --json"""
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("rule", help="for example 'sampler=heun cfg>10'")
-    parser.add_argument("outputs", nargs="*", default=[Path("outputs")], type=Path)
+    parser.add_argument(
+        "outputs", nargs="*", default=[Path("outputs")], type=Path, help="folders of archives"
+    )
     parser.add_argument("--json", action="store_true", help="a list of objects")
     parser.add_argument("--most", type=int, default=50, metavar="N", help="rows shown (default 50)")
 
@@ -32,11 +34,13 @@ def run(options: argparse.Namespace) -> int:
     rule = read_rule(options.rule)
     missing = [folder for folder in options.outputs if not folder.is_dir()]
     if missing:
-        raise ArchiveError(f"{missing[0]} is not a folder; give the one that outputs= named")
+        raise ArchiveError(f"{missing[0]} is not a folder; give the folder of outputs=")
     folders = [one for folder in options.outputs for one in archive_folders(folder)]
-    found = list(find(folders, rule))
+    found = list(
+        find(folders, rule, damaged=lambda error: say(f"passed over: {error}", error=True))
+    )
     if options.json:
-        print(json.dumps([one.as_json() for one in found], ensure_ascii=False))
+        say_json([one.as_json() for one in found])
         return 0
     asked = [term.key for term in rule if term.key in SETTINGS]
     keys = dict.fromkeys(["prompt", "cfg", "sampler", "steps", "seed", *asked])
@@ -44,10 +48,10 @@ def run(options: argparse.Namespace) -> int:
         [one.cell.i, one.cell.status, *(_value(one, key) for key in keys), _place(one)]
         for one in found[: options.most]
     ]
-    print(text_table(["cell", "status", *keys, "image"], rows, widest=60, whole=["image"]))
+    say_text(text_table(["cell", "status", *keys, "image"], rows, widest=60, whole=["image"]))
     archives = len({one.path for one in found})
     told = f"{_count(len(found), 'cell')} in {_count(archives, 'archive')}"
-    print(told + _more(len(found), options.most))
+    say(told + _more(len(found), options.most))
     return 0
 
 
@@ -65,4 +69,4 @@ def _count(count: int, what: str) -> str:
 
 
 def _more(count: int, most: int) -> str:
-    return f"; the first {most} are shown, --most {count} shows all" if count > most else ""
+    return f"; showing the first {most}, --most {count} shows all" if count > most else ""

@@ -1,6 +1,6 @@
-"""Copies an archive of an older format into a new folder, in today's format.
+"""Copies an archive of an older format into a new folder, in the current format.
 
-Only to go on with its sweep: all other commands read older formats as they are.
+You need it only to continue its sweep. All other commands read older formats as they are.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sdviz.archive.formats import FORMAT
 from sdviz.archive.upkeep.migrate import migrate
+from sdviz.commands.terminal import say
 
 EXAMPLE = "python -m sdviz.archive migrate outputs/cfg-3 outputs/cfg-3-new"
 
@@ -21,5 +22,5 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     version = migrate(options.path, options.into)
-    print(f"{options.into}: format {FORMAT}; {options.path} keeps its format {version}")
+    say(f"{options.into}: format {FORMAT}; {options.path} keeps its format {version}")
     return 0

@@ -1,22 +1,23 @@
-"""Plays a sweep again: on a Visdom page, where it denoises once more, or in the terminal.
+"""Plays a sweep again, on a Visdom page as if it were running, or in the terminal.
 
-The page shows a copy, which the next replay of the same archive replaces. The pauses are those that
-the cells took, without the loading of the model.
+The page shows a copy. The next replay of the same archive replaces it. The pauses are those of the
+sweep, without loading the model.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from sdviz.archive.guard import guarded
 from sdviz.archive.reader import Archive
 from sdviz.archive.replay import Pace, events
 from sdviz.archive.writing.stage import Stage
+from sdviz.commands.terminal import say, say_json
 from sdviz.errors import BoardError, ConfigError
 from sdviz.events import (
     CellFailed,
@@ -37,11 +38,15 @@ python -m sdviz.archive replay outputs/cfg-3 --json"""
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", type=Path, help="an archive's folder")
     parser.add_argument(
-        "--speed", type=float, help="times as fast as it was; 0: at once (default 1; as text 0)"
+        "--speed", type=float, help="speed factor; 0: at once (default 1; as text 0)"
     )
-    parser.add_argument("--port", type=int, default=6006, help="of Visdom (default 6006)")
-    parser.add_argument("--terminal", action="store_true", help="a line an event, without a page")
-    parser.add_argument("--json", action="store_true", help="a JSON object a line, no pixels")
+    parser.add_argument("--port", type=int, default=6006, help="port of Visdom (default 6006)")
+    parser.add_argument(
+        "--terminal", action="store_true", help="one line per event, without a page"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON object per line, without pixels"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -51,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(f"--speed {speed}: must be a number from 0")
     if not 1 <= options.port <= 65535:
         raise ConfigError(f"--port {options.port}: must be a number from 1 to 65535")
-    with Archive(options.path) as archive:
+    with guarded(options.path) as archive:
         if as_text:
             _print(archive, speed, as_objects=options.json)
         else:
@@ -62,9 +67,9 @@ def run(options: argparse.Namespace) -> int:
 def _print(archive: Archive, speed: float, *, as_objects: bool) -> None:
     for event in _paced(archive, speed):
         if as_objects:
-            print(json.dumps(as_json(event), ensure_ascii=False, default=str))
+            say_json(as_json(event))
         elif line := as_line(event):
-            print(line, flush=speed > 0)
+            say(line)
 
 
 def _paced(archive: Archive, speed: float) -> Iterator[Event]:
@@ -83,17 +88,17 @@ def _show(archive: Archive, speed: float, visdom: VisdomConfig) -> None:
     server = ensure(visdom)
     if not server.is_ours:
         raise BoardError(
-            f"--port {visdom.port} is held by a Visdom that sdviz did not start, which cannot show"
-            " archives; give another --port, or --terminal"
+            f"--port {visdom.port} is used by a Visdom server that sdviz did not start, and that "
+            "cannot show archives; give another --port, or --terminal"
         )
     name = page_name(f"{archive.path.resolve().name}-replay")
     copy = BoardState.of_port(visdom.port).folder / "replays" / name
     with Stage(archive, copy, name) as stage:
         page = register(server, copy, name, visdom.max_windows)
-        print(f"{server.url(f'/env/{page}')}", flush=True)
+        say(server.url(f"/env/{page}"))
         began = time.monotonic()
         stage.play(speed)
-    print(f"played in {time.monotonic() - began:.1f} s; the page stays")
+    say(f"played in {time.monotonic() - began:.1f} s; the page stays")
 
 
 def as_json(event: Event) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Deletes archives: the files that sdviz made, and the folder if nothing else is in it."""
+"""Deletes archives: the files that sdviz wrote, and the folder if it is empty then."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from sdviz.archive.upkeep.removal import own_files, remove
+from sdviz.archive.upkeep.removal import is_emptied, own_files, remove
 from sdviz.commands.archive._listing import human_bytes
+from sdviz.commands.terminal import say, say_question
 from sdviz.errors import ArchiveError
+from sdviz.regular_files import is_regular
 
 EXAMPLE = "python -m sdviz.archive rm outputs/cfg-3 --yes"
 
@@ -20,20 +22,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     for path in options.path:  # all of them are looked at before one is touched
-        if not (path / "sweep.db").is_file():
+        if not (is_regular(path / "sweep.db") or is_emptied(path)):
             raise ArchiveError(f"{path} is not an archive: it has no sweep.db; nothing is deleted")
     for path in options.path:
-        size = sum(file.stat().st_size for file in own_files(path))
+        size = sum(file.lstat().st_size for file in own_files(path))
         if not options.yes and not _asked(f"delete {path} ({human_bytes(size)})? [y/N] "):
-            print(f"{path}: kept")
+            say(f"{path}: kept")
             continue
         left = remove(path)
-        others = f", but for {len(left)} file{'s' * (len(left) != 1)} of others"
-        print(f"{path}: deleted" + (others if left else ""))
+        others = f", except {len(left)} file{'s' * (len(left) != 1)} that sdviz did not write"
+        say(f"{path}: deleted" + (others if left else ""))
     return 0
 
 
 def _asked(question: str) -> bool:
     if not sys.stdin.isatty():
-        raise ArchiveError("nobody is there to ask; --yes deletes without asking")
-    return input(question).strip().lower() in ("y", "yes")
+        raise ArchiveError("there is no terminal to ask on; --yes deletes without asking")
+    say_question(question)
+    return input().strip().lower() in ("y", "yes")

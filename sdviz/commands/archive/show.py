@@ -1,13 +1,13 @@
-"""Shows one archive: its axes, how every cell went, and its times."""
+"""Shows one archive: its axes, the state of every cell, and its times."""
 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
-from sdviz.archive.reader import Archive
+from sdviz.archive.guard import guarded
 from sdviz.commands.archive._listing import show_text
+from sdviz.commands.terminal import say_json, say_text
 
 EXAMPLE = """python -m sdviz.archive show outputs/cfg-3
 python -m sdviz.archive show outputs/cfg-3 --json | python -m json.tool"""
@@ -22,9 +22,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    with Archive(options.path) as archive:
+    with guarded(options.path) as archive:
         if options.json:
-            print(json.dumps(archive.as_json(), ensure_ascii=False))
+            say_json(archive.as_json())
         else:
-            print(show_text(archive, most=options.cells))
+            say_text(show_text(archive, most=options.cells))
     return 0

@@ -1,15 +1,15 @@
 """Checks an archive: files, hashes, database. With --render, computes cells again and compares.
 
-Exit status 1 where something is wrong.
+The exit status is 1 if something is wrong.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from sdviz.archive.upkeep.verify import verify
+from sdviz.commands.terminal import say, say_json
 
 EXAMPLE = """python -m sdviz.archive verify outputs/cfg-3
 python -m sdviz.archive verify outputs/cfg-3 --render 3"""
@@ -21,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--render",
         metavar="CELLS",
-        help='compute cells again: a number of them, evenly spread; or "all", or "cell 3,5"',
+        help='compute cells again: a number of cells, evenly spread, or "all", or "cell 3,5"',
     )
 
 
@@ -35,12 +35,12 @@ def run(options: argparse.Namespace) -> int:
         found += [(o.path, o.finding) for o in rendered if o.finding is not None]
     if options.json:
         told = [{"path": str(p), "where": f.where, "what": f.what} for p, f in found]
-        print(json.dumps(told, ensure_ascii=False, indent=1))
+        say_json(told, indent=1)
     else:
         for outcome in rendered:
-            print(f"{outcome.path}: cell {outcome.cell}: {outcome.told}")
+            say(f"{outcome.path}: cell {outcome.cell}: {outcome.told}")
         for path, finding in found:
-            print(f"{path}: {finding.where}: {finding.what}")
+            say(f"{path}: {finding.where}: {finding.what}")
         if not found:
-            print(", ".join(map(str, options.path)) + ": whole")
+            say(", ".join(map(str, options.path)) + ": intact")
     return 1 if found else 0

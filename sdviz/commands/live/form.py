@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from sdviz.errors import ArchiveError, ConfigError, ConfigErrors, SdvizError, nearest
-from sdviz.plan.cells import ABSORBED, DEFAULTS
 from sdviz.plan.labels import telling, value_label
-from sdviz.plan.settings import PLURALS, SETTINGS
+from sdviz.plan.settings import DEFAULTS, SETTINGS, names
+from sdviz.plan.values import entries, entry, setting_of
 from sdviz.request.compose import plan
 from sdviz.request.from_picture import recipe_of_picture
 from sdviz.request.presets import conf_dir
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from sdviz.request.request import Request
 
 # What the form shows; all other settings stand in one field, as on the command line.
-FIELDS = ("prompt", "negative", "cfg", "sampler", "steps", "seed", "width", "height", "model")
+FIELDS = tuple(
+    sorted((name for name, row in SETTINGS.items() if row.form), key=lambda n: SETTINGS[n].form)
+)
 FURTHER = "further"
-_TEXT = ("prompt", "negative")
 _ALSO = ("zip", "exclude", "samples", "rounds", "fixed_noise", "reference")  # taken there as well
 
 
@@ -41,14 +42,9 @@ def prepare(given: Mapping[str, Any], settings: Mapping[str, str]) -> Request:
     filled = {**given, **_further(settings.get(FURTHER), given)}
     filled["order"] = [*FIELDS, *[name for name in filled["order"] if name not in FIELDS]]
     for name in FIELDS:
-        text = settings.get(name, "").strip()
-        key = "models" if name == "model" else name
-        filled[key] = _value(name, text)
-        for plural, one in PLURALS.items():
-            if one == name:
-                filled[plural] = None
-    if not filled["models"]:
-        filled["models"] = given.get("models")
+        value = _value(name, settings.get(name, "").strip())
+        if value is not None or name != "model":
+            filled |= entries(name, value)
     return plan(filled)  # the page is there already
 
 
@@ -68,12 +64,12 @@ def _further(text: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
         raise ConfigErrors([ConfigError(f"{FURTHER}: {error}: {text}", key=FURTHER)]) from None
     for word in words:
         name, equals, value = word.partition("=")
-        if name in FIELDS or name in PLURALS:
+        if setting_of(name) in FIELDS:
             errors.append(ConfigError(f"{FURTHER}: {name} has a field of its own", key=FURTHER))
         elif not equals or name not in (*found, *_ALSO):
             known = nearest(name, (*found, *_ALSO)) if equals else "such as clip_skip=2"
             errors.append(
-                ConfigError(f"{FURTHER}: `{word}` is no setting=value; {known}", key=FURTHER)
+                ConfigError(f"{FURTHER}: `{word}` is not setting=value; {known}", key=FURTHER)
             )
         else:
             try:
@@ -89,7 +85,7 @@ def _further(text: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
 def _value(name: str, text: str) -> Any:
     if not text:
         return None
-    if name in _TEXT:  # one a line; a comma is part of a prompt
+    if SETTINGS[name].kind == "text":  # one a line; a comma is part of a prompt
         return [line.strip() for line in text.splitlines() if line.strip()]
     return text
 
@@ -100,7 +96,7 @@ def field_errors(error: SdvizError) -> dict[str, str]:
     for one in error.each():
         text = str(one)
         key = one.key.partition(".")[0]
-        key = PLURALS.get(key, "model" if key == "models" else key)
+        key = setting_of(key) or key
         place = key if key in FIELDS else FURTHER if key in (FURTHER, *SETTINGS) else ""
         told.setdefault(place, []).append(text.removeprefix(f"{FURTHER}: "))
     return {key: " ".join(texts) for key, texts in told.items()}
@@ -110,12 +106,9 @@ def as_typed(given: Mapping[str, Any]) -> dict[str, str]:
     """The form's first content: the settings that the command line gave."""
     typed = {}
     for name in FIELDS:
-        value = given.get("models" if name == "model" else name)
-        plural = next((several for several, one in PLURALS.items() if one == name), None)
-        if value is None and plural is not None:
-            value = given.get(plural)
+        _, value = entry(given, name)
         parts = value if isinstance(value, list) else [value]
-        sign = "\n" if name in _TEXT else ","
+        sign = "\n" if SETTINGS[name].kind == "text" else ","
         typed[name] = sign.join(str(part) for part in parts if part is not None)
     others = [name for name in SETTINGS if name not in FIELDS and given.get(name) is not None]
     typed[FURTHER] = _words({name: given[name] for name in others})
@@ -125,22 +118,13 @@ def as_typed(given: Mapping[str, Any]) -> dict[str, str]:
 def form_of(kind: str, given: str) -> dict[str, str]:
     """The form for what a page gives: a "recipe" as JSON, or a "picture" (a file) in base64.
 
-    Raises ConfigError for what is no recipe, ArchiveError for a picture without one.
+    Raises ArchiveError for a picture without a recipe.
     """
     if kind == "recipe":
-        try:
-            recipe = json.loads(given)
-        except (ValueError, RecursionError):
-            recipe = None
-        if not isinstance(recipe, dict):
-            raise ConfigError("recipe: not an object of settings, in JSON")
-        return as_form(recipe)
+        return as_form(json.loads(given))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture"
-        try:
-            path.write_bytes(base64.b64decode(given, validate=True))
-        except ValueError:
-            raise ArchiveError("the picture did not arrive whole; drop it again") from None
+        path.write_bytes(base64.b64decode(given))
         try:
             return as_form(recipe_of_picture(path).settings)
         except ArchiveError as error:
@@ -150,7 +134,7 @@ def form_of(kind: str, given: str) -> dict[str, str]:
 
 def as_form(recipe: Mapping[str, Any]) -> dict[str, str]:
     """The form that makes a picture of this recipe; settings that it does not tell stay empty."""
-    known = SETTINGS.keys() - set(ABSORBED)
+    known = names(lambda row: not row.absorbed)
     told = {name: value for name, value in telling(recipe).items() if name in known}
     if not told.get("init"):  # stable-diffusion-webui tells the one and not the other
         told.pop("strength", None)
@@ -188,6 +172,3 @@ def defaults() -> dict[str, str]:
         for name in ("cfg", "sampler", "steps", "seed")
         if DEFAULTS[name]
     }
-
-
-assert set(FIELDS) <= set(SETTINGS)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import logging
 import os
 import sys
 import threading
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdviz.commands.live.jobs import Job, Steering, Ticker, title
+from sdviz.commands.terminal import guarded, say, say_error, say_text
 from sdviz.errors import BoardError, ConfigError, SdvizError
 from sdviz.events import Event, SweepStarted
 from sdviz.web.client.launch import Server, ensure, register, server_on
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from sdviz.request.request import Request
 
 USAGE = """\
-sdviz live: a page on which settings are turned while a model denoises
+sdviz live: change settings on a page while the model stays loaded
 
-  python -m sdviz.live                     with the settings' defaults
-  python -m sdviz.live cfg=7,15 model=NAME the form's first content; other keys hold for every run
+  python -m sdviz.live                     start with the default settings
+  python -m sdviz.live cfg=7,15 model=NAME fill in the form; other keys apply to every run
 
-Keys as in python -m sdviz.sweep (its --help lists them). Ctrl-C ends it; the page stays.
+Keys are those of python -m sdviz.sweep; its --help lists them. Ctrl-C ends it, the page stays.
 """
 _DONE = 12  # finished runs that the page lists
 
@@ -42,8 +42,6 @@ _POLL_S = 25.0  # the server answers after 20 s at the latest
 
 
 _RETRY_S = 1.0
-_LONGEST = 300  # characters of a fault that was not foreseen
-_LOG = logging.getLogger(__name__)
 
 
 class Live:
@@ -111,9 +109,6 @@ class Live:
             job.status = "stopped" if job.steering.asked else ("done" if status == 0 else "failed")
         except SdvizError as error:
             job.status = f"failed: {error}"
-        except Exception as error:  # a model or a picture like no other; the next run is another
-            _LOG.exception("the run failed")
-            job.status = f"failed: {type(error).__name__}: {error}"
         if any(cell.recipe.lora or cell.recipe.vae for cell in job.request.plan.cells):
             self._keeper.forget()
         self._done = [job, *self._done][:_DONE]
@@ -125,37 +120,17 @@ class Live:
         """The second thread: commands of the page, for as long as the server is there."""
         away = False
         while not self._closed:
-            try:
-                there = self._listen_once(again=away)
-            except Exception:  # the page would say "not running" for ever
-                _LOG.exception("the page's server was not understood")
-                there = False
-            away = not there
-            if away:
+            told = self._post("commands", {}, timeout=_POLL_S)
+            if not isinstance(told, dict):
+                away = True
                 time.sleep(_RETRY_S)
-
-    def _listen_once(self, *, again: bool) -> bool:
-        """Waits for commands and obeys them; False where the server is away. `again`: it was."""
-        if again:
-            self._meet_again()
-        told = self._post("commands", {}, timeout=_POLL_S)
-        commands = told.get("commands") if isinstance(told, dict) else None
-        if not isinstance(commands, list):
-            return False
-        if again:
-            self._tell()
-        for command in commands:
-            self._post("answer", {"id": command["id"], "answer": self._answer(command)})
-        return True
-
-    def _answer(self, command: Mapping[str, Any]) -> dict[str, Any]:
-        """What a page is told, whatever it has asked: no command may end the listening."""
-        try:
-            return self._obey(command)
-        except (Exception, SystemExit) as error:
-            _LOG.exception("the page's command %r failed", command.get("action"))
-            reason = f"{type(error).__name__}: {error}"[:_LONGEST]
-            return {"errors": {"": f"this cannot be read; the terminal says more: {reason}"}}
+                self._meet_again()
+                continue
+            if away:
+                away = False
+                self._tell()
+            for command in told["commands"]:
+                self._post("answer", {"id": command["id"], "answer": self._obey(command)})
 
     def _meet_again(self) -> None:
         server = server_on(self._server.port)
@@ -230,21 +205,25 @@ class Live:
 
 def main() -> int:
     """Ends the program with status 0; returns 2 for what is refused."""
+    with guarded(lasting=True):
+        return _main()
+
+
+def _main() -> int:
     arguments = sys.argv[1:]
     if any(argument in ("-h", "--help") for argument in arguments):
-        print(USAGE)
+        say_text(USAGE)
         return 0
     try:
         live, server = _open(arguments)
         login = f" (name {server.login[0]}, password {server.login[1]})" if server.login else ""
-        print(f"Live: {server.url('/env/live')}{login}   (Ctrl-C ends it)", flush=True)
+        say(f"Live: {server.url('/env/live')}{login}   (Ctrl-C ends it)")
         live.run()
         # The listener may wait for 20 s more, and a thread torn down within C++ aborts the process.
         sys.stdout.flush()
         os._exit(0)
     except SdvizError as error:
-        for one in error.each():
-            print(f"error: {one}", file=sys.stderr)
+        say_error(error)
         return error.exit_status
 
 
@@ -261,13 +240,13 @@ def _open(arguments: list[str]) -> tuple[Live, Server]:
     server = ensure(config)
     if not server.is_ours:
         raise BoardError(
-            f"visdom.port={config.port} is held by a Visdom that sdviz did not start, which cannot "
-            "be steered; take another port",
+            f"visdom.port={config.port} is used by a Visdom server that sdviz did not start, and "
+            "cannot control; choose another port",
             key="visdom.port",
         )
-    if (ask(server.port, "GET", "/sdviz/health", token=server.token) or {}).get("live"):
+    if (ask(server.port, "GET", "/sdviz/health") or {}).get("live"):
         raise BoardError(
-            f"visdom.port={config.port} is steered by another `sdviz live`; end that one, or take "
+            f"visdom.port={config.port} is used by another `sdviz live`; end that one, or choose "
             "another port",
             key="visdom.port",
         )

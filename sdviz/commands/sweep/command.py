@@ -4,14 +4,15 @@ engine.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sdviz.commands.terminal import guarded, say, say_error, say_text
 from sdviz.errors import BoardError, SdvizError
 from sdviz.request.compose import plain, plan, to_checked
+from sdviz.request.foreign_config import check_foreign
 from sdviz.request.presets import conf_dir
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """The program: exit status 0, 1 (cells failed), 2 (refused), 130 (Ctrl-C), 143 (SIGTERM)."""
+    with guarded(lasting=True):  # the sweep does not depend on who reads what it prints
+        _main()
+
+
+def _main() -> None:
     from sdviz.commands.sweep.completion import script_for
 
     if script := script_for(sys.argv[1:]):
@@ -41,6 +47,7 @@ def main() -> None:
 
     try:
         sys.argv[1:] = to_checked(sys.argv[1:], also=check_port)
+        check_foreign(sys.argv[1:])
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="sweep")(task)()
     except SdvizError as error:
         statuses.append(_refuse(error))
@@ -80,14 +87,11 @@ def run(given: dict[str, Any], model_folders: Sequence[Path], preset: str = "") 
     """
     request = plan(given, model_folders=model_folders, preset=preset, also=check_port)
     for warning in request.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        say(f"warning: {warning}", error=True)
     if request.config.dry_run:
         from sdviz.commands.sweep.dry_run import describe
 
-        try:
-            print(describe(request), flush=True)
-        except BrokenPipeError:  # `| head` has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        say_text(describe(request))
         return 0
     from sdviz.commands.sweep.conduct import conduct
 
@@ -96,8 +100,7 @@ def run(given: dict[str, Any], model_folders: Sequence[Path], preset: str = "") 
 
 def _refuse(error: SdvizError) -> int:
     """Says what is wrong, a line each, and gives the exit status."""
-    for one in error.each():
-        print(f"error: {one}", file=sys.stderr)
+    say_error(error)
     return error.exit_status
 
 
@@ -110,7 +113,7 @@ def check_port(config: Config) -> None:
     port = config.visdom.port
     if look(port).kind == "other":
         raise BoardError(
-            f"visdom.port={port}: held by {holder(port)}, which is no Visdom; "
-            f"free it, or take another, such as visdom.port={free_port(port)}",
+            f"visdom.port={port}: used by {holder(port)}, which is not Visdom; stop it, or choose "
+            f"another, such as visdom.port={free_port(port)}",
             key="visdom.port",
         )

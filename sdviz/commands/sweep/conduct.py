@@ -5,7 +5,6 @@ it went.
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,8 @@ from sdviz.commands.sweep import late_scores
 from sdviz.commands.sweep.interrupt import Interruptible
 from sdviz.commands.sweep.progress import ProgressBar
 from sdviz.commands.sweep.sinks import EventLog, Fanout, Tally
-from sdviz.errors import BoardError, SdvizError
+from sdviz.commands.terminal import say
+from sdviz.errors import ArchiveError, BoardError, SdvizError
 from sdviz.events import CellFailed, Event, Note, Sink, SweepFinished, SweepStarted
 from sdviz.models.hardware import device
 
@@ -57,18 +57,18 @@ def conduct(
         )
         with contextlib.ExitStack() as stack:
             stack.callback(archive.close)
-            _say(*(note.text for note in archive.notes))
+            say(*(note.text for note in archive.notes))
             todo = list(archive.todo)
             unsaid = late_scores.unscored(archive.path, request.plan, todo, config)
             if not todo:
-                _say("nothing to compute: all cells are archived (reuse=false computes them anew)")
+                say("nothing to compute: all cells are archived (reuse=false computes them again)")
             if unsaid:
-                _say(f"{_cells(len(unsaid), 'archived ')} to score or caption")
+                say(f"{_cells(len(unsaid), 'archived ')} to score or caption")
             board = _open_board(request, archive.path)
             page = f" · page {_address(board)}" if board else ""
             if todo:
                 of_them = _references(todo)
-                _say(f"{_cells(len(todo))}{of_them} to compute{page}")
+                say(f"{_cells(len(todo))}{of_them} to compute{page}")
             views: list[Sink] = [tally, ProgressBar(len(todo)), EventLog()]
             views += [*([board] if board else []), *more]
             for text in request.warnings if todo else ():
@@ -80,8 +80,8 @@ def conduct(
     _say_failures(tally)
     seconds = time.perf_counter() - started
     if status == "interrupted":
-        _say("interrupted; the same command goes on from here")
-    _say(f"{_counts(tally)} in {seconds:.1f} s · archive {archive.path}{page}")
+        say("Interrupted. Run the same command again to continue.")
+    say(f"{_counts(tally)} in {seconds:.1f} s · archive {archive.path}{page}")
     if status == "interrupted":
         return interrupt.exit_status
     return 1 if tally.failed else 0
@@ -101,12 +101,20 @@ def _denoise(
     """
     started = time.perf_counter()
     failed = False
+    broken: list[ArchiveError] = []  # of the archive: it ends the sweep, whatever guards a cell
 
     def emit(event: Event) -> None:
         nonlocal failed
         failed = failed or isinstance(event, CellFailed)
         interrupt.patient = True
-        sinks.handle(event)
+        try:
+            sinks.handle(event)
+        except ArchiveError as error:
+            broken.append(error)
+            raise
+
+    def should_stop() -> bool:
+        return bool(broken) or interrupt()
 
     def finish(status: str) -> str:
         emit(SweepFinished(status, time.perf_counter() - started))
@@ -124,11 +132,13 @@ def _denoise(
                 plan=request.plan,
                 config=config,
                 emit=emit,
-                should_stop=interrupt,
+                should_stop=should_stop,
                 load=load,
             )
         folder = Path(config.outputs) / config.name
-        late_scores.score(folder, unsaid, config, emit, interrupt)
+        late_scores.score(folder, unsaid, config, emit, should_stop)
+        if broken:
+            raise broken[0]
     except KeyboardInterrupt:
         return finish("interrupted")
     except SdvizError:
@@ -150,10 +160,10 @@ def _open_board(request: Request, archive: Path) -> BoardSink | None:
     try:
         board = BoardSink.open(config.visdom, archive, config.name)
     except BoardError as error:
-        print(f"warning: no page: {error}", file=sys.stderr)
+        say(f"warning: no page: {error}", error=True)
         return None
     if board.shortcoming:
-        print(f"warning: {board.shortcoming}", file=sys.stderr)
+        say(f"warning: {board.shortcoming}", error=True)
     return board
 
 
@@ -164,14 +174,9 @@ def _address(board: BoardSink) -> str:
     return f"{board.url} (name {name}, password {password})"
 
 
-def _say(*lines: str) -> None:
-    for line in lines:
-        print(line, flush=True)
-
-
 def _say_failures(tally: Tally) -> None:
     for index, reason in tally.failed.items():
-        print(f"cell {index} failed: {reason}", file=sys.stderr)
+        say(f"cell {index} failed: {reason}", error=True)
 
 
 def _counts(tally: Tally) -> str:
@@ -181,7 +186,7 @@ def _counts(tally: Tally) -> str:
 
 def _references(todo: Sequence[Cell]) -> str:
     count = sum(cell.reference for cell in todo)
-    return f" ({count:,} of them to measure the others by)" if count else ""
+    return f" ({count:,} of them converged references)" if count else ""
 
 
 def _cells(count: int, what: str = "") -> str:

@@ -36,7 +36,7 @@ def describe(request: Request) -> str:
     excluded = f", {plan.excluded:,} excluded" if plan.excluded else ""
     there = len(plan.everything) - len(todo)
     references = _references(len(plan.references))
-    archived = f", {there:,} in archives already" if there else ""
+    archived = f", {there:,} already archived" if there else ""
     return "\n".join(
         [
             *lines,
@@ -123,7 +123,7 @@ def _time(cells: Sequence[Cell], rates: dict[Size, float]) -> str:
         return f"unknown; no earlier sweep with {', '.join(missing)} on this machine"
     seconds = sum((told[size] or 0) * evaluations(group) for size, group in by_size.items())
     guessed = any(size not in rates for size in by_size)
-    return duration(seconds) + (", by the pixels of other sizes" if guessed else "")
+    return duration(seconds) + (", scaled from other sizes" if guessed else "")
 
 
 def _rate(size: Size, rates: dict[Size, float]) -> float | None:
@@ -144,7 +144,7 @@ def _rate(size: Size, rates: dict[Size, float]) -> float | None:
 def duration(seconds: float) -> str:
     """As people say it: `12 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds < 1:
-        return "below 1 s"
+        return "less than 1 s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -5,10 +5,11 @@ once; and so does the first while nothing is computed yet, as loading a model ca
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 from types import FrameType, TracebackType
 from typing import Any
+
+from sdviz.commands.terminal import say
 
 
 class Interruptible:
@@ -50,4 +51,6 @@ class Interruptible:
         self.signal = number
         if at_once:
             raise KeyboardInterrupt
-        print("\nstopping; what is finished is kept (again: stop at once)", file=sys.stderr)
+        say(
+            "", "Stopping. Finished cells are kept. Press Ctrl-C again to stop at once.", error=True
+        )

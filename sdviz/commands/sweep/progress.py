@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
+from sdviz.commands.terminal import bar_stream, line, say
 from sdviz.events import CellFailed, CellFinished, Event, Note, Progress, SweepFinished
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class ProgressBar:
     """
 
     def __init__(self, cells: int, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
+        self._stream = stream or bar_stream()
         self._shown = self._stream.isatty()
         self._cells = cells
         self._done = 0
@@ -71,9 +71,9 @@ class ProgressBar:
 
     def _write(self, text: str) -> None:
         if self._bar is None:
-            print(text, file=self._stream)
+            say(text, error=True)
         else:
-            self._bar.write(text, file=self._stream)
+            self._bar.write(line(text), file=self._stream)
 
 
 def _size(stream: TextIO) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def _close(view: Sink) -> None:
 
 def _warn(view: Sink, error: Exception) -> None:
     reason = str(error) if isinstance(error, SdvizError) else f"{type(error).__name__}: {error}"
-    log.warning("%s failed and is left out from here on: %s", type(view).__name__, reason)
+    log.warning("%s failed and gets no more events: %s", type(view).__name__, reason)
     log.debug("the failure in full", exc_info=error)
 
 
@@ -83,7 +83,7 @@ class EventLog:
                     f"preview {times.preview_s:.3f}, decode {times.decode_s:.3f}"
                 )
                 _LOG.debug(
-                    "cell %d done, seconds: %s; %.1f rows a tick%s",
+                    "cell %d done, seconds: %s; %.1f rows per tick%s",
                     cell, split, times.batch, "".join(f"; {note}" for note in notes),
                 )  # fmt: skip
             case CellFailed(cell=cell, reason=reason):

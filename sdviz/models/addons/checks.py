@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,10 @@ from sdviz.errors import ModelError
 from sdviz.models.addons import embeddings, kohya_lora, lora, vae
 from sdviz.models.checkpoints import tensor_names, unet_file
 from sdviz.models.files import identity, places, tensors
+from sdviz.models.files.refusal import read_object, refusing
 from sdviz.models.info import ModelInfo
-from sdviz.plan.cells import Recipe
 from sdviz.plan.config import ModelSpec
+from sdviz.plan.settings import Recipe
 
 SAFETY_CHECKER = "CompVis/stable-diffusion-safety-checker"
 SMALLEST_MARKED = 256  # pixels a side of a picture that has room for a watermark
@@ -43,7 +43,7 @@ def check_lora(name: str, spec: ModelSpec, info: ModelInfo) -> None:
     part = "unet" if (info.folder / "unet").is_dir() else "transformer"
     folder = info.folder / part
     file = folder / "config.json"
-    config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    config = read_object(file) if file.is_file() else {}
     known = _denoiser(spec, info, folder)
     if part == "transformer":
         shapes = _of_transformer(name, shapes, int(config.get("num_layers", 0)), spec.name)
@@ -71,7 +71,7 @@ def _of_transformer(
     other = other or next((key for key in shapes if "dora_scale" in key), "")
     if other:
         raise ModelError(
-            f"lora={name}: has {other}, for which {model} has no place; take another", key="lora"
+            f"lora={name}: has {other}, which {model} does not support; use another", key="lora"
         )
     if not is_kohyas:
         return shapes
@@ -84,7 +84,7 @@ def check_vae(name: str, spec: ModelSpec, info: ModelInfo) -> None:
         return
     if not info.is_batched:
         raise ModelError(
-            f"vae={name}: {spec.name} is a model of kind {info.kind}, which keeps its own VAE",
+            f"vae={name}: {spec.name} is a model of kind {info.kind}, whose VAE cannot be replaced",
             key="vae",
         )
     vae.check(name, model=spec.name, own=info.folder / "vae")
@@ -94,6 +94,11 @@ def content(key: str, name: str) -> str:
     """64 hex digits of the file or folder that `lora=` or `vae=` names; of `embedding=` as in
     embeddings.content.
     """
+    with refusing(f"{key}={name}", key):
+        return _content(key, name)
+
+
+def _content(key: str, name: str) -> str:
     if key == "embedding":
         return embeddings.content(name)
     path = lora.find(name) if key == "lora" else vae.find(name)
@@ -130,8 +135,8 @@ def check_sampler(name: str, spec: ModelSpec, info: ModelInfo) -> None:
     """ModelError where a model trained by flow matching cannot take the sampler `name`."""
     if info.samplers and name not in info.samplers:
         raise ModelError(
-            f"sampler={name}: {spec.name} was trained by flow matching, for which there is "
-            f"{' and '.join(info.samplers)}; say sampler={info.samplers[0]}",
+            f"sampler={name}: {spec.name} was trained by flow matching, which supports "
+            f"{' and '.join(info.samplers)}; use sampler={info.samplers[0]}",
             key="sampler",
         )
 

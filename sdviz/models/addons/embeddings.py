@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from sdviz.errors import ModelError
 from sdviz.models.files import identity, places
 from sdviz.models.files import tensors as headers
+from sdviz.models.files.refusal import read_object
 from sdviz.models.info import ModelInfo
 from sdviz.plan.config import ModelSpec
 
@@ -39,7 +40,7 @@ def files(name: str) -> dict[str, Path]:
     found = [file for file in found if file.suffix in _SUFFIXES and file.is_file()]
     if not found:
         raise ModelError(
-            f"embedding={name}: {path} is, or holds, no {', '.join(_SUFFIXES)} file",
+            f"embedding={name}: {path} is not, and does not contain, a {', '.join(_SUFFIXES)} file",
             key="embedding",
         )
     found.sort(key=lambda file: _SUFFIXES.index(file.suffix))
@@ -55,7 +56,7 @@ def check(name: str, words: Sequence[str], spec: ModelSpec, info: ModelInfo) -> 
     """ModelError unless the files of `words` can be read and fit the model of `spec`."""
     if info.kind not in _ENCODERS:
         raise ModelError(
-            f"embedding={name}: {spec.name} has no CLIP to take it; leave it out", key="embedding"
+            f"embedding={name}: {spec.name} has no CLIP, which it needs; remove it", key="embedding"
         )
     widths = list(_widths(info))
     for word in words:
@@ -65,7 +66,7 @@ def check(name: str, words: Sequence[str], spec: ModelSpec, info: ModelInfo) -> 
         if own != widths:
             raise ModelError(
                 f"embedding={file}: vectors of {_several(own)} numbers, and the text encoders of "
-                f"{spec.name} take {_several(widths)}; take one that was made for such a model",
+                f"{spec.name} take {_several(widths)}; use one that was made for such a model",
                 key="embedding",
             )
 
@@ -80,7 +81,7 @@ def ordered(by_name: Mapping[str, Any]) -> dict[str, Any]:
 def _widths(info: ModelInfo) -> Iterator[int]:
     for i in range(_ENCODERS[info.kind]):
         file = info.folder / ("text_encoder" if i == 0 else f"text_encoder_{i + 1}") / "config.json"
-        yield int(json.loads(file.read_text(encoding="utf-8"))["hidden_size"])
+        yield int(read_object(file)["hidden_size"])
 
 
 def _several(numbers: Sequence[int]) -> str:

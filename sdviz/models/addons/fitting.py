@@ -15,9 +15,10 @@ from sdviz.errors import ModelError
 from sdviz.models.addons import kohya_lora, lora, vae
 from sdviz.models.addons.checks import worn
 from sdviz.models.files import pickles, tensors
+from sdviz.models.files.refusal import refusing
 from sdviz.models.sources import ready, take
-from sdviz.plan.cells import Recipe
 from sdviz.plan.config import ModelSpec
+from sdviz.plan.settings import Recipe
 
 
 class Loras:
@@ -47,7 +48,7 @@ class Loras:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of peft and diffusers, about names and ranks
                 self._pipeline.load_lora_weights(weights, adapter_name=adapter)
-        except (RuntimeError, ValueError, KeyError, TypeError) as error:  # what diffusers raises
+        except Exception as error:  # diffusers raises whatever the file makes it raise
             reason = re.sub(r"\s+", " ", str(error))[:200]
             raise ModelError(
                 f"lora={name}: does not fit {self._spec.name}: {reason}", key="lora"
@@ -65,7 +66,8 @@ class Loras:
             tensors.need_consent(path, "lora", self._spec.trust_pickle)
             weights = pickles.read(path, key="lora")
         else:
-            weights = load_file(path)
+            with refusing(f"lora={path}"):
+                weights = load_file(path)
         unet = getattr(self._pipeline, "unet", None)
         if unet is None and kohya_lora.is_kohyas(weights):
             return _of_kohyas(weights, int(self._pipeline.transformer.config.num_layers))
@@ -123,7 +125,7 @@ class Fitting:
                 module = _single(path, own)
             else:
                 module = AutoencoderKL.from_pretrained(path, **options)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except Exception as error:  # the same
             raise ModelError(f"vae={name}: {path} cannot be loaded: {error}", key="vae") from error
         # One that half precision is wide enough for says so; the model's own may not be.
         narrow = module.config.get("force_upcast") is False

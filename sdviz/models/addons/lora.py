@@ -40,7 +40,8 @@ def find(name: str, *, revision: str = "") -> Path:
     if path.is_file():
         if path.suffix != ".safetensors" and path.suffix not in PICKLES:
             raise ModelError(
-                f"lora={name}: {path.suffix or 'no'} file; a .safetensors is needed", key="lora"
+                f"lora={name}: {path.suffix or 'no'} file; it must be a .safetensors file",
+                key="lora",
             )
         return path
     known = [path / own for own in _NAMES if (path / own).is_file()]
@@ -117,11 +118,11 @@ def check(
     """
     halves = {key: shape for key, shape in renamed(shapes, unet).items() if _HALF.search(key)}
     if not halves:
-        raise ModelError(f"lora={name}: has no LoRA's tensors in it; name a LoRA file", key="lora")
+        raise ModelError(f"lora={name}: contains no LoRA tensors; name a LoRA file", key="lora")
     other = "transformer" if part == "unet" else "unet"
     if any(_KINDS[other].match(key) for key in halves):
         raise ModelError(
-            f"lora={name}: made for a {other}, and {model} has a {part}; take a LoRA that was "
+            f"lora={name}: made for a {other}, and {model} has a {part}; use a LoRA that was "
             "trained on a model of its kind",
             key="lora",
         )
@@ -131,7 +132,7 @@ def check(
         if wide and _is_down(key) and len(shape) > 1 and shape[1] != width:
             raise ModelError(
                 f"lora={name}: made for a model with a text width of {shape[1]}, and that of "
-                f"{model} is {width}; take a LoRA that was trained on a model of its kind",
+                f"{model} is {width}; use a LoRA that was trained on a model of its kind",
                 key="lora",
             )
     known = dict(_modules(weights))
@@ -156,12 +157,13 @@ def _check_modules(
             if "_processor" in key or ".processor." in key:
                 continue  # diffusers' oldest names
             raise ModelError(
-                f"lora={name}: has {module}, and {model} has not; it does not fit", key="lora"
+                f"lora={name}: has {module}, which {model} does not have; it does not fit",
+                key="lora",
             )
         if _is_down(key) and shape[1:2] != own[1:2]:
             raise ModelError(
-                f"lora={name}: {module} takes {shape[1]} values, and in {model} {own[1]}; "
-                "it does not fit",
+                f"lora={name}: {module} takes {shape[1]} values, but {own[1]} in {model}; it does "
+                "not fit",
                 key="lora",
             )
 

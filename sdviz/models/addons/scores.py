@@ -63,7 +63,7 @@ def _config(folder: Path, key: str, kind: str) -> dict[str, Any]:
     if found != kind:
         raise ConfigError(f"{key}: {folder} is a model of type {found}; {remedy}", key=key)
     if not identity.weights_of(folder, ""):
-        raise ConfigError(f"{key}: {folder} has no weights; fetch it anew, whole", key=key)
+        raise ConfigError(f"{key}: {folder} has no weights; download it again", key=key)
     return dict(about)
 
 
@@ -79,7 +79,7 @@ def _check_head(file: Path, width: int) -> None:
     if shapes["weight"][-1:] != (width,):
         raise ConfigError(
             f"score_aesthetic={file}: takes {shapes['weight'][-1]} numbers and CLIP gives {width}; "
-            "score_clip= names the CLIP that it was trained on",
+            "set score_clip= to the CLIP that it was trained on",
             key="score_aesthetic",
         )
 

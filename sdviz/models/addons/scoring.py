@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +69,8 @@ class Aesthetic:
         self._weight, self._bias = _head(file)
         if len(self._weight) != clip.width:
             raise ModelError(
-                f"score_aesthetic={file}: takes {len(self._weight)} numbers and CLIP gives "
-                f"{clip.width}; score_clip= names the CLIP that it was trained on",
+                f"score_aesthetic={file}: takes {len(self._weight)} numbers, but CLIP gives "
+                f"{clip.width}; set score_clip= to the CLIP that it was trained on",
                 key="score_aesthetic",
             )
 
@@ -113,8 +112,8 @@ def loaded(cls: Any, folder: Path, key: str, device: str = "cpu") -> Any:
         if isinstance(made, torch.nn.Module):
             made.to(device).eval().requires_grad_(False)
         return made
-    except (OSError, ValueError, KeyError, RuntimeError, json.JSONDecodeError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except Exception as error:  # whatever the files make it raise
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(f"{key}: {folder} cannot be loaded: {reason}", key=key) from error
 
 

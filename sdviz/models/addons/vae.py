@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from sdviz.errors import ModelError
 from sdviz.models.files import places, tensors
+from sdviz.models.files.refusal import read_object
 
 NONE = "none"  # the word for the model's own, so that an axis can have it
 
@@ -18,7 +18,7 @@ def find(name: str) -> Path:
     if path.is_file():
         if path.suffix != ".safetensors":
             raise ModelError(
-                f"vae={name}: {path.suffix or 'no'} file; a .safetensors is needed", key="vae"
+                f"vae={name}: {path.suffix or 'no'} file; it must be a .safetensors file", key="vae"
             )
         return path
     for folder in (path, path / "vae"):  # the VAE alone, or a whole model's
@@ -35,12 +35,12 @@ def check(name: str, *, model: str, own: Path) -> None:
     if path.is_file():
         shapes = tensors.shapes(path, key="vae")
         if not any("decoder.conv_in.weight" in key for key in shapes):
-            raise ModelError(f"vae={name}: has no VAE's tensors in it; name a VAE", key="vae")
+            raise ModelError(f"vae={name}: contains no VAE tensors; name a VAE", key="vae")
         return
     there, here = _config(path, name), _config(own, name)
     if there.get("_class_name", "AutoencoderKL") != "AutoencoderKL":
         raise ModelError(
-            f"vae={name}: a {there['_class_name']}; an AutoencoderKL is needed", key="vae"
+            f"vae={name}: a {there['_class_name']}; it must be an AutoencoderKL", key="vae"
         )
     for key, what, default in (
         ("latent_channels", "latents of {} channels", 4),
@@ -52,16 +52,13 @@ def check(name: str, *, model: str, own: Path) -> None:
         if ours != theirs:
             raise ModelError(
                 f"vae={name}: has {what.format(theirs)}, and that of {model} {what.format(ours)}; "
-                "take one that was made for models of its kind",
+                "use one that was made for models of its kind",
                 key="vae",
             )
 
 
 def _config(folder: Path, name: str) -> dict[str, Any]:
     try:
-        content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"vae={name}: {folder / 'config.json'} cannot be read: {error}", key="vae"
-        ) from error
-    return content if isinstance(content, dict) else {}
+        return read_object(folder / "config.json")
+    except ModelError as error:
+        raise ModelError(f"vae={name}: {error}", key="vae") from error

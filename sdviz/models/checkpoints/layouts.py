@@ -18,6 +18,7 @@ from sdviz.errors import ModelError
 from sdviz.models.checkpoints.published_configs import KINDS
 from sdviz.models.files import places
 from sdviz.models.files.identity import SMALL, cache_folder
+from sdviz.models.files.refusal import read_object
 from sdviz.plan.config import ModelSpec
 
 _PADDED_WITH_NOTHING = {"sd2", "tokenizer_2"}  # OpenCLIP pads with token 0, which is "!"
@@ -64,8 +65,8 @@ def write(kind: str, files: Mapping[str, bytes], *, model: str) -> Path:
         if made.is_dir():  # another process was faster
             return made
         raise ModelError(
-            f"model={model}: its layout cannot be written to {made.parent}: {error.strerror}; "
-            "model.config=<folder> names one that is there",
+            f"model={model}: its layout cannot be written to {made.parent}: {error.strerror}; name "
+            "one with model.config=<folder>",
             key="model",
         ) from error
     return made
@@ -78,13 +79,7 @@ def dumped(config: Mapping[str, Any]) -> bytes:
 
 def read(file: Path) -> dict[str, Any]:
     """A configuration of a layout; ModelError."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{file}: cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{file}: not a JSON object; fetch the model anew")
-    return content
+    return read_object(file)
 
 
 def base_of(spec: ModelSpec, parts: Sequence[str], variant: str = "") -> Path | None:
@@ -171,9 +166,9 @@ def no_vocabulary(model: str) -> ModelError:
     """What to say where CLIP's vocabulary is not here."""
     hf = places.program("hf")
     return ModelError(
-        f"model={model}: a checkpoint of one file has no vocabulary in it; fetch CLIP's with: "
-        f"{hf} download openai/clip-vit-large-patch14 vocab.json merges.txt, or name a model in "
-        "diffusers' layout that has it: model.base=<folder or hub id>",
+        f"model={model}: a checkpoint in one file has no vocabulary; download CLIP's with: {hf} "
+        "download openai/clip-vit-large-patch14 vocab.json merges.txt, or name a model in "
+        "diffusers' layout that has it with model.base=<folder or hub id>",
         key="model",
     )
 

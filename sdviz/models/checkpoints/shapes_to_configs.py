@@ -35,9 +35,9 @@ def transformer(kind: str, shapes: Shapes, *, name: str) -> Config:
         )
     if channels != made["out_channels"]:
         raise ModelError(
-            f"model={name}: takes {channels} channels and gives {made['out_channels']}: it wants a "
-            "picture beside the text (Fill, Depth, Canny ...), and only text-to-image models are "
-            "taken",
+            f"model={name}: takes {channels} channels and gives {made['out_channels']}: it needs a "
+            "picture besides the text (Fill, Depth, Canny ...); sdviz runs only text-to-image "
+            "models",
             key="model",
         )
     return made
@@ -73,8 +73,9 @@ def _flux(shapes: Shapes, name: str) -> Config:
     head = shapes["transformer_blocks.0.attn.norm_q.weight"][0]
     if head % 32:
         raise ModelError(
-            f"model={name}: its heads are {head} wide, and how they tell places is known for "
-            "multiples of 32; model.config=<folder> names a model of its kind in diffusers' layout",
+            f"model={name}: its heads are {head} wide, and sdviz knows their positions only for "
+            "multiples of 32; name a model of its kind in diffusers' layout with "
+            "model.config=<folder>",
             key="model",
         )
     guided = "time_text_embed.guidance_embedder.linear_1.weight" in shapes

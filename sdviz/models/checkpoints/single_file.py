@@ -31,9 +31,9 @@ def layout(path: Path, spec: ModelSpec) -> Layout:
     if found is not None:
         return found
     what = next((name for sign, name in _OTHERS.items() if any(sign in key for key in shapes)), "")
-    like = f"it looks like {what}" if what else "its names are of no kind that sdviz knows"
+    like = f"it looks like {what}" if what else "sdviz does not know its tensor names"
     raise ModelError(
         f"model={spec.name}: {path.name} holds no Stable Diffusion, no Kolors and no Flux.1: "
-        f"{like}; other models are taken as folders in diffusers' layout",
+        f"{like}; other models must be folders in diffusers' layout",
         key="model",
     )

@@ -24,7 +24,7 @@ from sdviz.plan.config import ModelSpec
 
 _SCHEDULER = "FlowMatchEulerDiscreteScheduler"
 _ABSENT = [None, None]  # how diffusers writes down a component that is left out
-_WITHOUT_T5 = "without T5, which is neither in the file nor in model.base: it heeds long texts less"
+_WITHOUT_T5 = "without T5, not in the file or model.base: it follows long prompts less closely"
 
 
 def layout(path: Path, spec: ModelSpec, shapes: Mapping[str, tuple[int, ...]]) -> Layout | None:
@@ -37,20 +37,20 @@ def layout(path: Path, spec: ModelSpec, shapes: Mapping[str, tuple[int, ...]]) -
         return None
     if strange := tensor_names.strange(rows, shapes):
         raise ModelError(
-            f"model={spec.name}: {path.name} has {strange}, which its model has not: files of "
-            "scaled or packed numbers cannot be read; take one in bf16, fp16 or plain fp8",
+            f"model={spec.name}: {path.name} has {strange}, which its model does not have; sdviz "
+            "cannot read scaled or packed numbers; use a file in bf16, fp16 or plain fp8",
             key="model",
         )
     made = _Assembly(path, spec, tensor_names.kind(rows), shapes)
-    torn = f"model={spec.name}: {path.name} is a {made.family.name} that is not whole: it lacks "
+    torn = f"model={spec.name}: {path.name} is a {made.family.name} that is incomplete: it lacks "
     if gap := tensor_names.gap(rows):
-        raise ModelError(f"{torn}{gap}; fetch it anew")
+        raise ModelError(f"{torn}{gap}; download it again")
     try:
         made.place_denoiser({name: row.shape(shapes) for name, row in rows.items()})
         for component in ("vae", *made.family.encoders):
             made.place(component)
     except KeyError as error:  # of a tensor by which a configuration is told
-        raise ModelError(f"{torn}{error.args[0]}; fetch it anew") from error
+        raise ModelError(f"{torn}{error.args[0]}; download it again") from error
     made.refuse_missing()
     made.refuse_misfits()
     return made.layout()
@@ -160,7 +160,7 @@ class _Assembly:
                 where = f" of {self._parts[component].parent}" if component in self._parts else ""
                 raise ModelError(
                     f"model={self._spec.name}: the {component}{where} does not fit: its {key} is "
-                    f"{found}, and {self._path.name} takes {width}; model.base= names another",
+                    f"{found}, and {self._path.name} takes {width}; name another with model.base=",
                     key="model",
                 )
 

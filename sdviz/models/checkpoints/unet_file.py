@@ -67,8 +67,8 @@ def layout(path: Path, spec: ModelSpec, shapes: Shapes) -> Layout | None:
     texts = [shape for name, shape in shapes.items() if name.endswith(_TO_K)]
     if any(len(shape) < 2 or shape[1] < 2 for shape in (*texts, shapes[begin + _FIRST[begin]])):
         raise ModelError(
-            f"model={spec.name}: {path.name} has packed numbers, as quantized models have; take "
-            "one in bf16, fp16 or plain fp8",
+            f"model={spec.name}: {path.name} has packed numbers, as quantized models have; use one "
+            "in bf16, fp16 or plain fp8",
             key="model",
         )
     return _UnetFile(path, spec, shapes, begin).layout()
@@ -108,8 +108,9 @@ class _UnetFile:
                 return kind
         widths = sorted(set(self._texts))
         raise ModelError(
-            f"model={spec.name}: {self._path.name} takes a text of width {widths}, as no kind that "
-            "sdviz knows; model.config=<folder> names a model of its kind in diffusers' layout",
+            f"model={spec.name}: {self._path.name} takes a text of width {widths}, unlike any kind "
+            "that sdviz knows; name a model of its kind in diffusers' layout with "
+            "model.config=<folder>",
             key="model",
         )
 
@@ -169,9 +170,9 @@ class _UnetFile:
         for what, (own, other) in takes.items():
             if own != other:
                 raise ModelError(
-                    f"model={self._spec.name}: {self._path.name} has {what.format(own)}, and what "
-                    f"it would be run with has {other}; model.config=<folder> names the "
-                    "configurations of one that is built as it is, model.base= the parts that fit",
+                    f"model={self._spec.name}: {self._path.name} has {what.format(own)}, but its "
+                    f"configuration has {other}; name another with model.config=<folder>, or parts "
+                    "that fit with model.base=",
                     key="model",
                 )
 

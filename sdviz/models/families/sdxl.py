@@ -10,7 +10,7 @@ import torch
 from sdviz.models.denoiser import Conditioning, Text
 from sdviz.models.families.clip_text import ClipText
 from sdviz.models.families.stable_diffusion import UNetDenoiser
-from sdviz.plan.cells import Recipe
+from sdviz.plan.settings import Recipe
 
 
 class SizedDenoiser(UNetDenoiser):

@@ -9,7 +9,7 @@ import torch
 
 from sdviz.models.denoiser import Conditioning, Text
 from sdviz.models.families.clip_text import ClipText
-from sdviz.plan.cells import Recipe
+from sdviz.plan.settings import Recipe
 
 _HIDDEN = "encoder_hidden_states"
 

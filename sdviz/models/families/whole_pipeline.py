@@ -22,8 +22,8 @@ from sdviz.models.families.schedulers import EulerAncestral
 from sdviz.models.info import ModelInfo
 from sdviz.models.sources import Folder, Parts
 from sdviz.plan import samplers
-from sdviz.plan.cells import Recipe
 from sdviz.plan.config import ModelSpec
+from sdviz.plan.settings import Recipe
 
 _FLOW = {"Euler": "FlowMatchEulerDiscreteScheduler", "Heun": "FlowMatchHeunDiscreteScheduler"}
 

@@ -31,13 +31,13 @@ def why_not(name: str) -> str:
         return f"diffusers {importlib.metadata.version('diffusers')} has no {name}"
     wants = next((what for argument, what in _FOREIGN.items() if argument in taken), "")
     if wants:
-        return f"{name} is no text-to-image pipeline: it takes {wants}"
+        return f"{name} is not a text-to-image pipeline: it takes {wants}"
     missing = [argument for argument in _NEEDED if argument not in taken]
     missing += [argument for argument, optional in taken.items() if not optional]
     if "prompt" in missing:
-        return f"{name} is no text-to-image pipeline: it takes no prompt"
+        return f"{name} is not a text-to-image pipeline: it takes no prompt"
     if missing:
-        return f"{name} is no text-to-image pipeline as others are: mind its {', '.join(missing)}"
+        return f"{name} differs from a text-to-image pipeline in {', '.join(missing)}"
     return ""
 
 

@@ -30,10 +30,10 @@ def read(path: Path, *, key: str, device: str = "cpu") -> dict[str, torch.Tensor
     """
     try:
         content = _load(path, device)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except Exception as error:  # a pickle makes its reader raise anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
-            f"{key}={path}: not a sound checkpoint: {reason}; fetch it anew", key=key
+            f"{key}={path}: not an intact checkpoint: {reason}; download it again", key=key
         ) from None
     for inside in ("state_dict", "string_to_param"):
         if isinstance(content, dict) and isinstance(content.get(inside), dict):
@@ -44,7 +44,7 @@ def read(path: Path, *, key: str, device: str = "cpu") -> dict[str, torch.Tensor
         if isinstance(value, torch.Tensor)
     }
     if not tensors:
-        raise ModelError(f"{key}={path}: there are no weights in it; name a checkpoint", key=key)
+        raise ModelError(f"{key}={path}: contains no weights; name a checkpoint", key=key)
     return tensors
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sdviz.errors import ModelError
+from sdviz.models.files.refusal import check_regular
 from sdviz.plan.config import ModelSpec
 
 MINIATURE = Path(__file__).parents[2] / "miniature"
@@ -55,6 +56,7 @@ def anywhere(
     """
     path = Path(place).expanduser()
     if path.exists():
+        check_regular(path, f"{key}={name or place}")
         return path.resolve()
     if not _is_hub_id(place):
         return _missing(key, name or place, path)
@@ -88,7 +90,7 @@ def _in_hub(
         )
     except (LocalEntryNotFoundError, HFValidationError) as error:
         raise ModelError(
-            f"{key}={name}: {repo} is neither here nor in the hub's cache; "
+            f"{key}={name}: {repo} is not here and not in the hub's cache; "
             f"{_command(repo, revision, patterns)}",
             key=key,
         ) from error
@@ -117,7 +119,7 @@ def _command(repo: str, revision: str, patterns: Patterns) -> str:
     words = [f"{program('hf')} download {repo}", *([f"--revision {revision}"] if revision else [])]
     words += [f'--include "{pattern}"' for pattern in wanted]
     words += [f'--exclude "{pattern}"' for pattern in unwanted]
-    return f"fetch it with: {' '.join(words)} (HF_ENDPOINT=https://... before it for a mirror)"
+    return f"download it with: {' '.join(words)} (HF_ENDPOINT=https://... in front uses a mirror)"
 
 
 def program(name: str) -> str:

@@ -10,6 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sdviz.models.files.refusal import refusing
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
@@ -20,8 +22,9 @@ def beyond(text: str, *, tokenizer: Path, limit: int) -> str:
     """The end of `text` that a text encoder of `limit` tokens does not see; "" if it sees all."""
     if not limit or len(text.encode()) <= limit - _MARKS:  # a token is a byte at least
         return ""
-    seen = _reader(tokenizer)
-    return text[seen(text, limit - _MARKS) :] if seen else ""
+    with refusing(f"the tokenizer in {tokenizer}"):
+        seen = _reader(tokenizer)
+        return text[seen(text, limit - _MARKS) :] if seen else ""
 
 
 @lru_cache(maxsize=8)

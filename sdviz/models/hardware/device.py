@@ -26,7 +26,7 @@ def resolve(config: Config, *, has_flow: bool = False) -> tuple[str, str]:
     device = _device(config.device)
     if config.dtype not in ("auto", *DTYPES):
         raise ConfigError(
-            f"dtype={config.dtype}: not one of auto, {', '.join(DTYPES)}; leave it out for auto",
+            f"dtype={config.dtype}: not one of auto, {', '.join(DTYPES)}; remove it for auto",
             key="dtype",
         )
     if config.dtype != "auto":

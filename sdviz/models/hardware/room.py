@@ -27,10 +27,10 @@ def check_weights(spec: ModelSpec, info: ModelInfo, *, device: str, dtype: str) 
     """ConfigError where the weights alone are more than the device has free."""
     needed, there = weights(spec, info, dtype), free(device)
     if needed > there:
-        remedy = "a half-precision dtype takes half of it" if dtype == "float32" else "free some"
+        remedy = "a half-precision dtype needs half of it" if dtype == "float32" else "free some"
         raise ConfigError(
             f"model={spec.name}: not enough memory: its weights take {_gb(needed)} in {dtype}, and "
-            f"{device} has {_gb(there)} free; {remedy}, or take another device or a smaller model",
+            f"{device} has {_gb(there)} free; {remedy}, or use another device or a smaller model",
             key="model",
         )
 
@@ -45,7 +45,7 @@ def check_picture(
         raise ConfigError(
             f"width={width}, height={height}: not enough memory: {spec.name} needs {_gb(needed)} "
             f"in {dtype} to decode such a picture, and {device} has {_gb(there)} free; smaller "
-            "pictures take less, and so does engine.vae_tiling=true",
+            "pictures need less, and so does engine.vae_tiling=true",
             key="width",
         )
 

@@ -15,8 +15,8 @@ from sdviz.pictures import files, infotext
 from sdviz.pictures.recipes import comfyui, fooocus, invokeai, novelai, swarmui, webui
 from sdviz.pictures.recipes.recipe import PictureRecipe
 from sdviz.pictures.texts import USER_COMMENT, read_texts
-from sdviz.plan.cells import Recipe
 from sdviz.plan.labels import telling
+from sdviz.plan.settings import Recipe
 
 __all__ = ["KNOWN", "PictureRecipe", "read_picture"]
 
@@ -39,8 +39,8 @@ def read_picture(path: Path) -> PictureRecipe:
         raise ArchiveError(f"from={path}: its text cannot be read: {error}", key="from") from error
     if recipe is None:
         raise ArchiveError(
-            f"from={path}: no recipe in it; known are {KNOWN} whose texts no other program has"
-            " removed",
+            f"from={path}: no recipe in it; sdviz reads {KNOWN}, if no other program has removed "
+            "their text",
             key="from",
         )
     return recipe

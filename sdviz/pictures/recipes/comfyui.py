@@ -187,7 +187,7 @@ def _schedule(sampler: _Node, out: PictureRecipe) -> None:
     if isinstance(strength, int | float) and strength < 1:
         if any("image" in node.inputs and node.kind == "LoadImage" for node in _latents(sampler)):
             out.number("strength", strength)
-            out.remarks.append("made from an image that it does not hold: init= names it")
+            out.remarks.append("made from an image that it does not contain: name it with init=")
         else:
             out.omit("denoise", strength)
 

@@ -52,7 +52,7 @@ def recipe(values: Mapping[str, Any]) -> PictureRecipe:
     mode = str(values.get("generation_mode") or "")
     if "img2img" in mode or values.get("init_image"):
         out.number("strength", values.get("strength"))
-        out.remarks.append("made from an image that it does not hold: init= names it")
+        out.remarks.append("made from an image that it does not contain: name it with init=")
     elif not mode.endswith("txt2img") and mode:
         out.omit("generation_mode", mode)
     out.loras(_loras(values.get("loras")))

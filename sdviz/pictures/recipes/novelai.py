@@ -58,7 +58,7 @@ def recipe(values: Mapping[str, Any], *, description: str = "", source: str = ""
     out.model(source)
     if str(values.get("request_type", "")).startswith(("Img2Img", "Inpaint", "NativeInfill")):
         out.number("strength", values.get("strength"))
-        out.remarks.append("made from an image that it does not hold: init= names it")
+        out.remarks.append("made from an image that it does not contain: name it with init=")
     off = {key for key, value in _OFF.items() if values.get(key) == value}
     out.omit_rest(values, {*_TAKEN, *_HARMLESS, *off})
     return out

@@ -44,7 +44,7 @@ class PictureRecipe:
     def warnings(self) -> list[str]:
         """What the user should know, a line each; one line names all that is not done again."""
         left_out = named(self.omitted)
-        return [*self.remarks, *([f"not done again: {left_out}"] if left_out else [])]
+        return [*self.remarks, *([f"ignored: {left_out}"] if left_out else [])]
 
     def omit(self, key: str, value: Any = "") -> None:
         """Notes something of the text that changes pixels and that sdviz does not do."""

@@ -54,7 +54,7 @@ def recipe(values: Mapping[str, Any]) -> PictureRecipe:
         out.omit("seamlesstileable", values["seamlesstileable"])
     if "initimage" in values or "initimagecreativity" in values:
         out.number("strength", values.get("initimagecreativity"))
-        out.remarks.append("made from an image that it does not hold: init= names it")
+        out.remarks.append("made from an image that it does not contain: name it with init=")
     out.loras(_loras(values))
     out.omit_rest(values, {*_TAKEN, *_HARMLESS})
     return out

@@ -53,7 +53,7 @@ def recipe(text: Infotext) -> PictureRecipe:
     if embeddings := pairs.get("TI hashes"):
         names = ", ".join(one.partition(":")[0].strip() for one in embeddings.split(","))
         out.remarks.append(
-            f"made with embeddings: without embedding=<folder> {names} is read as words"
+            f"made with embeddings: without embedding=<folder>, {names} is plain text"
         )
     out.whole("variation_seed", pairs.get("Variation seed"))
     out.number("variation_strength", pairs.get("Variation seed strength"))
@@ -129,14 +129,14 @@ def _second_pass(pairs: Mapping[str, str], out: PictureRecipe) -> None:
     is_hires = "hires_scale" in settings and "init" not in settings
     out.number("hires_strength" if is_hires else "strength", pairs.get("Denoising strength"))
     if "strength" in settings and "init" not in settings:
-        out.remarks.append("made from an image that it does not hold: init= names it")
+        out.remarks.append("made from an image that it does not contain: name it with init=")
     out.whole("hires_steps", pairs.get("Hires steps"))
     names = {theirs: ours for ours, theirs in infotext.UPSCALERS.items()}
     upscaler = pairs.get("Hires upscaler")
     if upscaler in names:
         settings["hires_upscaler"] = names[upscaler]
     elif upscaler:
-        out.remarks.append(f"sdviz has no upscaler {upscaler}: latent takes its place")
+        out.remarks.append(f"sdviz has no upscaler {upscaler}: uses latent instead")
 
 
 def _resized(size: str, out: PictureRecipe) -> None:
@@ -155,8 +155,8 @@ def _resized(size: str, out: PictureRecipe) -> None:
     out.settings["hires_scale"] = min(scales)
     if max(scales) - min(scales) > 1e-9:
         out.remarks.append(
-            f"Hires resize: {size} is of another shape than {width}x{height}, and was cropped:"
-            f" hires_scale={min(scales):g} takes its place"
+            f"Hires resize: {size} is of another shape than {width}x{height}, and was cropped: "
+            f"hires_scale={min(scales):g} is used instead"
         )
 
 

@@ -13,8 +13,8 @@ from sdviz.errors import ConfigError, SdvizError
 
 if TYPE_CHECKING:
     from sdviz.models import ModelInfo
-    from sdviz.plan.cells import Recipe
     from sdviz.plan.config import Config
+    from sdviz.plan.settings import Recipe
 
 _SPARE = 64 << 20  # bytes that must be free to begin at all
 
@@ -32,17 +32,17 @@ def outputs(folder: Path) -> None:
         )
     if not os.access(there, os.W_OK | os.X_OK):
         raise ConfigError(
-            f"outputs={folder}: {there} cannot be written; name a folder that can", key="outputs"
+            f"outputs={folder}: {there} is not writable; name another folder", key="outputs"
         )
     total, _, free = shutil.disk_usage(there)
     if not total:
         raise ConfigError(
-            f"outputs={folder}: {there} holds no files; name a folder on a disk", key="outputs"
+            f"outputs={folder}: {there} cannot hold files; name a folder on a disk", key="outputs"
         )
     if free < _SPARE:
         raise ConfigError(
-            f"outputs={folder}: the disk is nearly full ({free >> 20} MB free); "
-            "name a folder on another disk, or make room",
+            f"outputs={folder}: the disk is nearly full ({free >> 20} MB free); name a folder on "
+            "another disk, or free some space",
             key="outputs",
         )
 
@@ -52,8 +52,8 @@ def compiler(config: Config) -> None:
     names = [os.environ.get("CXX", ""), "g++", "clang++", "cl"]
     if config.engine.compile and config.device == "cpu" and not any(map(_compiles, names)):
         raise ConfigError(
-            "engine.compile=true: needs a C++ compiler on the CPU, and there is none; "
-            "apt-get install g++, or leave it out",
+            "engine.compile=true: needs a C++ compiler on the CPU, and there is none; apt-get "
+            "install g++, or remove it",
             key="engine.compile",
         )
 

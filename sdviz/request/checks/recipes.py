@@ -9,21 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from sdviz.errors import ConfigError, SdvizError, gathered
 from sdviz.models.addons.checks import SMALLEST_MARKED
-from sdviz.plan.cells import Recipe
 from sdviz.plan.passes import GRID, passes
 from sdviz.plan.planning import combinations, make_axes, recipe_of
 from sdviz.plan.rules import Rule, matches
 from sdviz.plan.samplers import rescheduled, resolve
+from sdviz.plan.settings import Recipe, names
 
 if TYPE_CHECKING:
     pass
 
 # What steps and sizes hang on. All other settings are left at one value: a plan has up to a million
 # cells, and these few combinations.
-_COUNTED = (
-    *("model", "sampler", "schedule", "steps", "init", "strength", "width", "height"),
-    *("hires_scale", "hires_steps", "hires_strength", "watermark"),
-)
+_COUNTED = names(lambda row: row.counts in ("steps", "size"))
 
 
 def counted(
@@ -63,7 +60,7 @@ def steps(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:
     for name, count in asked:
         most = resolve(name).max_steps
         if count > most:
-            yield ConfigError(f"steps={count}: {name} takes {most} at most", key="steps")
+            yield ConfigError(f"steps={count}: {name} allows at most {most}", key="steps")
 
 
 def images(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:
@@ -75,7 +72,9 @@ def images(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:
             if part.count < 1:
                 least = math.ceil(1000 / part.steps) / 1000
                 share = f"{name}={getattr(recipe, name):g}"
-                found[f"{share}: no step of {part.steps} is left; {least:g} is the least"] = None
+                found[
+                    f"{share}: leaves none of {part.steps} steps; {least:g} is the smallest value"
+                ] = None
         if any((first.width, first.height) == (part.width, part.height) for part in second):
             found[
                 f"hires_scale={recipe.hires_scale:g}: makes a picture of {first.width}x"
@@ -92,7 +91,7 @@ def watermarks(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:
         for side, length in (("width", end.width), ("height", end.height)):
             if length < SMALLEST_MARKED:
                 found[
-                    f"watermark=true: needs {SMALLEST_MARKED} pixels a side, and the {side} of "
+                    f"watermark=true: needs {SMALLEST_MARKED} pixels per side, but the {side} of "
                     f"{recipe.model} is {length}; add {side}={SMALLEST_MARKED}"
                 ] = None
     yield from map(ConfigError, found)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sdviz.errors import ConfigError, SdvizError
 from sdviz.models.files import diffusers_source
-from sdviz.plan.cells import DEFAULTS
+from sdviz.models.files.refusal import read_object, refusing
 from sdviz.plan.prompts import spoken
 from sdviz.plan.rules import Rule, matches
+from sdviz.plan.settings import DEFAULTS, SETTINGS
 
 if TYPE_CHECKING:
     from sdviz.models import ModelInfo
@@ -22,21 +22,6 @@ if TYPE_CHECKING:
 
 Values = Mapping[str, Sequence[Any]]  # setting -> its values, None where nothing was given
 
-# Settings that are of use beside another one alone, and what switches that one on.
-NEEDS = {
-    "strength": ("init", "init=photo.png"),
-    "resize": ("init", "init=photo.png"),
-    "variation_seed": ("variation_strength", "variation_strength=0.1"),
-    "hires_upscaler": ("hires_scale", "hires_scale=2"),
-    "hires_steps": ("hires_scale", "hires_scale=2"),
-    "hires_strength": ("hires_scale", "hires_scale=2"),
-}
-# Settings of the batched families; other pipelines run as diffusers wrote them.
-_BATCHED_ONLY = (
-    "guidance_rescale", "clip_skip", "init", "noise_seed", "variation_strength", "seed_resize",
-    "tiling", "hires_scale", "embedding",
-)  # fmt: skip
-_ARGUMENTS = {"negative": "negative_prompt", "eta": "eta"}  # what pipelines call the rest
 _WITHOUT_CLIP = ("kolors",)
 
 
@@ -71,11 +56,12 @@ def check(
     """Everything that is wrong with the settings as they stand together; `own` are the values that
     each model has (`by_model`), `defaults` are by model, as for sdviz.plan.planning.make_plan.
     """
-    for name, (needed, such_as) in NEEDS.items():
-        if _given(values, name) and not _is_used(values, needed):
+    for name, row in SETTINGS.items():
+        needed = row.needs.partition("=")[0]
+        if needed and _given(values, name) and not _is_used(values, needed):
             shown = ",".join(map(str, values[name]))
             yield ConfigError(
-                f"{name}={shown}: of no use without {needed}; add {such_as}", key=name
+                f"{name}={shown}: has no effect without {needed}; add {row.needs}", key=name
             )
     yield from _search(values, defaults.values())
     for model, info in infos.items():
@@ -121,25 +107,25 @@ def search_text(values: Values) -> str:
 def _model(values: Values, model: str, info: ModelInfo) -> Iterator[ConfigError]:
     if info.is_flow and _is_used(values, "schedule"):
         yield ConfigError(
-            f"schedule: {model} was trained by flow matching and has one of its own", key="schedule"
+            f"schedule: {model} was trained by flow matching and has its own; remove schedule=",
+            key="schedule",
         )
     if not info.is_batched:
-        for name in _BATCHED_ONLY:
-            if _is_used(values, name):
+        used = [(name, row) for name, row in SETTINGS.items() if _is_used(values, name)]
+        for name, row in used:
+            if row.batched_only:
+                yield ConfigError(f"{name}: the pipeline of {model} does not support it", key=name)
+        for name, row in used:
+            if row.argument and not diffusers_source.takes(info.pipeline, row.argument):
                 yield ConfigError(
-                    f"{name}: a pipeline such as that of {model} does not take it", key=name
-                )
-        for name, argument in _ARGUMENTS.items():
-            if _is_used(values, name) and not diffusers_source.takes(info.pipeline, argument):
-                yield ConfigError(
-                    f"{name}: {info.pipeline}, which runs {model}, does not take it", key=name
+                    f"{name}: {info.pipeline}, which runs {model}, does not support it", key=name
                 )
         return
     most = _layers(info)
     deepest = max(value or 1 for value in values["clip_skip"])
     if deepest > most:
         yield ConfigError(
-            f"clip_skip={deepest}: the text encoder of {model} takes {most} at most",
+            f"clip_skip={deepest}: the text encoder of {model} allows at most {most}",
             key="clip_skip",
         )
 
@@ -149,7 +135,7 @@ def _layers(info: ModelInfo) -> int:
     if info.kind in _WITHOUT_CLIP:
         return 1
     try:
-        config = json.loads((info.folder / "text_encoder" / "config.json").read_text("utf-8"))
+        config = read_object(info.folder / "text_encoder" / "config.json")
         return int(config["num_hidden_layers"])
     except (OSError, ValueError, KeyError, TypeError):
         return 12  # CLIP's
@@ -162,7 +148,7 @@ def check_reference(steps: int, infos: Mapping[str, ModelInfo]) -> None:
     for name, info in infos.items():
         if steps and not info.is_batched:
             raise ConfigError(
-                f"reference: a pipeline such as that of {name} does not take it", key="reference"
+                f"reference: the pipeline of {name} does not support it", key="reference"
             )
 
 
@@ -225,7 +211,8 @@ def _extras(
             for name in dict.fromkeys(own if name is None else name for name in values[model][key]):
                 try:
                     if name is not None:
-                        check(name, specs[model], info)
+                        with refusing(f"{key}={name}", key):
+                            check(name, specs[model], info)
                 except SdvizError as error:
                     yield error
 
@@ -248,11 +235,12 @@ def _embeddings(
         named = {own["embedding"] if name is None else name for name in values[model]["embedding"]}
         for name in sorted(named - {""}):
             try:
-                words = [*spoken(embeddings.files(name), texts)]
-                embeddings.check(name, words, specs[model], info)
+                with refusing(f"embedding={name}", "embedding"):
+                    words = [*spoken(embeddings.files(name), texts)]
+                    embeddings.check(name, words, specs[model], info)
             except SdvizError as error:
                 yield error
         if named - {""} and "none" in values[model]["emphasis"]:
             yield ConfigError(
-                "embedding: needs emphasis=a1111; leave emphasis=none out", key="embedding"
+                "embedding: needs emphasis=a1111; remove emphasis=none", key="embedding"
             )

@@ -6,15 +6,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from sdviz.models.files.diffusers_source import takes
-from sdviz.plan.cells import DEFAULTS, Plan, Recipe
+from sdviz.plan.cells import Plan
 from sdviz.plan.prompts import is_plain, spoken
 from sdviz.plan.samplers import resolve
+from sdviz.plan.settings import SETTINGS, Recipe
 
 if TYPE_CHECKING:
     from sdviz.models import ModelInfo
@@ -36,7 +37,7 @@ def prompts(plan: Plan, infos: Mapping[str, ModelInfo]) -> list[str]:
         for cut in infos[model].check_prompt(text):
             warnings.append(
                 f"{key}={_short(text)}: the text encoder of {model} takes "
-                f"{infos[model].max_tokens} tokens; it does not see: {cut!r}"
+                f"{infos[model].max_tokens} tokens; it ignores: {cut!r}"
             )
     if len(warnings) > _MOST_WARNINGS:
         more = len(warnings) - _MOST_WARNINGS
@@ -51,37 +52,9 @@ def _short(text: str) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-# Settings, where they have no effect, and on what recipes.
-_IDLE: Mapping[str, tuple[str, Callable[[Recipe], bool]]] = {
-    "negative": ("at cfg=1", lambda one: one.cfg == 1),
-    "guidance_rescale": ("at cfg=1", lambda one: one.cfg == 1),
-    "emphasis": ("on short prompts without brackets", lambda one: _is_plain(one)),
-    "strength": ("without init=", lambda one: not one.init),
-    "resize": ("without init=", lambda one: not one.init),
-    "variation_seed": ("at variation_strength=0", lambda one: not one.variation_strength),
-    "seed_resize": ("at the picture's own size", lambda one: _is_own_size(one)),
-    "hires_upscaler": ("at hires_scale=1", lambda one: one.hires_scale == 1),
-    "hires_steps": ("at hires_scale=1", lambda one: one.hires_scale == 1),
-    "hires_strength": ("at hires_scale=1", lambda one: one.hires_scale == 1),
-    "lora": ("at lora_scale=0", lambda one: not one.lora_scale),
-    "lora_scale": ("without lora=", lambda one: not one.lora),
-}
-# Worth a word also where no two cells are alike by it.
-_IDLE_ALONE = ("negative", "guidance_rescale", "seed_resize", "lora_scale")
-_SAME = "; cells that differ in it alone are the same picture"
+_IDLE = {name: row for name, row in SETTINGS.items() if row.idle}
+_SAME = "; cells that differ only in it are the same picture"
 _OWN_GUIDANCE = "true_cfg_scale"  # pipelines with it heed a negative prompt by it alone
-_SURELY_SHORT = 75  # bytes; a token of CLIP is one at least
-
-
-def _is_plain(recipe: Recipe) -> bool:
-    """Do its prompts surely mean the same with emphasis and without?"""
-    texts = (recipe.prompt, recipe.negative)
-    return all(is_plain(text) and len(text.encode()) <= _SURELY_SHORT for text in texts)
-
-
-def _is_own_size(recipe: Recipe) -> bool:
-    own = f"{recipe.width}x{recipe.height}"
-    return recipe.hires_scale == 1 and recipe.seed_resize in ("", own)
 
 
 def warnings(plan: Plan) -> list[str]:
@@ -97,7 +70,7 @@ def unheard(plan: Plan, infos: Mapping[str, ModelInfo]) -> list[str]:
         if info.kind in WITH_CLIP:
             continue
         if recipe.emphasis != "none" and not is_plain(recipe.prompt + recipe.negative):
-            told[f"emphasis: {recipe.model} takes prompts as typed, brackets and all"] = None
+            told[f"emphasis: {recipe.model} takes prompts as typed, including brackets"] = None
         if recipe.negative and not info.is_batched and takes(info.pipeline, _OWN_GUIDANCE):
             told[f"negative: has no effect on {recipe.model}, whose guidance is distilled"] = None
     return list(told)
@@ -109,8 +82,10 @@ def overlap(seeds: Sequence[int], made: Sequence[int]) -> list[str]:
     if different == len(made) or len(set(seeds)) < len(seeds):
         return []
     names = ", ".join(map(str, seeds))
-    told = f"seed: those that follow {names} meet: {different} different seeds, not {len(made)}"
-    return [f"{told}; leave more room between them"]
+    told = (
+        f"seed: the seeds that follow {names} overlap: {different} different seeds, not {len(made)}"
+    )
+    return [f"{told}; choose seeds that are further apart"]
 
 
 def _embeddings(plan: Plan) -> list[str]:
@@ -123,7 +98,7 @@ def _embeddings(plan: Plan) -> list[str]:
         words = json.loads(plan.contents[name])
         if not spoken(words, own):
             few = ", ".join(sorted(words)[:3]) + (" ..." if len(words) > 3 else "")
-            told.append(f"embedding={name}: no prompt says a word of it ({few})")
+            told.append(f"embedding={name}: no prompt uses one of its words ({few})")
     return told
 
 
@@ -142,15 +117,16 @@ def _idle(plan: Plan) -> list[str]:
     recipes = [cell.recipe for cell in plan.cells]
     values = zip(*set(map(attrgetter(*_IDLE), recipes)), strict=True)
     told = []
-    for (name, (where, is_idle)), several in zip(_IDLE.items(), values, strict=True):
-        if set(several) <= {DEFAULTS[name]}:
+    for (name, row), several in zip(_IDLE.items(), values, strict=True):
+        assert row.idle is not None
+        if set(several) <= {row.default}:
             continue
-        if not any(is_idle(one) for one in recipes if getattr(one, name) != DEFAULTS[name]):
+        if not any(row.idle.holds(one) for one in recipes if getattr(one, name) != row.default):
             continue
-        idle = [one for one in recipes if is_idle(one)]
-        alike = len({replace(one, **{name: DEFAULTS[name]}) for one in idle}) < len(set(idle))
-        if alike or name in _IDLE_ALONE:
-            told.append(f"{name}: has no effect {where}" + _SAME * alike)
+        idle = [one for one in recipes if row.idle.holds(one)]
+        alike = len({replace(one, **{name: row.default}) for one in idle}) < len(set(idle))
+        if alike or row.idle_alone:
+            told.append(f"{name}: has no effect {row.idle.where}" + _SAME * alike)
     return told
 
 
@@ -186,7 +162,7 @@ def _eta(plan: Plan) -> list[str]:
 # What it is, how it looks, and what to do instead.
 _SIGNS = (
     (
-        "LoRAs of a prompt are not loaded",
+        "LoRAs in prompts are not loaded",
         re.compile(r"<(?:lora|lyco|lycoris|hypernet):[^<>]+>"),
         "give lora=file.safetensors and lora_scale=0.7",
     ),
@@ -196,7 +172,7 @@ _SIGNS = (
         "sweep the words: sr=red,blue",
     ),
     (
-        "prompts do not change on the way",
+        "prompts do not change during the steps",
         re.compile(r"(?<!\\)\[[^\[\]|]*:\s*[-+]?\d*\.?\d+\s*\]"),
         "sweep the words: sr=cat,dog",
     ),
@@ -205,7 +181,7 @@ _SIGNS = (
         re.compile(r"(?<=\s)AND(?=\s)"),
         "write one text, with weights such as (word:1.3)",
     ),
-    ("wildcards are not filled in", re.compile(r"\b__[\w/*-]+__\b"), "give prompts=file.txt"),
+    ("wildcards are not expanded", re.compile(r"\b__[\w/*-]+__\b"), "give prompts=file.txt"),
 )
 
 

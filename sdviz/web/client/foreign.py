@@ -58,9 +58,9 @@ class ForeignPage:
 
     def _tell(self, status: str) -> None:
         text = (
-            f"<b>{escape(self._name)}</b> &middot; {escape(status)} &middot; {self._cells} cells"
-            "<p>This Visdom was not started by sdviz, so it shows small pictures, and few. End it "
-            "and run <code>python -m sdviz.serve</code> for the whole page.</p>"
+            f"<b>{escape(self._name)}</b> &middot; {escape(status)} &middot; {self._cells} "
+            "cells<p>This Visdom was not started by sdviz, so it shows only a few small pictures. "
+            "Stop it and run <code>python -m sdviz.serve</code> for the full page.</p>"
         )
         opts = {"title": "about", "width": 600, "height": 120}
         message = {"win": "about", "data": [{"type": "text", "content": text}], "opts": opts}

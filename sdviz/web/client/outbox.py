@@ -61,7 +61,7 @@ class Outbox:
             reason = self._deliver(self._known if away else made)  # who was away forgot everything
             if reason and not away:
                 _LOG.warning(
-                    "Visdom on visdom.port=%d does not answer (%s); the sweep goes on",
+                    "Visdom on visdom.port=%d does not answer (%s); the sweep continues",
                     self._port,
                     reason,
                 )

@@ -39,14 +39,8 @@ class BoardSink:
 
     @classmethod
     def open(cls, config: VisdomConfig, archive_path: Path, name: str) -> BoardSink:
-        """Finds or starts Visdom. Raises BoardError where it cannot be had, whatever the reason."""
-        try:
-            return cls(config, ensure(config), Path(archive_path), name)
-        except BoardError:
-            raise
-        except Exception as error:  # a sweep does without its page, and not the other way round
-            reason = f"{type(error).__name__}: {error}"
-            raise BoardError(f"visdom.port={config.port}: no page can be had: {reason}") from error
+        """Finds or starts Visdom. Raises BoardError where it cannot be had."""
+        return cls(config, ensure(config), Path(archive_path), name)
 
     @property
     def url(self) -> str:
@@ -66,8 +60,8 @@ class BoardSink:
             return ""
         return (
             f"visdom.port={port}: this Visdom was started by another program or another user, so "
-            f"its page gets small pictures, and few; visdom.port={free_port(port)} has the whole "
-            "page"
+            f"its page gets only a few small pictures; visdom.port={free_port(port)} shows the "
+            "full page"
         )
 
     def handle(self, event: Event) -> None:
@@ -87,8 +81,7 @@ class BoardSink:
         answers = True
         pid = None
         while not self._closed.wait(_PROBE_S):
-            server = self.server
-            facts = ask(server.port, "GET", "/sdviz/health", token=server.token)
+            facts = ask(self.server.port, "GET", "/sdviz/health")
             if not isinstance(facts, dict):
                 if answers:
                     logging.getLogger(__name__).warning(_gone(self._config))
@@ -111,6 +104,6 @@ class BoardSink:
 def _gone(config: VisdomConfig) -> str:
     command = serve_command(config.port, config.hosts, config.base_url)
     return (
-        f"Visdom on visdom.port={config.port} does not answer; the sweep goes on, and its page "
-        f"comes back with it: {command}"
+        f"Visdom on visdom.port={config.port} does not answer; the sweep continues. To bring its "
+        f"page back: {command}"
     )

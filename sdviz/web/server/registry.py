@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 from sdviz.web.client.state import _NAME_LIMIT, BoardState, page_name
 
 _DATABASE = "sweep.db"
-_LOG = logging.getLogger(__name__)
 
 
 class Registry:
@@ -34,10 +32,7 @@ class Registry:
             name = known
         if page:
             self._pages.add(name)
-            try:
-                self._state.save_sweeps({one: str(self._paths[one]) for one in self._pages})
-            except OSError as error:  # a full disk: the page is there, until the next start
-                _LOG.warning("%s", error)
+            self._state.save_sweeps({one: str(self._paths[one]) for one in self._pages})
         return name
 
     def _free(self, name: str) -> str:

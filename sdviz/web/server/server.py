@@ -13,7 +13,6 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict
 
 from tornado.httpserver import HTTPServer
@@ -24,8 +23,7 @@ from sdviz.web.client.ports import free_port, holder
 from sdviz.web.client.state import BoardState
 from sdviz.web.server.app import BoardApplication, Settings
 
-_BODY_S = 120.0  # the longest that a body may take; bodies.py bounds its length
-_IDLE_S = 120.0  # until a connection that asks nothing is closed
+_MAX_BODY = 1 << 30  # other people's clients may send pictures inside messages
 
 
 def run(settings: Settings, ready: Callable[[BoardApplication], None] = lambda _: None) -> None:
@@ -38,12 +36,8 @@ def run(settings: Settings, ready: Callable[[BoardApplication], None] = lambda _
 async def _run(settings: Settings, ready: Callable[[BoardApplication], None]) -> None:
     sockets = _bind(settings)
     state = BoardState.of_port(settings.port)
-    try:
-        token = state.create()
-    except OSError as error:
-        raise BoardError(state.unwritable(error)) from None
-    application = BoardApplication(settings, state, token)
-    server = HTTPServer(application, body_timeout=_BODY_S, idle_connection_timeout=_IDLE_S)
+    application = BoardApplication(settings, state, state.create())
+    server = HTTPServer(application, max_buffer_size=_MAX_BODY, max_body_size=_MAX_BODY)
     stopped = asyncio.Event()
     application.stop = stopped.set
     loop = asyncio.get_running_loop()
@@ -57,8 +51,7 @@ async def _run(settings: Settings, ready: Callable[[BoardApplication], None]) ->
         await stopped.wait()
     finally:
         application.save()
-        with suppress(OSError):
-            state.clear_server()
+        state.clear_server()
         server.stop()  # last: who finds the port free finds nothing of this server
         await asyncio.sleep(0.05)  # lets the answer to a stop request leave
 
@@ -69,13 +62,13 @@ def _bind(settings: Settings) -> list[socket.socket]:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise BoardError(
-                f"visdom.port={settings.port} is held by {holder(settings.port)}. "
-                f"Free it, or take another port: visdom.port={free_port(settings.port)}",
+                f"visdom.port={settings.port} is used by {holder(settings.port)}. Stop it, or "
+                f"choose another port: visdom.port={free_port(settings.port)}",
                 key="visdom.port",
             ) from None
         raise BoardError(
-            f"visdom.port={settings.port} cannot be opened: {error.strerror}. "
-            f"Take another: visdom.port={free_port(max(settings.port, 6006))}",
+            f"visdom.port={settings.port} cannot be opened: {error.strerror}. Choose another: "
+            f"visdom.port={free_port(max(settings.port, 6006))}",
             key="visdom.port",
         ) from None
 

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import stat
 import struct
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from sdviz.archive.reader import Archive
 from sdviz.errors import ArchiveError
 from sdviz.pictures import files, inset
 
 _KEPT_BYTES = 64 << 20
-_MOST_PACKED = 64 << 20  # bytes of one answer; the rest can be asked for again
-_LARGEST = 256 << 20  # bytes of a picture's file
 MOST_PAIRS = 256
 
 
@@ -66,11 +62,10 @@ class Thumbs:
             return known
         path = archive.image_path(index)
         try:
-            check_plain(path)
             ready = inset.of_png(path)
             if ready is not None:
                 return Original(index, 0, key, ready, is_ready=True)
-            return Original(index, 0, key, plain_bytes(path), is_ready=False)
+            return Original(index, 0, key, path.read_bytes(), is_ready=False)
         except OSError as error:
             raise ArchiveError(f"the image of cell {index} cannot be read: {error}") from error
 
@@ -94,25 +89,6 @@ class Thumbs:
             return Original(cell, step, key, self._kept[key], is_ready=True)
 
 
-def check_plain(path: Path) -> None:
-    """Raises ArchiveError for what is no file: a pipe would hold who reads it for ever."""
-    try:
-        facts = path.stat(follow_symlinks=False)
-    except OSError as error:
-        raise ArchiveError(f"{path} cannot be read: {error.strerror}") from error
-    if not stat.S_ISREG(facts.st_mode) or facts.st_size > _LARGEST:
-        raise ArchiveError(f"{path} is no file of a picture")
-
-
-def plain_bytes(path: Path) -> bytes:
-    """What is in a file; raises ArchiveError likewise."""
-    check_plain(path)
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ArchiveError(f"{path} cannot be read: {error.strerror}") from error
-
-
 def _is_small(frame: bytes) -> bool:
     """Also what is no WebP of ours: it is sent as it is."""
     size = inset.webp_size(frame)
@@ -125,17 +101,12 @@ def originals(
     """The pictures of (cell, step) pairs, step 0 for the final image; those that are not there, or
     damaged, are left out: the others are still worth having.
     """
-    found: list[Original] = []
-    left = _MOST_PACKED
+    found = []
     for cell, step in pairs:
         try:
-            original = thumbs.original(archive, cell, step, small=small)
+            found.append(thumbs.original(archive, cell, step, small=small))
         except ArchiveError:
             continue
-        left -= len(original.data)
-        if left < 0:
-            break
-        found.append(original)
     return found
 
 

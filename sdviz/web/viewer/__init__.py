@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sdviz.archive.store import as_json
+
 _HERE = Path(__file__).parent
 
 # Later files use what earlier ones define; the last one mounts.
@@ -116,7 +118,7 @@ def _read(folder: str, name: str) -> str:
 
 def _inline_json(value: object) -> str:
     """JSON that no HTML parser and no old JavaScript parser can misread inside a script element."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = as_json(value, compact=True)
     for sign in ("<", ">", "&", "\u2028", "\u2029"):
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return text

@@ -16,26 +16,39 @@ SECONDS = {
     "save_s": "saving",
 }
 _COLOURS = ("#8c8c8c", "#3b6ea5", "#d08a2e", "#5a9367", "#b0573f")  # told apart also in grey
+_COMPARABLE = "#56b4e9"
 _MOST_TICKS = 12
 _TICK_TEXT = 80  # characters that fit under a plot
 
 
 def times(description: Mapping[str, Any]) -> Message:
-    """Seconds of each finished cell, split by what they were spent on."""
+    """Seconds of each finished cell: what it costs at the settled pace, where that is known, and
+    what it took, split by what it was spent on, which the legend then switches on.
+    """
     done = [cell for cell in description["cells"] if cell.get("t")]
     names = [cell_title(description, cell) for cell in done]
-    data = [
-        {
+    compares = any("comparable_s" in cell["t"] for cell in done)
+
+    def bars(title: str, colour: str, values: list[float], **more: Any) -> dict[str, Any]:
+        return {
             "type": "bar",
             "name": title,
             "x": [cell["i"] for cell in done],
-            "y": [round(cell["t"].get(kind, 0.0), 4) for cell in done],
+            "y": [round(value, 4) for value in values],
             "text": names,
             "textposition": "none",  # on hovering
             "marker": {"color": colour},
+            **more,
         }
+
+    hidden = {"visible": "legendonly"} if compares else {}
+    data = [
+        bars(title, colour, [cell["t"].get(kind, 0.0) for cell in done], **hidden)
         for (kind, title), colour in zip(SECONDS.items(), _COLOURS, strict=True)
     ]
+    if compares:
+        cost = [cell["t"].get("comparable_s", cell["t"].get("total_s", 0.0)) for cell in done]
+        data.insert(0, bars("comparable", _COMPARABLE, cost))
     layout = _layout("Seconds of each cell", "cell", "s")
     layout["xaxis"] |= _cell_ticks([cell["i"] for cell in done], names)
     layout |= {"barmode": "stack", "bargap": 0.2}

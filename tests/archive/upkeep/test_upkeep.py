@@ -71,7 +71,7 @@ def test_a_studys_figures_are_shared_and_outlive_their_archive(
         assert packed.read("a/figures/cfg.png") == figure.read_bytes()
     run(capsys, "report", tmp_path / "a", "--folder")
     assert (tmp_path / "a/report/figure/cfg.png").read_bytes() == figure.read_bytes()
-    assert "but for 1 file of others" in run(capsys, "rm", tmp_path / "a", "--yes")
+    assert "except 1 file that sdviz did not write" in run(capsys, "rm", tmp_path / "a", "--yes")
     assert [file for file in (tmp_path / "a").rglob("*") if file.is_file()] == [figure]
 
 
@@ -98,7 +98,7 @@ def test_gc_clears_what_a_killed_sweep_left(
     text = run(capsys, "gc", tmp_path)
     assert "2 frames of unfinished cells" in text and stray.exists()
     told = json.loads(run(capsys, "gc", tmp_path, "--json"))
-    assert {"path": str(stray), "what": "picture of no cell", "bytes": 1} in told
+    assert {"path": str(stray), "what": "picture without a cell", "bytes": 1} in told
     run(capsys, "gc", tmp_path, "--yes")
     assert not stray.exists()
     assert list(verify(tmp_path / "a")) == []

@@ -59,11 +59,11 @@ def test_a_second_writer_is_told_who_has_the_archive(tmp_path: Path) -> None:
 def test_a_full_disk_stops_the_sweep_with_a_clear_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, data: bytes) -> None:
+    def full(root: Path, path: Path, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
     writer = ArchiveWriter.open(tmp_path, "a", PLAN, {}, reuse=True)
-    monkeypatch.setattr("sdviz.pictures.files.write_aside", full)
+    monkeypatch.setattr("sdviz.archive.paths.write_below", full)
     with pytest.raises(ArchiveError, match=r"No space left on device.*free some space"):
         for event in events(PLAN, PLAN.cells, "a"):
             writer.handle(event)

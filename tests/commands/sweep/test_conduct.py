@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -168,3 +169,29 @@ def test_an_archive_that_is_in_use_is_refused_before_anything_runs(
     stand_in(monkeypatch, run_again)
     assert conduct(request_of_three) == 0
     assert len(refused) == 3 and "three" in refused[0]
+
+
+def test_an_archive_that_fails_ends_the_sweep_whatever_guards_a_cell(
+    request_of_three: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk, say. Were it taken for the cell's failure, all would be computed for nothing."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    def compute(cell: Cell, emit: Emit) -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:  # until the archive's thread has failed
+            try:
+                finish(cell, emit)
+            except Exception as error:  # the guard of a cell
+                emit(CellFailed(cell.index, str(error)))
+            time.sleep(0.01)
+
+    given = stand_in(monkeypatch, compute)
+    monkeypatch.setattr("sdviz.archive.paths.write_below", full)
+    monkeypatch.setattr("sdviz.archive.writing.opening.write_config", lambda *_: None)
+    monkeypatch.setattr("sdviz.archive.writing.writer.write_config", lambda *_: None)
+    with pytest.raises(ArchiveError, match=r"No space left on device.*free some space"):
+        conduct(request_of_three)
+    assert given == [0], "no further cell is computed"

@@ -73,7 +73,7 @@ def test_a_failing_view_is_one_warning_and_the_sweep_goes_on(
         fanout.close()
     assert len(truth.events) == len(other.events) == 4 and view.closed
     assert [record.getMessage() for record in caplog.records] == [
-        "Failing failed and is left out from here on: Visdom is gone"
+        "Failing failed and gets no more events: Visdom is gone"
     ]
 
 

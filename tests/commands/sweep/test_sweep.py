@@ -130,7 +130,7 @@ def test_everything_wrong_is_said_at_once_with_status_2(tmp_path: Path, tiny_mod
     assert result.returncode == 2 and result.stdout == ""
     lines = result.stderr.splitlines()
     assert len(lines) == 10 and all(line.startswith("error: ") for line in lines)
-    assert f"visdom.port={port}: held by" in result.stderr
+    assert f"visdom.port={port}: used by" in result.stderr
     assert not (tmp_path / "outputs").exists()
 
 
@@ -177,7 +177,7 @@ def test_a_dry_run_estimates_from_what_was_measured(
     assert "denoiser evaluations: 3,998" in result.stdout
     assert "estimated time: " in result.stdout and "unknown" not in result.stdout
     larger = sdviz("cfg=1-1000", "width=128", *others, "dry_run=true", cwd=folder, torch=False)
-    assert ", by the pixels of other sizes" in larger.stdout
+    assert ", scaled from other sizes" in larger.stdout
     assert sorted((folder / "outputs").iterdir()) == before
 
 
@@ -189,7 +189,7 @@ def test_a_dry_run_knows_cells_of_every_archive(
     given = yaml.safe_load((swept / "config.yaml").read_text(encoding="utf-8"))
     given["prompt"] = given["prompt"].replace("\\${", "${")  # as Hydra reads it
     told = dry_run.describe(plan({**given, "cfg": [1, 7, 9], "name": "wider"}))
-    assert "cells: 3, 2 in archives already" in told
+    assert "cells: 3, 2 already archived" in told
 
 
 def test_ctrl_c_ends_in_an_orderly_way(tiny_model: Path, folder: Path) -> None:
@@ -212,6 +212,6 @@ def test_ctrl_c_ends_in_an_orderly_way(tiny_model: Path, folder: Path) -> None:
         process.wait()
     assert process.returncode == 130 and "Traceback" not in err
     assert "archive outputs/stopped" in out.splitlines()[-1]
-    assert "the same command goes on from here" in out.splitlines()[-2]
+    assert "Run the same command again to continue" in out.splitlines()[-2]
     with Archive(images.parent) as archive:
         assert archive.status == "interrupted" and 0 < archive.counts()["done"] < 5000

@@ -17,10 +17,11 @@ class Killed(Exception):
     """Stands for a kill between two steps."""
 
 
-def train(work: Path, stop: int | None = None) -> Stage:
+def train(work: Path, stop: int | None = None, *, peek: bool = False) -> Stage:
     """Forty steps of a small regression, killed before step `stop`."""
     torch.manual_seed(0)
     budget = Budget(minutes=0, steps=40, batch=4, rate=0.01, warmup=5, ema=0.9, save_seconds=-1)
+    budget.peek = peek
     stage = Stage("toy", nn.Linear(3, 1), budget)
 
     def loss_of() -> torch.Tensor:
@@ -42,6 +43,14 @@ def test_a_killed_training_resumes_to_the_same_weights(tmp_path: Path) -> None:
     for a, b in zip(whole.best.parameters(), resumed.best.parameters(), strict=True):
         assert torch.equal(a, b)
     assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_peek_takes_the_checkpoint_and_leaves_it(tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        train(tmp_path, stop=17)
+    written = (tmp_path / "toy.pt").read_bytes()
+    assert train(tmp_path, peek=True).step == 17
+    assert (tmp_path / "toy.pt").read_bytes() == written
 
 
 def test_the_rate_warms_up_and_ends_at_zero(tmp_path: Path) -> None:

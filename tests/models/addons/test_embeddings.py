@@ -18,8 +18,9 @@ from sdviz import models
 from sdviz.errors import ModelError
 from sdviz.models.addons import embeddings
 from sdviz.models.files.identity import of_file
-from sdviz.plan.cells import Cell, Recipe, cell_key
+from sdviz.plan.cells import Cell, cell_key
 from sdviz.plan.config import ModelSpec
+from sdviz.plan.settings import Recipe
 from tests import families, tiny
 from tests.commands.sweep.test_sweep import sdviz
 from tests.engine.sweeping import by_pipeline, pictures, sweep
@@ -169,7 +170,7 @@ def test_the_command_tells_of_embeddings(tmp_path: Path) -> None:
     wrong = sdviz(*common, "negative=smudge", "emphasis=none", "model.kind=kolors", cwd=tmp_path)
     assert wrong.returncode == 2 and "embedding: needs emphasis=a1111" in wrong.stderr
     silent = sdviz(*common, "dry_run=true", cwd=tmp_path)
-    assert "no prompt says a word of it (smudge)" in silent.stderr
+    assert "no prompt uses one of its words (smudge)" in silent.stderr
     assert not (tmp_path / "outputs").exists()
     made = sdviz(*common, "negative=smudge", cwd=tmp_path)
     assert made.returncode == 0, made.stderr

@@ -122,17 +122,17 @@ def test_loras_that_do_not_fit_a_file_are_refused(
             checks.check_lora(str(lora), spec, models.inspect(spec))
 
     kohyas(original.checkpoint("sd3", flows("sd3"), has=[], prefix=WHOLE), lora)
-    refused("takes 32 values, and in tested 64; it does not fit")
+    refused("takes 32 values, but 64 in tested; it does not fit")
     name = "lora_unet_double_blocks_7_img_attn_qkv"
     halves = {f"{name}.lora_down.weight": torch.zeros(4, 64)}
     save_file(halves, lora)
-    refused(r"has transformer_blocks.7.attn.to_q, and tested has not; it does not fit")
+    refused(r"has transformer_blocks.7.attn.to_q, which tested does not have; it does not fit")
     save_file({**halves, "lora_te3_encoder_block_0.lora_down.weight": torch.zeros(4, 192)}, lora)
-    refused(r"has lora_te3_encoder_block_0\..*, for which tested has no place")
+    refused(r"has lora_te3_encoder_block_0\..*, which tested does not support")
     save_file({**halves, f"{name}.dora_scale": torch.zeros(1)}, lora)
-    refused("dora_scale, for which tested has no place")
+    refused("dora_scale, which tested does not support")
     layer = "transformer.transformer_blocks.0.attn.to_q"
     save_file(
         {f"{layer}.lora_A.weight": torch.zeros(4, 64), f"{layer}.dora_scale": torch.ones(1)}, lora
     )
-    refused("dora_scale, for which tested has no place")
+    refused("dora_scale, which tested does not support")

@@ -15,9 +15,10 @@ from sdviz.errors import ModelError
 from sdviz.events import Event, Note
 from sdviz.models import inspect
 from sdviz.models.addons import checks, lora
-from sdviz.plan.cells import Cell, Recipe
+from sdviz.plan.cells import Cell
 from sdviz.plan.config import ModelSpec
 from sdviz.plan.planning import make_plan
+from sdviz.plan.settings import Recipe
 from tests import families, tiny
 from tests.engine import sweeping
 from tests.models import loras
@@ -135,14 +136,14 @@ def test_what_does_not_fit_is_refused_before_the_model_is_loaded(
     deep = {"down_blocks.7.attentions.0.to_q": loras.pairs(sdxl).popitem()[1]}
     with pytest.raises(ModelError, match=r"has down_blocks_7_.*does not fit"):
         checks.check_lora(str(loras.kohya(deep, tmp_path)), spec, info)
-    with pytest.raises(ModelError, match="no LoRA's tensors"):
+    with pytest.raises(ModelError, match="no LoRA tensors"):
         unet = tiny_model / "unet" / "diffusion_pytorch_model.safetensors"
         checks.check_lora(str(unet), spec, info)
     with pytest.raises(ModelError, match="pickle can run any code"):
         checks.check_lora(str(loras.lightning(loras.pairs(sdxl), tmp_path)), spec, info)
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(b"\x10\0\0\0\0\0\0\0not JSON")
-    with pytest.raises(ModelError, match=r"not a sound \.safetensors"):
+    with pytest.raises(ModelError, match=r"not an intact \.safetensors"):
         checks.check_lora(str(broken), spec, info)
     with pytest.raises(ModelError, match="no file or folder"):
         checks.check_lora(str(tmp_path / "nowhere.safetensors"), spec, info)

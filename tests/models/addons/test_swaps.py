@@ -20,8 +20,8 @@ from sdviz.events import Note
 from sdviz.models import loading
 from sdviz.models.addons import checks
 from sdviz.models.addons.fitting import Fitting
-from sdviz.plan.cells import Recipe
 from sdviz.plan.config import ModelSpec
+from sdviz.plan.settings import Recipe
 from tests import families, tiny
 from tests.engine import sweeping
 from tests.models import loras, single

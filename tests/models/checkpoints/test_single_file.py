@@ -193,15 +193,17 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
     refused(_sketch(tmp_path / "odd.safetensors", 512), "width.*512.*model.config=")
     hub.vocabulary(tmp_path / "hub", monkeypatch)
     small = _sketch(tmp_path / "small.safetensors", 2048, blocks=35)
-    refused(small, "35 cross-attentions, and what it would be run with has 70; model.config=")
+    refused(
+        small, "35 cross-attentions, but its configuration has 70; name another with model.config="
+    )
     inpainting = _sketch(tmp_path / "inpainting.safetensors", 768, channels=9)
     refused(inpainting, "latents of 9 channels")
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(good.read_bytes()[:-100])
-    refused(cut, "ends too early.*fetch it anew")
+    refused(cut, "ends too early.*download it again")
     page = tmp_path / "page.safetensors"
     page.write_text("<!DOCTYPE html><p>Not found</p>")
-    refused(page, "not a sound .safetensors file")
+    refused(page, "not an intact .safetensors file")
     adapter = tmp_path / "adapter.safetensors"
     save_file({"unet.a.lora_A.weight": torch.zeros(1)}, adapter)
     refused(adapter, r"looks like a LoRA \(lora= takes it\)")
@@ -213,4 +215,4 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
     refused(text, "neither a .safetensors nor a .ckpt")
     pickle = tmp_path / "broken.ckpt"
     pickle.write_bytes(b"PK\x03\x04 not a zip file at all")
-    refused(pickle, "not a sound checkpoint", trust_pickle=True)
+    refused(pickle, "not an intact checkpoint", trust_pickle=True)

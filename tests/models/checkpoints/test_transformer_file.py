@@ -137,7 +137,7 @@ def test_missing_parts_are_named_with_what_gives_them(
     lacks = "lacks vae, text_encoder, text_encoder_2, tokenizer_2"
     assert f"is a Flux and {lacks}; model.base=" in refusal(flux)
     told = refusal(flux, base="some/flux")
-    assert "model.base=some/flux: some/flux is neither here nor in the hub's cache" in told
+    assert "model.base=some/flux: some/flux is not here and not in the hub's cache" in told
     assert 'hf download some/flux --include "model_index.json" --include "vae/*"' in told
     poor = Path(shutil.copytree(flows("dev"), tmp_path / "poor"))
     shutil.rmtree(poor / "text_encoder_2")
@@ -171,16 +171,19 @@ def test_other_models_by_such_names_are_refused(
     scale = {"double_blocks.0.img_attn.qkv.scale_weight": torch.ones(1)}
     save_file(tensors | scale, file)
     told = refusal(file, base=base)
-    assert "qkv.scale_weight, which its model has not: files of scaled or packed numbers" in told
+    assert (
+        "qkv.scale_weight, which its model does not have; sdviz cannot read scaled or packed "
+        "numbers" in told
+    )
     scaled = {"text_encoders.t5xxl.transformer.shared.scale_weight": torch.ones(1)}
     save_file(original.checkpoint("flux", flows("dev"), has=[], prefix=WHOLE) | scaled, file)
     assert "t5xxl.transformer.shared.scale_weight, which" in refusal(file, base=base)
     wide = {"img_in.weight": tensors["img_in.weight"].repeat(1, 2)}
     save_file(tensors | wide, file)
-    assert "takes 32 channels and gives 16: it wants a picture" in refusal(file, base=base)
+    assert "takes 32 channels and gives 16: it needs a picture" in refusal(file, base=base)
     save_file({name: t for name, t in tensors.items() if "final_layer" not in name}, file)
-    assert "a Flux that is not whole: it lacks proj_out.weight; fetch it anew" in refusal(file)
+    assert "a Flux that is incomplete: it lacks proj_out.weight; download it again" in refusal(file)
     save_file({name: t for name, t in tensors.items() if "1.img_mlp.0.weight" not in name}, file)
     assert "it lacks transformer_blocks.1.ff.net.0.proj.weight" in refusal(file)
     save_file({"distilled_guidance_layer.in_proj.bias": torch.ones(1)}, file)
-    assert "looks like Chroma; other models are taken as folders" in refusal(file)
+    assert "looks like Chroma; other models must be folders" in refusal(file)

@@ -124,7 +124,7 @@ def test_what_is_missing_or_does_not_fit_is_told(
     save_file(packed, tmp_path / "packed.safetensors")
     refused(
         tmp_path / "packed.safetensors",
-        "packed numbers.* take one in bf16",
+        "packed numbers.* use one in bf16",
         base=str(folders("sd2")),
     )
     sketch = {

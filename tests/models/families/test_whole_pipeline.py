@@ -20,8 +20,9 @@ from sdviz.errors import ModelError
 from sdviz.events import CellFinished, Event, Frame, Note
 from sdviz.models.addons import checks
 from sdviz.models.families.whole_pipeline import Evaluation, WholePipeline
-from sdviz.plan.cells import Cell, Recipe
+from sdviz.plan.cells import Cell
 from sdviz.plan.config import ModelSpec, PreviewConfig
+from sdviz.plan.settings import Recipe
 from tests import families
 from tests.engine import sweeping
 
@@ -159,9 +160,9 @@ def test_what_a_flow_model_does_not_take(folders: dict[str, Path]) -> None:
     spec = ModelSpec(name="tested", id=str(folders["flux"]))
     info = models.inspect(spec)
     assert info.defaults["sampler"] == "Euler"
-    with pytest.raises(ModelError, match="say sampler=Euler"):
+    with pytest.raises(ModelError, match="use sampler=Euler"):
         checks.check_sampler("DPM++ 2M Karras", spec, info)
-    with pytest.raises(ModelError, match="keeps its own VAE"):
+    with pytest.raises(ModelError, match="whose VAE cannot be replaced"):
         checks.check_vae("anything/else", spec, info)
 
 
@@ -175,7 +176,7 @@ def test_what_a_pipeline_does_not_take_is_refused_or_told_before_it_is_loaded(
     with pytest.raises(ConfigErrors, match=r"^eta: FluxPipeline, which runs .* does not take it$"):
         prepare([*flux, "eta=0.5"])
     weighted, distilled = prepare([*flux, "prompt=a (cat:1.2)", "negative=a dog"]).warnings
-    assert weighted.startswith("emphasis: ") and weighted.endswith("brackets and all")
+    assert weighted.startswith("emphasis: ") and weighted.endswith("including brackets")
     assert distilled.startswith("negative: has no effect on ")
     sd3 = [f"model={folders['sd3']}", *flux[1:]]
     assert not prepare([*sd3, "prompt=a (cat:1.2)", "emphasis=none", "negative=a dog"]).warnings

@@ -38,7 +38,7 @@ def test_a_missing_model_names_what_fetches_it(
     with pytest.raises(ModelError) as caught:
         models.inspect(spec)
     message = str(caught.value)
-    assert "model=a: some/model is neither here nor in the hub's cache" in message
+    assert "model=a: some/model is not here and not in the hub's cache" in message
     assert "hf download some/model --revision v3" in message
     assert '--include "*/*.fp16.safetensors"' in message
     assert "HF_ENDPOINT=" in message
@@ -64,7 +64,7 @@ def test_the_command_that_fetches_can_be_typed_as_it_is_printed(
         monkeypatch.chdir(folder)
         with pytest.raises(ModelError) as caught:
             models.inspect(spec)
-        assert f"fetch it with: {program} download some/model" in str(caught.value)
+        assert f"download it with: {program} download some/model" in str(caught.value)
 
 
 @pytest.mark.parametrize("gone", ["model_index.json", "unet/diffusion_pytorch_model.safetensors"])
@@ -76,7 +76,7 @@ def test_a_download_that_was_broken_off(
     shutil.copytree(tiny_model, copy)
     (copy / gone).unlink()
     hub.add(tmp_path / "hub", "some/model", copy)
-    with pytest.raises(ModelError, match=r"has not got .*hf download some/model"):
+    with pytest.raises(ModelError, match=r"lacks .*hf download some/model"):
         models.inspect(ModelSpec(name="a", id="some/model"))
 
 

@@ -63,7 +63,7 @@ def test_a_picture_that_fits_no_memory_is_refused(
         room.check_picture(spec, info, 1024, 520, **there)
     room.check_picture(spec, info, 1024, 520, device="cpu", dtype="bfloat16")
     monkeypatch.setattr(room, "free", lambda device: own - 1)
-    with pytest.raises(ConfigError, match="a half-precision dtype takes half of it"):
+    with pytest.raises(ConfigError, match="a half-precision dtype needs half of it"):
         room.check_weights(spec, info, **there)
 
 

@@ -65,7 +65,7 @@ def test_something_else_on_the_port_is_an_error_before_the_sweep(outputs: Path) 
     with closing(socket.socket()) as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(BoardError, match="which is no Visdom"):
+        with pytest.raises(BoardError, match="which is not Visdom"):
             BoardSink.open(VisdomConfig(port=taken.getsockname()[1]), outputs, "x")
 
 

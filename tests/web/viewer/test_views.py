@@ -169,3 +169,37 @@ def test_readable_on_every_screen(
         assert sizes["least"] >= 0.9 * least, view
         assert sizes["wide"] <= width, view
     assert page.locator(".slider").evaluate("e => e.getBoundingClientRect().bottom <= innerHeight")
+
+
+def test_seconds_are_comparable_and_the_measured_ones_one_click_away(
+    sweeps: Sweeps, open_page: Open
+) -> None:
+    """Euler a rode in the warm-up; what it costs is what DDIM costs, and half of Heun's."""
+    described = synthetic.description({"sampler": ["Euler a", "DDIM", "Heun"]}, steps=10)
+    for cell, took, cost in zip(described["cells"], (9.0, 1.0, 2.0), (1.0, 1.0, 1.9), strict=True):
+        cell["t"] |= {
+            "denoise_s": took, "total_s": took + 0.5,
+            "comparable_s": cost + 0.25, "comparable_denoise_s": cost,
+        }  # fmt: skip
+    described["cells"][1]["src"] = "older"
+    described["comparable"] = {"miniature": {"batch": 32, "settled": False, "device": "cpu"}}
+    page = open_page(sweeps.add("comparable", described))
+    press(page, "t")
+    page.wait_for_selector(".by-sampler td")
+
+    def table() -> dict[str, tuple[str, str]]:
+        rows = page.locator(".by-sampler tbody tr").all_inner_texts()
+        return {row.split("\t")[0]: (row.split("\t")[2], row.split("\t")[5]) for row in rows}
+
+    assert table() == {
+        "Euler a": ("0.100", "1.25 s"), "DDIM": ("0.100", "1.25 s"), "Heun": ("0.190", "2.15 s"),
+    }  # fmt: skip
+    how = page.locator(".timings .pace")
+    expect(how).to_contain_text("32 rows a tick on cpu")
+    expect(how).to_contain_text("never reached its size")
+    assert page.locator(".cell-bar .num").all_inner_texts() == ["1.25 s", "1.25 s *", "2.15 s"]
+    page.locator(".timings").get_by_label("Order").select_option("slowest")
+    expect(page.locator(".cell-bar").first).to_contain_text("Heun")
+    page.locator(".timings").get_by_label("Seconds").select_option("measured")
+    expect(page.locator(".timings .pace")).to_contain_text("What each cell took")
+    assert table()["Euler a"] == ("0.900", "9.50 s")

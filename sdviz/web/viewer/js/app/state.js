@@ -25,6 +25,7 @@ function defaultState(store) {
     stripAlign: "fraction",
     against: "step",
     colour: bestStrip(store.dims),
+    times: "comparable", // or as measured
     speed: 8,
     zoom: { k: 1, x: 0, y: 0 },
   };
@@ -59,6 +60,7 @@ const SAVED = [
   "stripAlign",
   "against",
   "colour",
+  "times",
   "zoom",
 ];
 
@@ -92,6 +94,7 @@ const CHOICES = {
   align: ALIGNMENTS,
   stripAlign: ALIGNMENTS,
   order: ["axes", "wrapped", "slowest", "fastest", ...SCORES],
+  times: ["comparable", "measured"],
   mode: ["side", "divider", "blend", "flicker", "difference"],
 };
 

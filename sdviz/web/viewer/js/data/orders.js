@@ -15,9 +15,15 @@ function orderName(order) {
 
 const orderOptions = (orders) => orders.map((order) => [order, orderName(order)]);
 
+// A cell's seconds in all, and for denoising: what it costs at the sweep's settled pace, or what it
+// took where that is not known.
+const totalOf = (cell) => cell.t && (cell.t.comparable_s ?? cell.t.total_s);
+const denoisingOf = (cell) => cell.t && (cell.t.comparable_denoise_s ?? cell.t.denoise_s);
+const isComparable = (cell) => Boolean(cell.t) && Number.isFinite(cell.t.comparable_s);
+
 // The figure that a cell is ordered by, or null; of a score the highest comes first.
 function orderedBy(cell, order) {
-  const value = SCORES.includes(order) ? cell[order] : cell.t && cell.t.total_s;
+  const value = SCORES.includes(order) ? cell[order] : totalOf(cell);
   return Number.isFinite(value) ? value : null;
 }
 

@@ -65,6 +65,8 @@ class Series {
     const { store } = this.app;
     const x = (cell, frame) => {
       if (against === "fraction") return frame.step / store.steps(cell);
+      if (against === "seconds" && isComparable(cell) && cell.t.denoise_s)
+        return (frame.seconds * denoisingOf(cell)) / cell.t.denoise_s;
       return frame[against];
     };
     return cells.flatMap((cell) => {

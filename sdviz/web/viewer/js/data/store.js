@@ -39,6 +39,7 @@ class Store {
     this.fixed = description.fixed || {};
     this.schedules = description.schedules || [];
     this.notes = description.notes || [];
+    this.comparable = description.comparable || {}; // model -> {batch, settled, device}
     this.scores = description.scores || {}; // cell index -> {scores, caption}
     this.cells = description.cells || [];
     this.urls = description.urls || {};
@@ -157,6 +158,7 @@ class Store {
     if (news.progress && Object.keys(news.progress).length) description.progress = news.progress;
     this.schedules.push(...(news.schedules || []));
     this.notes.push(...(news.notes || []));
+    this.comparable = news.comparable || this.comparable;
     Object.assign(this.scores, news.scores);
     const changed = [];
     for (const fresh of news.cells || []) {

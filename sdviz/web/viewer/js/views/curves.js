@@ -19,7 +19,7 @@ const OVER_CFG = ["clip", "aesthetic", "clipped", "saturation"];
 const COSTS = {
   steps: (cell, store) => store.steps(cell),
   evaluations: (cell) => cell.ev,
-  seconds: (cell) => cell.t && cell.t.denoise_s,
+  seconds: denoisingOf,
 };
 const AGAINST = ["step", "fraction", "sigma", "seconds"];
 const NEUTRAL = "#d0d0d0";

@@ -70,9 +70,11 @@ class Facts {
     if (times.batch) words.push(`${say("batch")}: ${figure(times.batch)}`);
     if (cell.ev) words.push(`${say("evaluations")}: ${cell.ev}`);
     if (times.warmup) words.push(say("warmup"));
+    if (cell.src) words.push(say("reused", { from: cell.src }));
     return this.split.replaceChildren(
       ...SPLIT.map((name) => row(name, bar(name))),
       row("total_s", h("span", {}), "sum"),
+      ...(isComparable(cell) ? [row("comparable_s", h("span", {}), "sum")] : []),
       h("p", {}, words.join(" · ")),
     );
   }

@@ -142,7 +142,7 @@ class Strips {
   }
 
   besideStep({ cell, at, shown }) {
-    if (at === null) return cell.t ? seconds(cell.t.total_s) : "";
+    if (at === null) return cell.t ? seconds(totalOf(cell)) : "";
     const sigmas = this.app.store.sigmas(cell);
     return sigmas && shown ? `σ ${figure(sigmas[shown - 1], 2)}` : "";
   }

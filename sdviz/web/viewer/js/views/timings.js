@@ -8,6 +8,7 @@ const KIND_COLOURS = {
   decode_s: "#2fbf95",
   save_s: "#d0d0d0",
 };
+const COMPARED = { denoise_s: KIND_COLOURS.denoise_s, rest_s: "#2fbf95" };
 
 class Timings {
   constructor(app) {
@@ -16,25 +17,20 @@ class Timings {
       "aria-label": say("order"),
       onchange: () => app.set({ order: this.order.value }),
     });
+    this.times = h("select", {
+      "aria-label": say("times"),
+      onchange: () => app.set({ times: this.times.value }),
+    });
     this.note = h("span", { class: "note" });
+    this.pace = h("p", { class: "pace" });
     this.table = h("table", { class: "by-sampler" });
     this.bars = h("div", { class: "bars" });
-    const legend = h(
-      "div",
-      { class: "legend" },
-      SPLIT.map((name) =>
-        h(
-          "span",
-          { class: "key" },
-          h("i", { style: `background:${KIND_COLOURS[name]}` }),
-          say(name),
-        ),
-      ),
-    );
+    this.legend = h("div", { class: "legend" });
     this.body = h(
       "div",
       { class: "body", tabindex: "0", "aria-label": say("timings") },
       this.table,
+      this.pace,
       this.bars,
     );
     this.element = h(
@@ -43,8 +39,9 @@ class Timings {
       h(
         "div",
         { class: "bar" },
+        h("label", {}, h("span", {}, say("times")), this.times),
         h("label", {}, h("span", {}, say("order")), this.order),
-        legend,
+        this.legend,
         this.note,
       ),
       this.body,
@@ -64,7 +61,24 @@ class Timings {
         ? say("moreCells", { n: cells.length - shown.length, m: shown.length })
         : "",
     );
-    const longest = Math.max(...shown.map((cell) => cell.t.total_s || 0), 1e-9);
+    this.compares = state.times === "comparable" && store.cells.some(isComparable);
+    setOptions(
+      this.times,
+      ["comparable", "measured"].map((name) => [name, say(name)]),
+      state.times,
+    );
+    setText(this.pace, this.paceText());
+    this.legend.replaceChildren(
+      ...Object.keys(this.compares ? COMPARED : KIND_COLOURS).map((name) =>
+        h(
+          "span",
+          { class: "key" },
+          h("i", { style: `background:${KIND_COLOURS[name] || COMPARED[name]}` }),
+          say(name),
+        ),
+      ),
+    );
+    const longest = Math.max(...shown.map((cell) => this.total(cell) || 0), 1e-9);
     this.bars.replaceChildren(
       ...(shown.length
         ? shown.map((cell) => this.bar(cell, longest))
@@ -73,20 +87,48 @@ class Timings {
     this.drawTable(store.cells.filter((cell) => cell.t));
   }
 
+  total(cell) {
+    return this.compares ? totalOf(cell) : cell.t.total_s;
+  }
+
+  denoising(cell) {
+    return this.compares ? denoisingOf(cell) : cell.t.denoise_s;
+  }
+
+  // How the comparable seconds were made.
+  paceText() {
+    const { store, state } = this.app;
+    if (state.times === "measured") return say("about_measured");
+    const ways = Object.entries(store.comparable);
+    if (!this.compares || !ways.length) return say("about_no_comparable");
+    const several = ways.length > 1;
+    const words = ways.map(([model, { batch, settled, device }]) => {
+      const text = say("about_comparable", { batch, device });
+      return `${several ? `${model}: ` : ""}${text}${settled ? "" : ` ${say("about_unsettled")}`}`;
+    });
+    if (store.cells.some((cell) => cell.src && isComparable(cell))) words.push(say("about_reused"));
+    return words.join(" ");
+  }
+
   bar(cell, longest) {
     const { app } = this;
-    const parts = SPLIT.map((name) =>
+    const compares = this.compares && isComparable(cell);
+    const spent = compares
+      ? { denoise_s: denoisingOf(cell), rest_s: totalOf(cell) - denoisingOf(cell) }
+      : Object.fromEntries(SPLIT.map((name) => [name, cell.t[name] || 0]));
+    const parts = Object.entries(spent).map(([name, value]) =>
       h("i", {
-        style: `width:${(100 * (cell.t[name] || 0)) / longest}%;background:${KIND_COLOURS[name]}`,
-        title: `${say(name)} ${seconds(cell.t[name] || 0)}`,
+        style: `width:${(100 * value) / longest}%;background:${KIND_COLOURS[name] || COMPARED[name]}`,
+        title: `${say(name)} ${seconds(value)}`,
       }),
     );
+    const mark = this.compares && cell.src ? " *" : this.compares && !compares ? " ≈" : "";
     return h(
       "button",
       { type: "button", class: "cell-bar", "data-cell": cell.i, onclick: () => inspect(app, cell) },
       h("span", { class: "who" }, nameOf(app.store, cell) || app.store.description.name),
       h("span", { class: "track" }, parts),
-      h("span", { class: "num" }, seconds(cell.t.total_s)),
+      h("span", { class: "num" }, `${seconds(this.total(cell))}${mark}`),
     );
   }
 
@@ -107,10 +149,10 @@ class Timings {
         h("th", { scope: "row" }, name),
         ...[
           String(list.length),
-          figure(numbers(list, (cell) => cell.t.denoise_s / store.steps(cell))),
+          figure(numbers(list, (cell) => this.denoising(cell) / store.steps(cell))),
           Number.isFinite(calls) ? figure(calls) : "–",
           percent(numbers(list, (cell) => cell.t.preview_s / cell.t.total_s)),
-          seconds(numbers(list, (cell) => cell.t.total_s)),
+          seconds(numbers(list, (cell) => this.total(cell))),
         ].map((text) => h("td", {}, text)),
       );
     });

@@ -1,0 +1,188 @@
+"""The values of a setting as text: one reader, one writer, and where a configuration has them. No
+torch.
+
+A setting holds None when the user gave nothing: the model's own default then counts, or else the
+one of its row in sdviz.plan.settings.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sdviz.errors import ConfigError, ConfigErrors, SdvizError, gathered, nearest
+from sdviz.plan import lists, ranges
+from sdviz.plan.settings import DEFAULTS, SETTINGS, Setting
+
+
+def values_of(name: str, given: Any) -> list[Any]:
+    """The values of setting `name` that `given` (out of the configuration) stands for; [None] if
+    nothing is given.
+
+    A string is read in the grammar of sdviz.plan.lists and sdviz.plan.ranges; a list holds strings
+    and numbers, each of them read likewise, except that the strings of a list of prompts stand for
+    themselves. Raises ConfigError, or ConfigErrors with the values that are in order.
+    """
+    if given is None:
+        return [None]
+    setting = SETTINGS[name]
+    if isinstance(given, list | tuple):
+        if not given:
+            raise ConfigError(f"{name}=[]: give at least one value", key=name)
+        if setting.kind == "text":
+            return [None if item is None else str(item) for item in given]
+        if setting.kind == "word":  # an archive's configuration may hold "" for none
+            given = ["''" if item == "" else item for item in given]
+        return gathered([functools.partial(values_of, name, item) for item in given])
+    if setting.kind == "flag" and isinstance(given, bool):
+        return [given]
+    if isinstance(given, bool | Mapping):
+        raise ConfigError(f"{name}={given!r}: must be {setting.takes}", key=name)
+    try:
+        values, errors = _read(setting, given), []
+    except ConfigErrors as several:
+        values, errors = several.sound, several.errors
+    except ConfigError as error:
+        values, errors = [], [error]
+    typed = f"{name}={_short(given)}"
+    faults: list[SdvizError] = [ConfigError(f"{typed}: {error}", key=name) for error in errors]
+    return gathered([functools.partial(setting.checked, value) for value in values], faults)
+
+
+def one_value(name: str, text: str) -> Any:
+    """The one value that `text` stands for, as in a rule (`sampler=heun`). Raises ConfigError."""
+    if name not in SETTINGS:
+        raise ConfigError(f"{name}: no such setting; {nearest(name, SETTINGS)}", key=name)
+    if SETTINGS[name].kind == "text":
+        return text
+    values = values_of(name, text)
+    if len(values) != 1:
+        raise ConfigError(f"{name}={text}: a rule compares with one value", key=name)
+    return values[0]
+
+
+def _read(setting: Setting, given: Any) -> list[Any]:
+    if setting.kind == "text":
+        text = str(given)
+        return [None] if text.strip() == "null" else list(lists.parse_texts(text))
+    if not isinstance(given, str):
+        given = repr(given) if isinstance(given, float) else str(given)
+    if given.strip() == "null":
+        return [None]
+    if setting.kind in ("int", "float"):
+        given = lists.half_width(given)
+    elif setting.choices or setting.kind == "flag" or setting.spelling:
+        given = given.replace("，", ",").replace("、", ",")  # no such name has one in it
+    parts = lists.without_last_comma(lists.split_list(given))
+    if "null" in parts and setting.nullable:  # one among several: the sampler's own, and 0.5
+        return gathered([functools.partial(_read, setting, part) for part in parts])
+    if setting.kind in ("word", "flag"):
+        return list(lists.parse_words(given))
+    return list(ranges.parse_numbers(given, whole=setting.kind == "int"))
+
+
+def _short(given: Any) -> str:
+    text = str(given)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def typed(name: str, value: Any) -> str:
+    """`value` of setting `name` as it can be typed, so that `values_of` has it as the one value
+    again, whatever commas, quotes and brackets are in it.
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    if not isinstance(value, str):
+        return str(value)
+    if SETTINGS[name].kind != "text":
+        return lists.quoted(value)
+    stands = value.strip() != "null" and lists.parse_texts(value) == [value]
+    return value if stands else lists.in_quotes(value)
+
+
+def typed_list(name: str, values: Sequence[Any]) -> str:
+    """The same of several values."""
+    if len(values) > 1 and SETTINGS[name].kind == "text":
+        return f"[{','.join(lists.in_quotes(str(value)) for value in values)}]"
+    return ",".join(typed(name, value) for value in values)
+
+
+def plain(name: str, values: Sequence[Any]) -> Any:
+    """The values as a YAML file has them: a number as a number, a list of prompts as they are, all
+    other text so that `values_of` reads it back.
+    """
+    kind = SETTINGS[name].kind
+    if kind == "word":
+        values = [typed(name, value) if isinstance(value, str) else value for value in values]
+    elif kind == "text" and len(values) == 1 and values[0] is not None:
+        return values[0] if typed(name, values[0]) == values[0] else [*values]
+    return values[0] if len(values) == 1 else [*values]
+
+
+def entries(key: str, value: Any) -> dict[str, Any]:
+    """What a configuration holds where `key`, a setting or its plural, is `value`: the other of the
+    two is switched off.
+    """
+    row = SETTINGS[setting_of(key)]
+    if key == row.plural:
+        return {row.plural: value, row.root: None}
+    return {row.root: value, **({row.plural: None} if row.plural else {})}
+
+
+def entry(given: Mapping[str, Any], name: str) -> tuple[str, Any]:
+    """The key that gives setting `name` in a configuration, and its value; None: it is not given.
+    Raises ConfigError where both the setting and its plural are.
+    """
+    row = SETTINGS[name]
+    value = given.get(row.root)
+    several = given.get(row.plural) if row.plural else None
+    if several is None:
+        return name, value
+    if value is not None:
+        raise ConfigError(f"{row.plural}, {name}: give only one of them", key=name)
+    return row.plural, several
+
+
+# Every root key of a configuration that gives a setting: as it is typed, and as Hydra has it.
+_BY_KEY = {
+    key: row.name for row in SETTINGS.values() for key in (row.name, row.key, row.plural) if key
+}
+
+
+def setting_of(key: str) -> str:
+    """The setting that a root key of the configuration gives; "" where it gives none."""
+    return _BY_KEY.get(key, "")
+
+
+def plurals() -> list[str]:
+    """The keys for several values of a text at once."""
+    return [row.plural for row in SETTINGS.values() if row.plural]
+
+
+def draw_seeds(
+    seeds: list[Any], recorded: list[int], draw: Callable[[], int]
+) -> tuple[list[int], list[int]]:
+    """Put a seed in the place of every -1: first those recorded by an earlier run, then freshly
+    drawn ones. None is the default.
+
+    Returns the seeds and, in order, those that stand for a -1.
+    """
+    used: list[int] = []
+    out: list[int] = []
+    for seed in seeds:
+        if seed == -1:
+            used.append(recorded[len(used)] if len(used) < len(recorded) else draw())
+            out.append(used[-1])
+        else:
+            out.append(DEFAULTS["seed"] if seed is None else seed)
+    return out, used
+
+
+def several_seeds(seeds: Sequence[int], count: int) -> list[int]:
+    """Each seed and those that follow it, `count` in all: 42 with 3 is 42, 43, 44."""
+    return [(seed + i) % 2**64 for seed in seeds for i in range(count)]

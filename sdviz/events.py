@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from sdviz.pictures.pixels import Pixels
 from sdviz.plan.cells import Plan
@@ -128,7 +128,7 @@ class CellFailed:
 class Note:
     """Something worth telling: the batch size chosen, the preview decoder taken, a batch halved."""
 
-    kind: str  # "batch", "preview", "memory", "prompt", ...
+    kind: str  # "batch", "preview", "memory", "warning", ...
     text: str
     data: Mapping[str, Any] = field(default_factory=dict)
 
@@ -163,3 +163,20 @@ class Sink(Protocol):
     def handle(self, event: Event) -> None: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Warner(Protocol):
+    """A sink with warnings of its own, such as a page whose server has gone.
+
+    Whoever feeds it asks for them after each event, and gives them to all sinks.
+    """
+
+    def take_warnings(self) -> list[str]:
+        """Those that came since the last call; they may have been made in another thread."""
+        ...
+
+
+def warning(text: str) -> Note:
+    """What the user should know, on the terminal, in the archive and on the page."""
+    return Note("warning", text)

@@ -86,11 +86,10 @@ def run(given: dict[str, Any], model_folders: Sequence[Path], preset: str = "") 
     Raises SdvizError for what is refused.
     """
     request = plan(given, model_folders=model_folders, preset=preset, also=check_port)
-    for warning in request.warnings:
-        say(f"warning: {warning}", error=True)
     if request.config.dry_run:
         from sdviz.commands.sweep.dry_run import describe
 
+        say(*(f"warning: {warning}" for warning in request.warnings), error=True)
         say_text(describe(request))
         return 0
     from sdviz.commands.sweep.conduct import conduct

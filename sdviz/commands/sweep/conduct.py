@@ -17,7 +17,7 @@ from sdviz.commands.sweep.progress import ProgressBar
 from sdviz.commands.sweep.sinks import EventLog, Fanout, Tally
 from sdviz.commands.terminal import say
 from sdviz.errors import ArchiveError, BoardError, SdvizError
-from sdviz.events import CellFailed, Event, Note, Sink, SweepFinished, SweepStarted
+from sdviz.events import CellFailed, Event, Sink, SweepFinished, SweepStarted, warning
 from sdviz.models.hardware import device
 
 if TYPE_CHECKING:
@@ -64,16 +64,19 @@ def conduct(
                 say("nothing to compute: all cells are archived (reuse=false computes them again)")
             if unsaid:
                 say(f"{_cells(len(unsaid), 'archived ')} to score or caption")
-            board = _open_board(request, archive.path)
+            board, unserved = _open_board(request, archive.path)
             page = f" · page {_address(board)}" if board else ""
             if todo:
                 of_them = _references(todo)
                 say(f"{_cells(len(todo))}{of_them} to compute{page}")
             views: list[Sink] = [tally, ProgressBar(len(todo)), EventLog()]
             views += [*([board] if board else []), *more]
-            for text in request.warnings if todo else ():
-                archive.handle(Note("warning", text, {}))
             sinks = Fanout(archive, views)
+            if todo:
+                for text in (*request.warnings, *unserved):
+                    sinks.handle(warning(text))
+            else:  # the archive has them, from when its cells were computed
+                say(*(f"warning: {text}" for text in (*request.warnings, *unserved)), error=True)
             stack.pop_all()
             with contextlib.closing(sinks):
                 status = _denoise(request, todo, sinks, interrupt, load, unsaid)
@@ -150,21 +153,18 @@ def _denoise(
     return finish("failed" if failed else "finished")
 
 
-def _open_board(request: Request, archive: Path) -> BoardSink | None:
-    """The sweep's page; None, and a warning, where Visdom cannot be had."""
+def _open_board(request: Request, archive: Path) -> tuple[BoardSink | None, list[str]]:
+    """The sweep's page, None where Visdom cannot be had; and what the user should know of it."""
     config = request.config
     if not config.visdom.enabled:
-        return None
+        return None, []
     from sdviz.web.client.sink import BoardSink
 
     try:
         board = BoardSink.open(config.visdom, archive, config.name)
     except BoardError as error:
-        say(f"warning: no page: {error}", error=True)
-        return None
-    if board.shortcoming:
-        say(f"warning: {board.shortcoming}", error=True)
-    return board
+        return None, [f"no page: {error}"]
+    return board, [board.shortcoming] if board.shortcoming else []
 
 
 def _address(board: BoardSink) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 
 from sdviz.archive.reader import Archive
 from sdviz.commands.sweep.command import check_port
-from sdviz.commands.terminal import say
 from sdviz.errors import ConfigError, nearest
 from sdviz.plan.settings import SETTINGS
 from sdviz.plan.values import entries, setting_of
@@ -31,8 +30,6 @@ def run_sweep(*arguments: str, **settings: Any) -> Archive:
     typed = [*(given.get("order") or []), *(name for name in settings if name in SETTINGS)]
     given["order"] = list(dict.fromkeys(typed))
     request = plan(given, preset=preset, also=check_port)
-    for warning in request.warnings:
-        say(f"warning: {warning}", error=True)
     if conduct(request) > 1:
         raise KeyboardInterrupt
     return Archive(Path(request.config.outputs) / request.config.name)

@@ -41,7 +41,7 @@ class ProgressBar:
             self._failed += isinstance(event, CellFailed)
             self._count()
         elif isinstance(event, Note):
-            self._write(event.text)
+            self._write(f"warning: {event.text}" if event.kind == "warning" else event.text)
         elif isinstance(event, SweepFinished):
             self.close()
 

@@ -1,7 +1,8 @@
 """One stream of events, several sinks, and what happens when one of them fails.
 
 The archive is the truth: when it fails, the sweep stops. Every other sink is a view: when it fails,
-it is warned of once and left out, and the sweep goes on.
+it is left out with one warning, and the sweep goes on. Warnings are events like all others, so they
+reach the terminal, the archive and the page alike.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from sdviz.events import (
     Sink,
     SweepFinished,
     SweepStarted,
+    Warner,
+    warning,
 )
-
-log = logging.getLogger(__name__)
 
 
 class Fanout:
@@ -37,31 +38,40 @@ class Fanout:
             try:
                 view.handle(event)
             except Exception as error:  # the policy above: no view may end a sweep
-                self._views.remove(view)
-                _warn(view, error)
-                _close(view)
+                self._leave_out(view, error)
+        for view in self._views:
+            if isinstance(view, Warner):
+                self._warn(*view.take_warnings())
 
     def close(self) -> None:
-        """Closes every sink, the views first; the truth's failure is raised, at the end."""
-        views, self._views = self._views, []
+        """Closes every sink, the latest view first; the truth's failure is raised, at the end."""
         try:
-            for view in views:
-                _close(view)
+            while self._views:
+                view = self._views.pop()
+                self._close(view)
         finally:
             self._truth.close()
 
+    def _leave_out(self, view: Sink, error: Exception) -> None:
+        if view in self._views:  # a warning of its failure may have met it again
+            self._views.remove(view)
+            self._failed(view, error)
+            self._close(view)
 
-def _close(view: Sink) -> None:
-    try:
-        view.close()
-    except Exception as error:
-        _warn(view, error)
+    def _close(self, view: Sink) -> None:
+        try:
+            view.close()
+        except Exception as error:
+            self._failed(view, error)
 
+    def _failed(self, view: Sink, error: Exception) -> None:
+        _LOG.debug("the failure in full", exc_info=error)
+        reason = str(error) if isinstance(error, SdvizError) else f"{type(error).__name__}: {error}"
+        self._warn(f"{type(view).__name__} failed and gets no more events: {reason}")
 
-def _warn(view: Sink, error: Exception) -> None:
-    reason = str(error) if isinstance(error, SdvizError) else f"{type(error).__name__}: {error}"
-    log.warning("%s failed and gets no more events: %s", type(view).__name__, reason)
-    log.debug("the failure in full", exc_info=error)
+    def _warn(self, *texts: str) -> None:
+        for text in texts:
+            self.handle(warning(text))
 
 
 _LOG = logging.getLogger(__name__)

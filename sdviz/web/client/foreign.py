@@ -53,6 +53,10 @@ class ForeignPage:
                 self._tell(event.status)
                 self._outbox.put("sheet", lambda: self._sheets(range(1, _MOMENTS + 1)))
 
+    def take_warnings(self) -> list[str]:
+        """As of a Warner."""
+        return self._outbox.take_warnings()
+
     def close(self) -> None:
         self._outbox.close()
 

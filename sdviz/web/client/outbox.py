@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import http.client
 import json
-import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -16,7 +16,6 @@ from sdviz.web.visdom.panes import Message
 _TIMEOUT_S = 5.0
 _PAUSE_S = 0.2  # between two rounds: five updates a second are all that reach the eye
 _RETRY_S = 2.0
-_LOG = logging.getLogger(__name__)
 
 
 class Outbox:
@@ -31,6 +30,7 @@ class Outbox:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
         self._changed = threading.Condition()
         self._closing = False
+        self._warnings: deque[str] = deque()
         self._thread = threading.Thread(target=self._work, name="sdviz-foreign", daemon=True)
         self._thread.start()
 
@@ -43,6 +43,10 @@ class Outbox:
         with self._changed:
             self._waiting[win] = make
             self._changed.notify()
+
+    def take_warnings(self) -> list[str]:
+        """As of a Warner."""
+        return [self._warnings.popleft() for _ in range(len(self._warnings))]
 
     def close(self, patience_s: float = 3.0) -> None:
         """Send what is waiting, but do not wait long for a server that does not take it."""
@@ -60,10 +64,9 @@ class Outbox:
             self._known |= made
             reason = self._deliver(self._known if away else made)  # who was away forgot everything
             if reason and not away:
-                _LOG.warning(
-                    "Visdom on visdom.port=%d does not answer (%s); the sweep continues",
-                    self._port,
-                    reason,
+                self._warnings.append(
+                    f"Visdom on visdom.port={self._port} does not answer ({reason}); "
+                    "the sweep continues"
                 )
             away = bool(reason)
             with self._changed:

@@ -7,8 +7,8 @@ Visdom cannot follow; for that one, foreign.py sends pictures inside messages.
 
 from __future__ import annotations
 
-import logging
 import threading
+from collections import deque
 from pathlib import Path
 
 from sdviz.errors import BoardError
@@ -32,6 +32,7 @@ class BoardSink:
         self._config, self._archive, self._name = config, archive, name
         self._page = "" if not server.is_ours else self._register(server)
         self._foreign = None if server.is_ours else ForeignPage(config.port, page_name(name))
+        self._warnings: deque[str] = deque()
         self._closed = threading.Event()
         self._watch = threading.Thread(target=self._keep_known, name="sdviz-board", daemon=True)
         if server.is_ours:
@@ -68,6 +69,11 @@ class BoardSink:
         if self._foreign is not None:
             self._foreign.handle(event)
 
+    def take_warnings(self) -> list[str]:
+        """As of a Warner: Visdom has gone, and the like."""
+        own = [self._warnings.popleft() for _ in range(len(self._warnings))]
+        return own + (self._foreign.take_warnings() if self._foreign is not None else [])
+
     def close(self) -> None:
         self._closed.set()
         if self._foreign is not None:
@@ -84,7 +90,7 @@ class BoardSink:
             facts = ask(self.server.port, "GET", "/sdviz/health")
             if not isinstance(facts, dict):
                 if answers:
-                    logging.getLogger(__name__).warning(_gone(self._config))
+                    self._warnings.append(_gone(self._config))
                 answers = False
                 continue
             if pid not in (None, facts.get("pid")) or not answers:

@@ -22,6 +22,7 @@ from sdviz.events import (
     Progress,
     SweepFinished,
     Timings,
+    warning,
 )
 from tests.commands.sweep.memory import MemorySink
 
@@ -62,19 +63,34 @@ def test_every_sink_gets_every_event_in_order() -> None:
     assert sinks[0].of(CellFinished) == [FINISHED]
 
 
-def test_a_failing_view_is_one_warning_and_the_sweep_goes_on(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_a_failing_view_is_one_warning_and_the_sweep_goes_on() -> None:
     truth, view, other = MemorySink(), Failing(BoardError("Visdom is gone")), MemorySink()
     fanout = Fanout(truth, [view, other])
-    with caplog.at_level(logging.WARNING):
-        for cell in range(4):
-            fanout.handle(CellStarted(cell))
-        fanout.close()
-    assert len(truth.events) == len(other.events) == 4 and view.closed
-    assert [record.getMessage() for record in caplog.records] == [
-        "Failing failed and gets no more events: Visdom is gone"
-    ]
+    for cell in range(4):
+        fanout.handle(CellStarted(cell))
+    fanout.close()
+    assert view.closed
+    for sink in (truth, other):
+        assert sink.of(CellStarted) == [CellStarted(cell) for cell in range(4)]
+        assert sink.of(Note) == [warning("Failing failed and gets no more events: Visdom is gone")]
+
+
+class Gone(MemorySink):
+    """Its server goes away after the first event: another thread notices."""
+
+    def take_warnings(self) -> list[str]:
+        return ["the server has gone"] if len(self.events) == 1 else []
+
+
+def test_a_views_own_warning_reaches_all_sinks() -> None:
+    truth, stream = MemorySink(), Terminal()
+    bar = ProgressBar(2, stream)
+    fanout = Fanout(truth, [bar, Gone()])
+    fanout.handle(CellStarted(0))
+    fanout.handle(Progress(10, 80))
+    fanout.close()
+    assert truth.of(Note) == [warning("the server has gone")]
+    assert "warning: the server has gone" in stream.getvalue()
 
 
 def test_a_failing_archive_stops_the_sweep() -> None:

@@ -8,7 +8,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Any, TextIO
 
-from sdviz.commands.terminal import bar_stream, line, say
+from sdviz.commands.terminal import bar_stream, line
 from sdviz.events import CellFailed, CellFinished, Event, Note, Progress, SweepFinished
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class ProgressBar:
 
     def _write(self, text: str) -> None:
         if self._bar is None:
-            say(text, error=True)
+            print(line(text), file=self._stream, flush=True)
         else:
             self._bar.write(line(text), file=self._stream)
 

@@ -45,7 +45,6 @@ class CellRecord:
     def as_json(self) -> dict[str, Any]:
         """The cell as `show --json` prints it; docs/archive.md says what each key means."""
         timings = {name: self.timings.get(name, 0.0) for name in (*SECONDS, "batch")}
-        timings |= {name: self.timings.get(name) for name in COMPARABLE}
         return {
             "key": self.key,
             **self.recipe,
@@ -53,6 +52,7 @@ class CellRecord:
             "image": self.image,
             "frames": self.frames,
             "timings": timings,
+            **{name: self.timings.get(name) for name in COMPARABLE},
             "coords": list(self.coords),
             "notes": list(self.notes),
             "reason": self.reason,

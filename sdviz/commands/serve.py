@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from sdviz.commands.terminal import guarded, say, say_error, say_text
 from sdviz.errors import BoardError, ConfigError, ConfigErrors, SdvizError
-from sdviz.plan.config import VisdomConfig
+from sdviz.plan.config import VisdomConfig, patterned
 
 USAGE = """\
 sdviz serve: the Visdom page of your sweeps
@@ -84,10 +84,12 @@ def _read(key: str, text: str) -> Any:
         if text.lower() not in ("true", "false"):
             raise ConfigError(f"{key}={text}: must be true or false", key=key)
         return text.lower() == "true"
+    rules = {field.name: field.metadata for field in fields(VisdomConfig)}
     if name == "hosts":
-        return tuple(host.strip(" '\"") for host in text.strip("[]").split(",") if host.strip())
+        hosts = [host.strip(" '\"") for host in text.strip("[]").split(",") if host.strip()]
+        return tuple(patterned(rules[name], host, text, key) for host in hosts)
     if name in ("base_url", "username", "password"):
-        return text
+        return patterned(rules[name], text, text, key)
     raise ConfigError(f"{key}: no such key; python -m sdviz.serve --help lists them", key=key)
 
 

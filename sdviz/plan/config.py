@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar, get_type_hints
@@ -88,8 +89,21 @@ class VisdomConfig:
     enabled: bool = True
     port: int = _number(6006, 1, 65535)
     listen: bool = False  # bind to every address instead of loopback; asks for a login
-    hosts: tuple[str, ...] = ()  # further Host names under which the page is reached (a proxy's)
-    base_url: str = ""  # path below which a proxy serves the page, such as /proxy/6006
+    # further Host names under which the page is reached (a proxy's); *.x for all names below x
+    hosts: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "pattern": r"(?:https?://)?(?:\*\.)?(?:[\w-]+(?:\.[\w-]+)*|\[[\da-fA-F:]+\])(?::\d+)?/?",
+            "remedy": "must be names such as gpu.example.com, or *.example.com for all below it",
+        },
+    )
+    base_url: str = field(  # path below which a proxy serves the page, such as /proxy/6006
+        default="",
+        metadata={
+            "pattern": r"/?(?:[\w.~@%+-]+/)*[\w.~@%+-]*",
+            "remedy": "must be a path such as /proxy/6006; names go into visdom.hosts",
+        },
+    )
     max_windows: int = _number(60, 0, 1000)  # windows of single cells; the sheet shows all cells
     username: str = "sdviz"  # asked for, with the password, when `listen` is true
     password: str = ""  # "": drawn when the server starts, and printed
@@ -179,10 +193,11 @@ def _value(f: Field[Any], hint: Any, value: Any, path: str) -> Any:
         return _str(f.metadata, value, path)
     if hint == tuple[str, ...]:
         if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
+            parts = [part.strip() for part in value.split(",") if part.strip()]
+            return tuple(patterned(f.metadata, part, value, path) for part in parts)
         if not isinstance(value, list | tuple):
             raise ConfigError(f"{path}={value!r}: must be a list, such as [a,b]", key=path)
-        return tuple(str(part) for part in value)
+        return tuple(patterned(f.metadata, str(part), value, path) for part in value)
     if not isinstance(value, Mapping):
         raise ConfigError(f"{path}={value!r}: must be a group of keys", key=path)
     return dict(value)
@@ -208,4 +223,11 @@ def _str(metadata: Mapping[str, Any], value: Any, path: str) -> str:
     choices = metadata.get("choices")
     if choices and text not in choices:
         raise ConfigError(f"{path}={value!r}: must be one of {', '.join(choices)}", key=path)
+    return patterned(metadata, text, value, path)
+
+
+def patterned(metadata: Mapping[str, Any], text: str, value: Any, path: str) -> str:
+    """`text`, a part of `value`, if it is of the field's pattern; ConfigError otherwise."""
+    if "pattern" in metadata and not re.fullmatch(metadata["pattern"], text):
+        raise ConfigError(f"{path}={value!r}: {metadata['remedy']}", key=path)
     return text

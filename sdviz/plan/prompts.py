@@ -3,6 +3,7 @@ r"""Prompts as stable-diffusion-webui reads them: weights, BREAK, chunks of 75 t
     (word)       1.1 times the attention         [word]      1/1.1 times
     (word:1.3)   1.3 times                       ((word))    1.21 times; brackets multiply
     \( \) \[ \]  brackets that are meant         BREAK       the next chunk begins here
+    \\           a backslash; one that stands alone is dropped
 
 Source: AUTOMATIC1111/stable-diffusion-webui, its wiki (Features, "Attention/emphasis", "Infinite
 prompt length"), modules/prompt_parser.py and modules/sd_hijack_clip.py, version 1.10. One
@@ -23,7 +24,7 @@ BACKTRACK = 20  # tokens that may move to the next chunk, so that a chunk ends w
 ROUND, SQUARE = 1.1, 1 / 1.1
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
-_SIGN = re.compile(rf"\\[()\[\]\\]|:\s*({_NUMBER})\s*\)|[()\[\]]")
+_SIGN = re.compile(rf"\\[()\[\]\\]|:\s*({_NUMBER})\s*\)|[()\[\]]|\\")
 _BREAK = re.compile(r"\s*\bBREAK\b\s*")
 _WEIGHTED = re.compile(r"[()\[\]\\]|\bBREAK\b")
 

@@ -5,6 +5,7 @@ again.
 from __future__ import annotations
 
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -456,3 +457,12 @@ def test_the_commands_read_and_warn(tmp_path: Path) -> None:
     assert swept.returncode == 0, swept.stderr
     assert "ignored: LoRA mine: 0.8" in swept.stderr
     assert "lora=sd_xl_offset_example-lora_1.0, which is not available here" in swept.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp932"])
+def test_a_terminal_without_utf_8_gets_what_it_can_show(tmp_path: Path, encoding: str) -> None:
+    command = [sys.executable, "-m", "sdviz.archive", "import", str(CASES / "text_utf8.png")]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, capture_output=True, env=environment, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"caf\\xe9" in done.stdout and b"seed=5" in done.stdout

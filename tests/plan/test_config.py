@@ -43,6 +43,11 @@ def test_plain_values_become_typed_ones() -> None:
         ({"visdom": {"listen": "yes please"}}, "visdom.listen='yes please': must be true or false"),
         ({"visdom": {"prt": 1}}, "visdom.prt: unknown key; did you mean port"),
         ({"visdom": 3}, "visdom=3: must be a group of keys"),
+        ({"visdom": {"base_url": "https://x.example/y"}}, "visdom.base_url='https://x.example/y':"),
+        ({"visdom": {"base_url": "//x.example"}}, "visdom.base_url='//x.example': must be a path"),
+        ({"visdom": {"base_url": "/a b"}}, "visdom.base_url='/a b': must be a path"),
+        ({"visdom": {"hosts": ["a*.x"]}}, "visdom.hosts=['a*.x']: must be names such as"),
+        ({"visdom": {"hosts": "*"}}, "visdom.hosts='*': must be names such as"),
         ({"preview": {"of": "x1"}}, "preview.of='x1': must be one of x0, xt, prompt, negative"),
         ({"preview": {"every": 0}}, "preview.every=0"),
         (

@@ -30,7 +30,7 @@ OURS = {
     "ratio 3:4, see: this": [("ratio 3:4, see: this", 1.0)],
     "a) b:1.2) c] d": [("a) b:1.2) c] d", 1.0)],
     "(a:1.2.3)": [("a:1.2.3", 1.1)],
-    r"back\slash \\ end\\": [("back\\slash \\ end\\", 1.0)],
+    r"back\slash \\ end\\": [("backslash \\ end\\", 1.0)],
     "(mutated hands and fingers:1.4), ugly": [
         ("mutated hands and fingers", 1.4), (", ugly", 1.0),
     ],
@@ -56,6 +56,14 @@ def test_a_prompt_is_read_as_documented(prompt: str) -> None:
 def test_a_plain_prompt_is_one_piece_as_typed(prompt: str) -> None:
     assert is_plain(prompt)
     assert parse(prompt) == [Piece(prompt)]
+
+
+def test_a_lone_backslash_is_no_text() -> None:
+    """As in stable-diffusion-webui, whose expression takes it for the start of an escape."""
+    assert parse("a \\ b") == [Piece("a  b")]
+    assert parse("a\\") == [Piece("a")]
+    assert parse("a \\\\ b") == [Piece("a \\ b")]
+    assert parse("(a \\ b:2)") == [Piece("a  b", 2.0)]
 
 
 COMMA = 9

@@ -9,14 +9,14 @@ from typing import Any
 
 from sdviz.archive.guard import guarded
 from sdviz.archive.reader import Archive
-from sdviz.archive.records import SECONDS, CellRecord
+from sdviz.archive.records import COMPARABLE, SECONDS, CellRecord
 from sdviz.errors import ArchiveError, ConfigError, nearest
 from sdviz.plan.rules import Rule, matches, parse_rule
 from sdviz.plan.settings import SETTINGS
 from sdviz.plan.values import one_value
 
 _TEXTS = ("status", "key", "name", "source")
-_NUMBERS = (*SECONDS, "batch")
+_NUMBERS = (*SECONDS, *COMPARABLE, "batch")
 
 
 def read_rule(text: str) -> Rule:

@@ -120,13 +120,20 @@ def form_of(kind: str, given: str) -> dict[str, str]:
 
     Raises ArchiveError for a picture without a recipe.
     """
-    if kind == "recipe":
-        return as_form(json.loads(given))
+    return as_form(json.loads(given)) if kind == "recipe" else form_of_picture(given)[0]
+
+
+def form_of_picture(given: str) -> tuple[dict[str, str], list[str]]:
+    """The form for a picture in base64, and what of the picture is not done again.
+
+    Raises ArchiveError for a picture without a recipe.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture"
         path.write_bytes(base64.b64decode(given))
         try:
-            return as_form(recipe_of_picture(path).settings)
+            recipe = recipe_of_picture(path)
+            return as_form(recipe.settings), recipe.warnings
         except ArchiveError as error:
             told = str(error).removeprefix(f"from={path}: ")
             raise ArchiveError(told.replace(str(path), "the picture")) from None
@@ -138,6 +145,9 @@ def as_form(recipe: Mapping[str, Any]) -> dict[str, str]:
     told = {name: value for name, value in telling(recipe).items() if name in known}
     if not told.get("init"):  # stable-diffusion-webui tells the one and not the other
         told.pop("strength", None)
+    for name, value in told.items():
+        if SETTINGS[name].kind == "text":  # a line of the form is a prompt of its own
+            told[name] = " ".join(str(value).split("\n"))
     fields = {name: _typed(told.pop(name, None)) for name in FIELDS}
     return fields | {FURTHER: _words(told)}
 

@@ -138,14 +138,17 @@ class Live:
             self._server = server
 
     def _obey(self, command: Mapping[str, Any]) -> dict[str, Any]:
-        from sdviz.commands.live.form import field_errors, form_of
+        from sdviz.commands.live.form import field_errors, form_of, form_of_picture
 
         action = command["action"]
         try:
             if action in ("check", "run"):
                 return self._read(command["settings"], run=action == "run")
-            if action in ("recipe", "picture"):
+            if action == "recipe":
                 return {"settings": form_of(action, command["given"])}
+            if action == "picture":
+                form, warnings = form_of_picture(command["given"])
+                return {"settings": form, "warnings": warnings}
         except SdvizError as error:
             return {"errors": field_errors(error)}
         if action == "remove":

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from sdviz.commands.live.form import as_typed, field_errors, form_of, prepare
+from sdviz.commands.live.form import as_typed, field_errors, form_of, form_of_picture, prepare
 from sdviz.errors import ArchiveError, SdvizError
 from sdviz.request.compose import compose
 from tests.archive import sweeps
@@ -87,6 +87,15 @@ def test_a_picture_of_another_program_fills_the_form() -> None:
     Image.new("RGB", (8, 8)).save(png := io.BytesIO(), "PNG")
     with pytest.raises(ArchiveError, match=r"^no recipe in it"):
         form_of("picture", base64.b64encode(png.getvalue()).decode())
+
+
+def test_the_form_says_what_of_a_picture_is_not_done_again() -> None:
+    """And a prompt of two lines stays one: a line of the form is a prompt."""
+    picture = Path(__file__).parents[2] / "pictures" / "cases" / "template.png"
+    form, warnings = form_of_picture(base64.b64encode(picture.read_bytes()).decode())
+    assert form["prompt"] == "conquerer, Merchant, digital cinematic color grading"
+    (warning,) = warnings
+    assert "Refiner switch at: 0.7" in warning
 
 
 def test_a_picture_fills_the_form(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@
       this.inputs = {};
       this.errors = {};
       const fields = FIELDS.map((name) => this.field(name));
+      this.remark = h("div", { class: "row quiet remark", role: "status" });
       this.size = h("span", { class: "quiet", "aria-live": "polite" });
       this.general = h("div", { class: "error row", role: "alert" });
       this.buttons = {
@@ -33,7 +34,7 @@
       this.note = h("div", { class: "warn", role: "status" });
       this.lists = h("div", { class: "lists" });
       this.form = h("form", { onsubmit: (event) => { event.preventDefault(); this.act("run"); } },
-        ...fields, h("div", { class: "row quiet" }, say.hint), this.general,
+        ...fields, h("div", { class: "row quiet" }, say.hint), this.general, this.remark,
         h("div", { class: "row" }, ...Object.values(this.buttons), open, this.file, this.size));
       const root = h("div", { class: "all" }, this.note, this.form, this.lists);
       const over = (event) => {
@@ -96,10 +97,12 @@
       if (!told || !told.settings) return;
       this.touched = true;
       this.fill(told.settings);
+      this.remark.textContent = (told.warnings || []).join(" · ");
       this.act("check");
     }
 
     async again({ recipe, what }) {
+      this.remark.textContent = "";
       const settings = Object.fromEntries(FIELDS.filter((name) => name in recipe).map((name) => [name, String(recipe[name] ?? "")]));
       if (what === "seeds") {
         const seed = BigInt(recipe.seed ?? 0);

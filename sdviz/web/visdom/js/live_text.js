@@ -8,7 +8,7 @@
     away: "python -m sdviz.live is not running; start it, and this form comes to life.",
     hint: "Every field takes one value, a list (7,15,20) or a range (1-20 [5], range(0,8)). One prompt a line.",
     cells: (n, e) => `${n} cell${n === 1 ? "" : "s"}, ${e} evaluations`, lost: "The page's server does not answer.",
-    picture: "Settings of a picture …", drop: "A PNG of sdviz, stable-diffusion-webui or Fooocus; it can be dropped anywhere on this form.",
+    picture: "Settings of a picture …", drop: "A PNG, JPEG or WebP of sdviz, stable-diffusion-webui, ComfyUI, Fooocus and others; it can be dropped anywhere on this form.",
     stopping: "stopping", loading: "The model is being loaded.", of: "of", cell: "cells",
   };
   const ZH = {
@@ -18,7 +18,7 @@
     away: "python -m sdviz.live 未在运行；启动后即可使用此表单。",
     hint: "每项可填一个值、一个列表 (7,15,20) 或一个范围 (1-20 [5], range(0,8))。提示词每行一个。",
     cells: (n, e) => `${n} 格，${e} 次求值`, lost: "页面的服务器没有响应。",
-    picture: "读取图片的设置…", drop: "sdviz、stable-diffusion-webui 或 Fooocus 的 PNG；也可直接拖到此表单上。",
+    picture: "读取图片的设置…", drop: "sdviz、stable-diffusion-webui、ComfyUI、Fooocus 等程序的 PNG、JPEG 或 WebP；也可直接拖到此表单上。",
     stopping: "正在停止", loading: "正在加载模型。", of: "/", cell: "格",
   };
   const say = window.sdvizPane.spoken(EN, ZH);

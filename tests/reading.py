@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sdviz.errors import ConfigErrors
-from sdviz.request.presets import conf_dir
+from sdviz.plan.config import conf_dir
 from sdviz.request.request import Request, read_request
 
 Reading = Callable[..., Request]

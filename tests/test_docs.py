@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from sdviz.commands.archive import COMMANDS
+from sdviz.plan.config import PACKAGE, conf_dir
 from sdviz.plan.settings import SETTINGS
 from sdviz.request.command_line import to_hydra
-from sdviz.request.presets import PACKAGE, conf_dir
 
 TOP = PACKAGE.parent
 DOCUMENTS = sorted(

@@ -8,8 +8,8 @@ from __future__ import annotations
 FACE = (
     "cells",
     "config",
+    "grammar",
     "labels",
-    "lists",
     "passes",
     "planning",
     "prompts",

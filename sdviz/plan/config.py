@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from sdviz.errors import ConfigError, SdvizError, nearest
@@ -231,3 +232,12 @@ def patterned(metadata: Mapping[str, Any], text: str, value: Any, path: str) -> 
     if "pattern" in metadata and not re.fullmatch(metadata["pattern"], text):
         raise ConfigError(f"{path}={value!r}: {metadata['remedy']}", key=path)
     return text
+
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def conf_dir() -> Path:
+    """The folder of the YAML configuration."""
+    inside = PACKAGE / "conf"
+    return inside if inside.is_dir() else PACKAGE.parent / "conf"

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdviz.errors import ConfigError
-from sdviz.plan.lists import unquote
+from sdviz.plan.grammar import unquote
 
 _TERM = re.compile(
     r"""\s*(?P<key>[A-Za-z_]\w*)\s*(?P<operator>==|!=|<=|>=|=|<|>|~)\s*

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sdviz.errors import ConfigError, ConfigErrors, SdvizError, gathered, nearest
-from sdviz.plan import lists, ranges
+from sdviz.plan import grammar
 from sdviz.plan.settings import DEFAULTS, SETTINGS, Setting
 
 
@@ -20,8 +20,7 @@ def values_of(name: str, given: Any) -> list[Any]:
     """The values of setting `name` that `given` (out of the configuration) stands for; [None] if
     nothing is given.
 
-    A string is read in the grammar of sdviz.plan.lists and sdviz.plan.ranges; a list holds strings
-    and numbers, each of them read likewise, except that the strings of a list of prompts stand for
+    A string is read in the grammar of sdviz.plan.grammar; a list holds strings and numbers, each of them read likewise, except that the strings of a list of prompts stand for
     themselves. Raises ConfigError, or ConfigErrors with the values that are in order.
     """
     if given is None:
@@ -65,21 +64,21 @@ def one_value(name: str, text: str) -> Any:
 def _read(setting: Setting, given: Any) -> list[Any]:
     if setting.kind == "text":
         text = str(given)
-        return [None] if text.strip() == "null" else list(lists.parse_texts(text))
+        return [None] if text.strip() == "null" else list(grammar.parse_texts(text))
     if not isinstance(given, str):
         given = repr(given) if isinstance(given, float) else str(given)
     if given.strip() == "null":
         return [None]
     if setting.kind in ("int", "float"):
-        given = lists.half_width(given)
+        given = grammar.half_width(given)
     elif setting.choices or setting.kind == "flag" or setting.spelling:
         given = given.replace("，", ",").replace("、", ",")  # no such name has one in it
-    parts = lists.without_last_comma(lists.split_list(given))
+    parts = grammar.without_last_comma(grammar.split_list(given))
     if "null" in parts and setting.nullable:  # one among several: the sampler's own, and 0.5
         return gathered([functools.partial(_read, setting, part) for part in parts])
     if setting.kind in ("word", "flag"):
-        return list(lists.parse_words(given))
-    return list(ranges.parse_numbers(given, whole=setting.kind == "int"))
+        return list(grammar.parse_words(given))
+    return list(grammar.parse_numbers(given, whole=setting.kind == "int"))
 
 
 def _short(given: Any) -> str:
@@ -100,15 +99,15 @@ def typed(name: str, value: Any) -> str:
     if not isinstance(value, str):
         return str(value)
     if SETTINGS[name].kind != "text":
-        return lists.quoted(value)
-    stands = value.strip() != "null" and lists.parse_texts(value) == [value]
-    return value if stands else lists.in_quotes(value)
+        return grammar.quoted(value)
+    stands = value.strip() != "null" and grammar.parse_texts(value) == [value]
+    return value if stands else grammar.in_quotes(value)
 
 
 def typed_list(name: str, values: Sequence[Any]) -> str:
     """The same of several values."""
     if len(values) > 1 and SETTINGS[name].kind == "text":
-        return f"[{','.join(lists.in_quotes(str(value)) for value in values)}]"
+        return f"[{','.join(grammar.in_quotes(str(value)) for value in values)}]"
     return ",".join(typed(name, value) for value in values)
 
 

@@ -10,6 +10,5 @@ FACE = (
     "foreign_config",
     "from_picture",
     "model_specs",
-    "presets",
     "request",
 )

@@ -15,10 +15,9 @@ from dataclasses import is_dataclass
 from typing import get_type_hints
 
 from sdviz.errors import ConfigError, ConfigErrors, SdvizError, nearest
-from sdviz.plan.config import Config, ModelSpec, keys_of
+from sdviz.plan.config import Config, ModelSpec, conf_dir, keys_of
 from sdviz.plan.settings import SETTINGS
 from sdviz.plan.values import entries, plurals, setting_of
-from sdviz.request.presets import conf_dir
 
 # Root keys beside the settings whose values are taken as typed: file names and rules are full of
 # Hydra's signs.

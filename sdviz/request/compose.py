@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdviz.errors import ConfigError, ConfigErrors, SdvizError
+from sdviz.plan.config import conf_dir
 from sdviz.regular_files import read_regular
 from sdviz.request.command_line import to_hydra
-from sdviz.request.presets import conf_dir
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sdviz import models
 from sdviz.errors import ConfigError, ConfigErrors, SdvizError, nearest
 from sdviz.plan.config import Config, ModelSpec, read
-from sdviz.plan.lists import split_list, unquote
+from sdviz.plan.grammar import split_list, unquote
 from sdviz.plan.rules import Rule, parse_rule
 from sdviz.plan.settings import SETTINGS
 from sdviz.plan.values import entry, one_value, setting_of, values_of

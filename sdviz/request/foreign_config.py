@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sdviz.errors import ConfigError
-from sdviz.request.presets import conf_dir
+from sdviz.plan.config import conf_dir
 
 # What Hydra knows of the run itself, and texts that it prints.
 _HARMLESS = {"runtime", "overrides", "searchpath", "help", "hydra_help"}

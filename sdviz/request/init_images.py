@@ -16,8 +16,7 @@ from sdviz.archive.paths import archive_folders
 from sdviz.archive.records import CellRecord
 from sdviz.errors import ArchiveError, ConfigError, ConfigErrors, SdvizError
 from sdviz.pictures import image_input
-from sdviz.plan.config import InitImage
-from sdviz.request.presets import conf_dir
+from sdviz.plan.config import InitImage, conf_dir
 
 _CELL = re.compile(r"(?P<archive>.+)#(?P<number>\d{1,7})")
 _KEY = re.compile(r"[0-9a-f]{12,64}")

@@ -11,7 +11,7 @@ from typing import Any
 
 from sdviz.errors import ConfigError, ConfigErrors, SdvizError, nearest
 from sdviz.plan.config import ModelSpec, read
-from sdviz.plan.lists import parse_words
+from sdviz.plan.grammar import parse_words
 from sdviz.plan.settings import DEFAULTS, SETTINGS
 from sdviz.plan.values import values_of
 

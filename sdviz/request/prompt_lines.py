@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sdviz.errors import ConfigError, ConfigErrors, SdvizError, nearest
-from sdviz.plan.lists import unquote
+from sdviz.plan.grammar import unquote
 from sdviz.plan.settings import SETTINGS
 from sdviz.plan.values import entries, typed, values_of
 

@@ -18,7 +18,7 @@ import pytest
 
 from sdviz.archive.reader import Archive
 from sdviz.archive.upkeep.verify import verify
-from sdviz.request.presets import PACKAGE
+from sdviz.plan.config import PACKAGE
 
 KILLS = 20
 SEED = 20

@@ -12,9 +12,8 @@ from pathlib import Path
 from experiments.scale.run import cell_events, make_plan
 from sdviz.archive.writing.writer import ArchiveWriter
 from sdviz.events import SweepFinished, SweepStarted
-from sdviz.plan.config import Config
+from sdviz.plan.config import PACKAGE, Config
 from sdviz.request.compose import compose, plan
-from sdviz.request.presets import PACKAGE
 from sdviz.request.request import Request
 
 

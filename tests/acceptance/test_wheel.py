@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from sdviz.archive.reader import Archive
-from sdviz.request.presets import PACKAGE
+from sdviz.plan.config import PACKAGE
 
 CHECKOUT = PACKAGE.parent
 MOST_WEIGHTS = 20_000_000  # bytes, of the miniature, in the wheel

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sdviz.plan.config import conf_dir
 from sdviz.request.compose import prepare
-from sdviz.request.presets import conf_dir
 
 PRESETS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
 PYRAMID = (

@@ -10,10 +10,9 @@ import pytest
 import yaml
 
 from sdviz.errors import ConfigError, SdvizError, nearest
-from sdviz.plan.config import Config, ModelSpec, VisdomConfig, keys_of, read
+from sdviz.plan.config import Config, ModelSpec, VisdomConfig, conf_dir, keys_of, read
 from sdviz.plan.settings import SETTINGS
 from sdviz.plan.values import plurals
-from sdviz.request.presets import conf_dir
 
 
 def test_plain_values_become_typed_ones() -> None:

@@ -21,9 +21,9 @@ from sdviz.commands.sweep.dry_run import describe as estimate
 from sdviz.errors import ConfigErrors
 from sdviz.events import CellStarted, SweepFinished, SweepStarted
 from sdviz.pictures.measures import normalized_rms
+from sdviz.plan.config import conf_dir
 from sdviz.plan.reference import SAMPLER, converged, converges, referenced
 from sdviz.plan.settings import Recipe
-from sdviz.request.presets import conf_dir
 from sdviz.request.request import Request, read_request
 from sdviz.web import describe
 from tests import families

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from sdviz.plan.config import conf_dir
 from sdviz.plan.settings import Recipe
 from sdviz.request.compose import prepare
-from sdviz.request.presets import conf_dir
 
 PYRAMID = (
     "an ultra detailed beautiful painting landscape ancient, pyramid, egyptian gods, sun, "

@@ -16,8 +16,7 @@ from sdviz.errors import ArchiveError, ConfigError
 from sdviz.events import CellFailed, CellFinished, Event
 from sdviz.pictures.measures import largest_difference
 from sdviz.pictures.pixels import Pixels
-from sdviz.plan.config import Config, PreviewConfig
-from sdviz.request.presets import conf_dir
+from sdviz.plan.config import Config, PreviewConfig, conf_dir
 
 
 @dataclass(frozen=True)

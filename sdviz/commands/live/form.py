@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from sdviz.errors import ArchiveError, ConfigError, ConfigErrors, SdvizError, nearest
+from sdviz.plan.config import conf_dir
 from sdviz.plan.labels import telling, value_label
 from sdviz.plan.settings import DEFAULTS, SETTINGS, names
 from sdviz.plan.values import entries, entry, setting_of
 from sdviz.request.compose import plan
 from sdviz.request.from_picture import recipe_of_picture
-from sdviz.request.presets import conf_dir
 
 if TYPE_CHECKING:
     from sdviz.request.request import Request

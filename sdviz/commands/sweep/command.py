@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from sdviz.commands.terminal import guarded, say, say_error, say_text
 from sdviz.errors import BoardError, SdvizError
+from sdviz.plan.config import conf_dir
 from sdviz.request.compose import plain, plan, to_checked
 from sdviz.request.foreign_config import check_foreign
-from sdviz.request.presets import conf_dir
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

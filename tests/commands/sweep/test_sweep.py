@@ -17,10 +17,10 @@ import yaml
 
 from sdviz.archive.reader import Archive
 from sdviz.commands.sweep import dry_run
+from sdviz.plan.config import PACKAGE
 from sdviz.plan.methods import METHODS, SCHEDULES
 from sdviz.plan.settings import SETTINGS
 from sdviz.request.compose import plan
-from sdviz.request.presets import PACKAGE
 
 NOT_TORCH = """
 import sys

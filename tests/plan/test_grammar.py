@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sdviz.errors import ConfigError
-from sdviz.plan.lists import parse_texts, parse_words, split_list
-from sdviz.plan.ranges import parse_numbers
+from sdviz.plan.grammar import parse_numbers, parse_texts, parse_words, split_list
 
 
 @pytest.mark.parametrize(

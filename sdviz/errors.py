@@ -76,6 +76,11 @@ class CellError(SdvizError):
     """One cell cannot be computed; its sweep goes on."""
 
 
+def reason_of(error: BaseException) -> str:
+    """One line or more for the user: what third parties raise goes with the name of its type."""
+    return str(error) if isinstance(error, SdvizError) else f"{type(error).__name__}: {error}"
+
+
 def gathered(
     parts: Sequence[Callable[[], list[Any]]], found: Sequence[SdvizError] = ()
 ) -> list[Any]:

@@ -47,7 +47,7 @@ class ComparableTimes:
 class LatentStats:
     """Measures of the latent that a frame shows, and of the guidance.
 
-    `guidance` is the root mean square of (conditional - unconditional) prediction; None at CFG 1.
+    `guidance` is the root mean square of (conditional - unconditional) prediction; None without it.
     """
 
     mean: float
@@ -122,6 +122,9 @@ class CellFailed:
 
     cell: int
     reason: str
+
+
+UNSCORED = "unscored"  # kind of the Note on a picture that scoring has failed on
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from diffusers import DDPMScheduler
 
 from sdviz.models.denoiser import Conditioning, Text
-from sdviz.plan.settings import Recipe
+from sdviz.plan.settings import Recipe, is_guided
 from tests.tiny import SCHEDULER
 
 
@@ -46,7 +46,7 @@ class Oracle:
         self.forwards: list[int] = []  # rows of each
 
     def texts(self, recipe: Recipe) -> tuple[Text, Text | None]:
-        return Text(recipe.prompt), None if recipe.cfg == 1 else Text(recipe.negative)
+        return Text(recipe.prompt), Text(recipe.negative) if is_guided(recipe) else None
 
     def encode(self, texts: Sequence[Text]) -> list[Conditioning]:
         self.encoded += texts

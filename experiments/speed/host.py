@@ -22,7 +22,7 @@ from sdviz.engine.batcher import rows_in
 from sdviz.models.denoiser import Conditioning, Text
 from sdviz.plan.cells import Cell, Plan
 from sdviz.plan.config import Config, EngineConfig, ModelSpec, PreviewConfig
-from sdviz.plan.settings import Recipe
+from sdviz.plan.settings import Recipe, is_guided
 
 SIZES = (512, 1024)
 SAMPLERS = ("Euler", "Euler a", "DPM++ 2M Karras", "UniPC", "DDIM", "Heun", "LMS", "DPM++ SDE")
@@ -43,7 +43,7 @@ class Instant:
     vae = SimpleNamespace()
 
     def texts(self, recipe: Recipe) -> tuple[Text, Text | None]:
-        return Text(recipe.prompt), None if recipe.cfg == 1 else Text(recipe.negative)
+        return Text(recipe.prompt), Text(recipe.negative) if is_guided(recipe) else None
 
     def encode(self, texts: Sequence[Text]) -> list[Conditioning]:
         return [{"encoder_hidden_states": torch.zeros(1)} for _ in texts]

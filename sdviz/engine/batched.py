@@ -16,6 +16,7 @@ from sdviz.engine.pace import Pace
 from sdviz.engine.preview import in_chunks, to_pixels
 from sdviz.engine.start import Starter
 from sdviz.engine.track import Track
+from sdviz.errors import reason_of
 from sdviz.events import CellFailed, CellFinished, CellStarted, Event, Note
 from sdviz.models.denoiser import Denoiser
 from sdviz.models.families.seamless import Tiling
@@ -69,11 +70,20 @@ class Engine:
     def tick(self) -> None:
         """One forward of the denoiser, and everything that follows from it."""
         tracks = self._board()
+        try:
+            self._advance(tracks)
+        except Exception as error:  # the guard of a batch: whatever it is, others go on
+            for track in tracks:
+                if track.cell.index in self._tracks:
+                    self._fail(track.cell, reason_of(error))
+
+    def _advance(self, boarded: Sequence[Track]) -> None:
         start = now(self.denoiser.device)
-        rows = arithmetic.expand(tracks) if tracks else None
-        prediction = self._submit(rows, tracks) if rows else None
-        if rows is None or prediction is None:
+        looks = self._looks(boarded)
+        predicted = self._predict(looks) if looks else None
+        if predicted is None:
             return
+        tracks, rows, prediction = predicted
         guided, guidance = arithmetic.guide(prediction, rows)
         x0 = arithmetic.denoised(guided, rows, self.denoiser.prediction_type)
         if self.denoiser.prediction_type == "sample":
@@ -103,7 +113,7 @@ class Engine:
                 try:
                     self._tracks[cell.index] = self._start(cell)
                 except Exception as error:  # the guard of a cell: what it asks for cannot be
-                    self._fail(cell, f"{type(error).__name__}: {error}")
+                    self._fail(cell, reason_of(error))
                     continue
             tracks.append(self._tracks[cell.index])
         return tracks
@@ -111,6 +121,41 @@ class Engine:
     def _start(self, cell: Cell) -> Track:
         self._emit(CellStarted(cell.index))
         return self._tiles.attempt(lambda: self._starter.first(cell))
+
+    def _looks(self, tracks: Sequence[Track]) -> list[tuple[Track, arithmetic.Look]]:
+        """What the denoiser is to see of each track; a scheduler's failure is its cell's own."""
+        looks = []
+        for track in tracks:
+            try:
+                looks.append((track, track.look()))
+            except Exception as error:  # the guard of a cell
+                self._fail(track.cell, reason_of(error))
+        return looks
+
+    def _predict(
+        self, looks: Sequence[tuple[Track, arithmetic.Look]]
+    ) -> tuple[list[Track], arithmetic.Rows, torch.Tensor] | None:
+        """The tracks that have a prediction, their rows and the predictions (rows, c, h, w).
+
+        None if they are to be tried again, or have failed. Where a forward of several fails, each
+        is tried alone, so that a cell takes no other along.
+        """
+        tracks = [track for track, _ in looks]
+        rows = arithmetic.expand(tracks, [look for _, look in looks])
+        try:
+            prediction = self._submit(rows, tracks)
+            return None if prediction is None else (tracks, rows, prediction)
+        except Exception as error:  # the guard of a cell
+            if len(looks) == 1:
+                self._fail(tracks[0].cell, reason_of(error))
+                return None
+        alone = [(look, self._predict([look])) for look in looks]
+        sound = [(look, found[2]) for look, found in alone if found is not None]
+        if not sound:
+            return None
+        tracks = [track for (track, _), _ in sound]
+        rows = arithmetic.expand(tracks, [look for (_, look), _ in sound])
+        return tracks, rows, torch.cat([prediction for _, prediction in sound])
 
     def _submit(self, rows: arithmetic.Rows, tracks: Sequence[Track]) -> torch.Tensor | None:
         """Predictions (rows, c, h, w) on the CPU; None if to be tried again, or failed."""
@@ -165,7 +210,7 @@ class Engine:
             try:
                 step = track.step(guided[i : i + 1])
             except Exception as error:  # the guard of a cell: a scheduler's failure is its own
-                self._fail(track.cell, f"{type(error).__name__}: {error}")
+                self._fail(track.cell, reason_of(error))
                 continue
             seconds = self._pace.clock() - start
             self._pace.steps.add((track.sampler.name, track.size), seconds)
@@ -194,6 +239,13 @@ class Engine:
             for view in views:
                 self._fail(view.track.cell, "memory ran out in the VAE")
             return
+        except Exception as error:  # the guard of a cell
+            if len(views) == 1:
+                self._fail(views[0].track.cell, reason_of(error))
+            else:
+                for view in views:
+                    self._finish([view])
+            return
         seconds = (now(self.denoiser.device) - start) / len(views)
         for view, (pixels, is_finite) in zip(views, decoded, strict=True):
             view.track.clock.decode = seconds
@@ -215,7 +267,7 @@ class Engine:
         try:
             done = self._finisher.finish(cell.recipe, pixels)
         except Exception as error:  # the guard of a cell: safety checker and watermark
-            self._fail(cell, f"{type(error).__name__}: {error}")
+            self._fail(cell, reason_of(error))
             return
         clock.decode += now(self.denoiser.device) - start
         self._pace.decoding.add(view.track.size, clock.decode)
@@ -234,7 +286,7 @@ class Engine:
             try:
                 self._tracks[cell.index] = self._next(track)
             except Exception as error:  # the guard of a cell: what it asks for cannot be
-                self._fail(cell, f"{type(error).__name__}: {error}")
+                self._fail(cell, reason_of(error))
                 continue
             self._batcher.again(cell)
 

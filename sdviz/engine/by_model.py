@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from sdviz import models
@@ -13,8 +13,8 @@ from sdviz.engine.finishing import Finisher
 from sdviz.engine.pace import Pace
 from sdviz.engine.scores import Scorer
 from sdviz.engine.whole import Solo
-from sdviz.errors import ModelError
-from sdviz.events import CellFailed, Event, Note
+from sdviz.errors import ModelError, reason_of
+from sdviz.events import CellFailed, CellFinished, Event, Note
 from sdviz.models.addons import scores
 from sdviz.models.addons.checks import worn
 from sdviz.models.addons.fitting import Fitting
@@ -38,11 +38,51 @@ def run(
     """Computes `cells`; returns early, between two ticks, once `should_stop` says so.
 
     A cell that cannot be computed is told by CellFailed and the rest goes on, and so it is with a
-    model that cannot be loaded, unless it is the only one: then ModelError.
+    model that cannot be loaded, unless it is the only one: then ModelError. What `emit` raises ends
+    the sweep, and is raised.
     """
+    try:
+        _run(cells, plan, config, _ended_by_sinks(emit), should_stop, load)
+    except _SinkFailure as failure:
+        raise failure.error from None
+
+
+class _SinkFailure(BaseException):
+    """What a sink has raised; no guard of a cell takes it for the cell's own failure."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _ended_by_sinks(emit: Callable[[Event], None]) -> Callable[[Event], None]:
+    def handle(event: Event) -> None:
+        try:
+            emit(event)
+        except Exception as error:
+            raise _SinkFailure(error) from error
+
+    return handle
+
+
+def _run(
+    cells: Sequence[Cell],
+    plan: Plan,
+    config: Config,
+    emit: Callable[[Event], None],
+    should_stop: Callable[[], bool],
+    load: Callable[..., Any] | None,
+) -> None:
     device, _ = devices.resolve(config)
     keep(device)
-    sweep = _Sweep(config, device, plan.dtype, emit, should_stop, RowCounter(cells, emit))
+    settled: set[int] = set()
+
+    def counting(event: Event) -> None:
+        if isinstance(event, (CellFinished, CellFailed)):
+            settled.add(event.cell)
+        emit(event)
+
+    sweep = _Sweep(config, device, plan.dtype, counting, should_stop, RowCounter(cells, emit))
     sweep.load = load or models.load
     by_model: dict[str, list[Cell]] = {}
     for cell in cells:
@@ -53,7 +93,9 @@ def run(
         except ModelError as error:
             if len(by_model) == 1:
                 raise
-            sweep.fail(group, str(error))
+            sweep.fail([cell for cell in group if cell.index not in settled], str(error))
+        except Exception as error:  # the guard of a model: the others go on
+            sweep.fail([cell for cell in group if cell.index not in settled], reason_of(error))
     give_back(device)  # a notebook or the live page stays, and so would the memory
 
 
@@ -128,12 +170,12 @@ class _Sweep:
         for group in groups:
             try:
                 fitting.fit(group[0].recipe)
-            except ModelError as error:
-                if len(groups) == 1:
+                options.fit_vae(self.config.engine, denoiser.vae)
+            except Exception as error:  # the guard of a group: the others go on
+                if len(groups) == 1 and isinstance(error, ModelError):
                     raise
-                self.fail(group, str(error))
+                self.fail(group, reason_of(error))
                 continue
-            options.fit_vae(self.config.engine, denoiser.vae)
             overflowed += self._denoise(denoiser, group, notes)
             self.pace.group += 1
         if isinstance(denoiser, WholePipeline):
@@ -178,7 +220,7 @@ class _Sweep:
 
 def _by_parts(cells: Sequence[Cell]) -> list[list[Cell]]:
     """Groups of cells that share a LoRA, its scale and a VAE, in the order first seen."""
-    groups: dict[tuple[str, str, float], list[Cell]] = {}
+    groups: dict[Hashable, list[Cell]] = {}
     for cell in cells:
         groups.setdefault(worn(cell.recipe), []).append(cell)
     return list(groups.values())

@@ -14,6 +14,7 @@ from sdviz.engine.guidance import Rows, denoised
 from sdviz.engine.pace import Pace
 from sdviz.engine.preview import SHARE, Previewer
 from sdviz.engine.track import Track
+from sdviz.errors import reason_of
 from sdviz.events import Event, Frame, LatentStats, Note
 from sdviz.models.denoiser import Denoiser
 from sdviz.models.hardware.options import is_exhausted
@@ -78,6 +79,18 @@ class Frames:
         ]
         if not self._held:
             return
+        try:
+            self._show(is_warm)
+        except Exception as error:  # a frame is not worth a cell
+            self._held = []
+            self._give_up(reason_of(error))
+
+    def _give_up(self, reason: str) -> None:
+        """No previews from here on."""
+        self._previewer.take("none")
+        self._emit_event(Note("preview", f"no frames: {reason}", {"decoder": "none"}))
+
+    def _show(self, is_warm: bool) -> None:
         if not self._previewer.chosen:
             if not is_warm:  # the first tick pays for warm-up: its time would mislead the choice
                 return

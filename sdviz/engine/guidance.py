@@ -9,6 +9,7 @@ import torch
 
 from sdviz.engine.track import Track
 from sdviz.models.denoiser import Conditioning
+from sdviz.models.families import schedulers
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,11 @@ class Rows:
         ]
 
 
-def expand(tracks: Sequence[Track]) -> Rows:
+Look = tuple[torch.Tensor, float]  # as Track.look
+
+
+def expand(tracks: Sequence[Track], looks: Sequence[Look]) -> Rows:
     """One row a track without guidance, two with: negative, prompt."""
-    looks = [track.look() for track in tracks]
     counts = torch.tensor([track.rows for track in tracks])
     last = counts.cumsum(0) - 1
     timesteps = torch.stack([track.timestep.to(torch.float32) for track in tracks])
@@ -83,7 +86,8 @@ def _alike(tracks: Sequence[Track], looks: Sequence[torch.Tensor]) -> list[int]:
 def guide(prediction: torch.Tensor, rows: Rows) -> tuple[torch.Tensor, list[float | None]]:
     """Classifier-free guidance (Ho and Salimans 2022): u + scale (c - u), from (rows, c, h, w).
 
-    Returns the guided prediction (n, c, h, w) and the root mean square of c - u, None at CFG 1.
+    Returns the guided prediction (n, c, h, w) and the root mean square of c - u, None without
+    guidance.
     """
     unconditional, conditional = prediction[rows.unconditional], prediction[rows.conditional]
     difference = conditional - unconditional
@@ -108,24 +112,14 @@ def _rescaled(guided: torch.Tensor, conditional: torch.Tensor, share: torch.Tens
 
 
 def denoised(prediction: torch.Tensor, rows: Rows, prediction_type: str) -> torch.Tensor:
-    """x0 (n, c, h, w): the clean latent that the guided prediction stands for.
-
-    With alpha = sqrt(abar) = 1 / sqrt(sigma^2 + 1): x = alpha x0 + sigma alpha noise, and for
-    v-prediction v = alpha noise - sigma alpha x0 (Salimans and Ho 2022, appendix D).
-    """
-    alpha = (rows.sigma.square() + 1).rsqrt()
-    if prediction_type == "epsilon":
-        return rows.x / alpha - rows.sigma * prediction
-    if prediction_type == "v_prediction":
-        return alpha * (rows.x - rows.sigma * prediction)
-    assert prediction_type == "sample", prediction_type
-    return prediction
+    """x0 (n, c, h, w): the clean latent that the guided prediction stands for."""
+    return schedulers.clean(rows.x, prediction, rows.sigma, prediction_type)
 
 
 def noise(x0: torch.Tensor, rows: Rows) -> torch.Tensor:
     """The noise (n, c, h, w) that x holds if `x0` is its clean latent."""
-    alpha = (rows.sigma.square() + 1).rsqrt()
-    return (rows.x - alpha * x0) / (rows.sigma * alpha)
+    alpha, beta = schedulers.shares(rows.sigma)
+    return (rows.x - alpha * x0) / beta
 
 
 def _column(values: Sequence[float]) -> torch.Tensor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sdviz.events import CellFinished, CellScored, Event
+from sdviz.errors import ModelError, SdvizError, reason_of
+from sdviz.events import UNSCORED, CellFinished, CellScored, Event, Note
 from sdviz.models.addons.scores import caption_folder, clip_folder, head_file
 from sdviz.plan.config import Config, ModelSpec
 
@@ -21,12 +22,20 @@ class Scorer:
     """Tells what it thinks of each finished cell, after the cell itself is told."""
 
     def __init__(self, config: Config, spec: ModelSpec, device: str) -> None:
-        from sdviz.models.addons import scoring
-
         self._names = config.score
         self._clip: Clip | None = None
         self._aesthetic: Aesthetic | None = None
         self._captioner: Captioner | None = None
+        try:
+            self._load(config, spec, device)
+        except SdvizError:
+            raise
+        except Exception as error:  # third parties raise whatever they like
+            raise ModelError(f"score: its models cannot be loaded: {error!r}") from error
+
+    def _load(self, config: Config, spec: ModelSpec, device: str) -> None:
+        from sdviz.models.addons import scoring
+
         if config.score:
             self._clip = scoring.Clip(clip_folder(config, spec), device)
         if "aesthetic" in config.score and self._clip:
@@ -42,9 +51,17 @@ class Scorer:
         def emit_and_score(event: Event) -> None:
             emit(event)
             if isinstance(event, CellFinished):
-                emit(self.score(cells[event.cell], event.pixels))
+                emit(self.attempt(cells[event.cell], event.pixels))
 
         return emit_and_score
+
+    def attempt(self, cell: Cell, pixels: NDArray[np.uint8]) -> CellScored | Note:
+        """As `score`; a failure costs the score, not the picture."""
+        try:
+            return self.score(cell, pixels)
+        except Exception as error:  # the guard of a score: the picture is there
+            text = f"cell {cell.index} is not scored: {reason_of(error)}"
+            return Note(UNSCORED, text, {"cell": cell.index})
 
     def score(self, cell: Cell, pixels: NDArray[np.uint8]) -> CellScored:
         """What is said of a cell's picture, (H, W, 3)."""

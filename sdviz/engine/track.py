@@ -34,7 +34,7 @@ class Track:
         number: int = 0,
         source: Source | None = None,
     ) -> None:
-        """`conditioning` is (negative, prompt), or (prompt,) at CFG 1; `shape` (c, h, w).
+        """`conditioning` is (negative, prompt), or (prompt,) without guidance; `shape` (c, h, w).
 
         `number` is that of the pass; `source` gives the latent to start from, if not noise alone.
         """

@@ -13,7 +13,7 @@ from sdviz.engine.finishing import Finisher
 from sdviz.engine.frames import statistics
 from sdviz.engine.pace import Pace, Use
 from sdviz.engine.preview import to_pixels
-from sdviz.errors import ModelError
+from sdviz.errors import CellError, reason_of
 from sdviz.events import CellFailed, CellFinished, CellStarted, Event, Frame, Note
 from sdviz.events import Timings as Times
 from sdviz.models.families.whole_pipeline import Evaluation, Stopped, WholePipeline
@@ -77,7 +77,7 @@ class Solo:
             self._waiting.clear()
             return
         except Exception as error:  # the guard of a cell: what it asks for cannot be
-            reason, exhausted = f"{type(error).__name__}: {error}", is_exhausted(error)
+            reason, exhausted = reason_of(error), is_exhausted(error)
             compiling = uncompile(self._model.unet, error)
         self._counter.settle(cell, run.evaluations)
         if reason:  # outside the handler, whose traceback would keep what the forward has made
@@ -92,8 +92,8 @@ class Solo:
         if torch.isfinite(image).all():
             try:
                 run.finish(image)
-            except ModelError as error:  # of the safety checker, of the watermark
-                self._emit(CellFailed(cell.index, str(error)))
+            except Exception as error:  # the guard of a cell: safety checker and watermark
+                self._emit(CellFailed(cell.index, reason_of(error)))
         elif self._model.dtype == torch.float32:
             self._emit(CellFailed(cell.index, "NaN or infinite pixels"))
         else:
@@ -194,7 +194,8 @@ class _Run:
         """The last frame, which is the image itself, and the end of the cell."""
         solo = self.solo
         done = solo._finisher.finish(self.cell.recipe, to_pixels(image[None])[0])
-        assert self._last is not None, "a pipeline evaluates its model at least once"
+        if self._last is None:
+            raise CellError(f"{solo._model.name} does not use the sampler that it is given")
         shown = done.pixels if solo._config.decoder != "none" else None
         self._frame(self.cell.recipe.steps, self._last, self._last.latents, shown)
         times = Times(

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import importlib.util
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +15,17 @@ from typing import Any
 from sdviz.errors import ModelError
 from sdviz.models.checkpoints import layouts, single_file
 from sdviz.models.checkpoints.components import of_pipeline
-from sdviz.models.files import diffusers_source, identity, places, tokens
+from sdviz.models.files import (
+    component_files,
+    diffusers_source,
+    identity,
+    marks,
+    places,
+    sizes,
+    tokens,
+)
 from sdviz.models.files.refusal import refusing
+from sdviz.plan import samplers
 from sdviz.plan.config import ModelSpec
 
 BATCHED = ("sd1", "sd2", "sdxl", "kolors")  # the kinds whose cells ride together
@@ -29,8 +39,12 @@ _FLOW = "FlowMatch"  # how the names of diffusers' flow-matching schedulers begi
 FLOW_SAMPLERS = ("Euler", "Heun")  # that diffusers has for flow matching
 _EVERY_FLOW_SAMPLER = ("StableDiffusion3Pipeline",)  # others set their own sigmas: Euler alone
 _KOLORS_TOKENS = 256
-_MOST_LEVELS = 10  # of a VAE
 _LARGEST_SIDE = 1 << 16  # pixels; more is no picture's
+# Pipelines that call their scheduler in a way that one alone understands.
+_ONE_SAMPLER = {"LatentConsistencyModelPipeline": "LCM"}
+_NATIVE_ALONE = ("IFPipeline",)  # ask their scheduler what it does with a learned variance
+_LIKE_OURS = {"TCDScheduler", "DPMSolverMultistepInverseScheduler"}  # trained as for ours
+_PREDICTIONS = ("epsilon", "v_prediction", "sample")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +64,9 @@ class ModelInfo:
     vae: Mapping[str, Any] = field(default_factory=dict, hash=False)  # its configuration
     pipeline: str = ""  # name of diffusers' pipeline class
     is_flow: bool = False  # trained by flow matching, which has samplers of its own
+    is_native: bool = False  # no sampler fits but the scheduler that it was published with
+    timestep_spacing: str = "leading"  # of the timesteps that it was published with
+    marks: Mapping[str, Any] = field(default_factory=dict, hash=False)  # sdviz.models.marks
 
     @functools.cached_property
     def identity(self) -> str:
@@ -62,10 +79,16 @@ class ModelInfo:
 
     def _identity(self) -> str:
         if self.checkpoint is None:
-            return identity.of_folder(self.folder, variant=self.variant)
-        found = identity.of_file(self.checkpoint) + identity.of_folder(self.folder)
-        found += "".join(identity.of_component(part) for part in self.parts.values())
-        return hashlib.sha256(found.encode()).hexdigest()
+            content = identity.of_folder(self.folder, variant=self.variant)
+        else:
+            content = identity.of_file(self.checkpoint) + identity.of_folder(self.folder)
+            content += "".join(identity.of_component(part) for part in self.parts.values())
+            content = hashlib.sha256(content.encode()).hexdigest()
+        if not self.marks:
+            return content
+        return hashlib.sha256(
+            f"{content} {json.dumps(self.marks, sort_keys=True)}".encode()
+        ).hexdigest()
 
     @property
     def is_batched(self) -> bool:
@@ -75,15 +98,20 @@ class ModelInfo:
     @property
     def samplers(self) -> tuple[str, ...]:
         """The only samplers that will do; () where all do."""
+        if self.pipeline in _ONE_SAMPLER:
+            return (_ONE_SAMPLER[self.pipeline],)
+        if self.is_native:
+            return (samplers.NATIVE,)
         if not self.is_flow:
             return ()
-        return FLOW_SAMPLERS if self.pipeline in _EVERY_FLOW_SAMPLER else FLOW_SAMPLERS[:1]
+        ours = FLOW_SAMPLERS if self.pipeline in _EVERY_FLOW_SAMPLER else FLOW_SAMPLERS[:1]
+        return (*ours, samplers.NATIVE)
 
     @property
     def defaults(self) -> dict[str, Any]:
         """Settings that the model wants where neither the user nor its ModelSpec says otherwise."""
-        own = {"width": self.native_width, "height": self.native_height}
-        return {**own, "sampler": FLOW_SAMPLERS[0]} if self.is_flow else own
+        wanted = {"width": self.native_width, "height": self.native_height}
+        return {**wanted, "sampler": self.samplers[0]} if self.samplers else wanted
 
     def check_prompt(self, text: str) -> list[str]:
         """What the text encoder does not take: the end of `text`, as written; [] if all fits."""
@@ -101,6 +129,8 @@ def inspect(spec: ModelSpec) -> ModelInfo:
 def _inspected(place: Path, spec: ModelSpec) -> ModelInfo:
     if place.is_file():
         found = single_file.layout(place, spec)
+        for part in found.parts.values():
+            component_files.check_pickles(part, spec, key="model.base")
         info = _info(spec, found.folder, kind=found.kind, checkpoint=place)
         if not info.is_batched and of_pipeline(info.pipeline) is None:
             raise ModelError(
@@ -116,30 +146,49 @@ def _inspected(place: Path, spec: ModelSpec) -> ModelInfo:
 
 def _info(spec: ModelSpec, folder: Path, *, kind: str, checkpoint: Path | None = None) -> ModelInfo:
     index = _read(folder / "model_index.json")
-    pipeline = str(index.get("_class_name", ""))
-    if kind not in BATCHED and pipeline not in _BATCHED_PIPELINES:
+    pipeline = index.get("_class_name", "")
+    if kind not in BATCHED and (
+        not isinstance(pipeline, str) or pipeline not in _BATCHED_PIPELINES
+    ):
         reason = diffusers_source.why_not(pipeline)
         if reason:
             raise ModelError(
                 f"model={spec.name}: {reason}; name another with model.id=", key="model"
             )
+    pipeline = str(pipeline)
     denoiser = folder / ("unet" if (folder / "unet").is_dir() else "transformer")
     config = _read(denoiser / "config.json")
     if checkpoint is None and not any(
         path.suffix in (".safetensors", ".bin") for path in denoiser.iterdir()
     ):
         _refuse_incomplete(spec, folder, f"the weights of {denoiser.name}/")
+    if checkpoint is None:
+        component_files.check(spec, folder)
     vae = _read(folder / "vae" / "config.json", missing={})
-    with refusing(folder / "vae" / "config.json", "model"):
-        factor = 2 ** (min(len(vae.get("block_out_channels", [0] * 4)), _MOST_LEVELS) - 1)
-    packed = 2 if pipeline.startswith("Flux") else 1  # 2x2 latents a token
-    with refusing(denoiser / "config.json", "model"):
-        rows, columns = _latent_size(config, index, factor)
-        patch = packed if packed > 1 else int(config.get("patch_size") or 1)
-        if not all(0 < side <= _LARGEST_SIDE for side in (rows * factor, columns * factor, patch)):
-            raise ValueError(f"pictures of {columns}x{rows} latents of {factor} pixels")
+    with refusing(f"the configurations in {folder}", "model"):
+        size = sizes.of(folder, pipeline, config)
+        if not all(0 < side <= _LARGEST_SIDE for side in (size.width, size.height, size.multiple)):
+            raise ValueError(f"pictures of {size.width}x{size.height} pixels")
     scheduler = _read(folder / "scheduler" / "scheduler_config.json", missing={})
+    is_flow = str(scheduler.get("_class_name", "")).startswith(_FLOW)
+    if is_flow and spec.prediction != "auto":
+        raise ModelError(
+            f"model.prediction={spec.prediction}: {spec.name} was trained by flow matching, which "
+            "predicts a velocity; leave it out",
+            key="model.prediction",
+        )
     kind = kind if kind != "auto" else _kind(index, config)
+    is_native = _is_native(pipeline, scheduler, spec)
+    if kind in BATCHED:
+        _refuse_misfits(spec, config, vae, scheduler)
+        if is_native:  # its scheduler is none of ours: diffusers' own pipeline runs it
+            kind = "other"
+            if checkpoint is not None or diffusers_source.why_not(pipeline):
+                raise ModelError(
+                    f"model={spec.name}: was trained with {_formulation(scheduler)}, for which "
+                    "sdviz takes folders in diffusers' layout alone",
+                    key="model",
+                )
     if kind == "kolors" and importlib.util.find_spec("sentencepiece") is None:
         raise ModelError(
             f"model={spec.name}: Kolors' tokenizer needs the package sentencepiece; "
@@ -149,25 +198,90 @@ def _info(spec: ModelSpec, folder: Path, *, kind: str, checkpoint: Path | None =
     return ModelInfo(
         folder=folder,
         kind=kind,
-        native_width=columns * factor,
-        native_height=rows * factor,
-        multiple=factor * patch,
+        native_width=size.width,
+        native_height=size.height,
+        multiple=size.multiple,
         max_tokens=_KOLORS_TOKENS if kind == "kolors" else _max_tokens(folder),
         checkpoint=checkpoint,
         variant=spec.variant,
         vae=vae,
         pipeline=pipeline,
-        is_flow=str(scheduler.get("_class_name", "")).startswith(_FLOW),
+        is_flow=is_flow,
+        is_native=is_native,
+        timestep_spacing=str(scheduler.get("timestep_spacing", "leading")),
+        marks=marks.of(
+            spec, kind=kind, index=index, scheduler=scheduler, usual=_usual(folder, config),
+            folder=folder,
+        ),
+    )  # fmt: skip
+
+
+def _is_native(pipeline: str, scheduler: Mapping[str, Any], spec: ModelSpec) -> bool:
+    """Is its own scheduler the only one that fits what the model was trained for?"""
+    made = str(scheduler.get("_class_name", ""))
+    if not made or made.startswith(_FLOW):
+        return False
+    ours = samplers.schedulers() | _LIKE_OURS
+    predicts = scheduler.get("prediction_type", "epsilon")
+    if spec.prediction != "auto":
+        predicts = spec.prediction
+    return (
+        pipeline in _NATIVE_ALONE
+        or made not in ours
+        or predicts not in _PREDICTIONS
+        or bool(scheduler.get("use_flow_sigmas"))
+        or str(scheduler.get("variance_type", "")).startswith("learned")
     )
 
 
-def _latent_size(config: dict[str, Any], index: dict[str, Any], factor: int) -> tuple[int, int]:
-    """(rows, columns) of the latents that the denoiser was trained on."""
-    if index.get("_class_name", "").startswith("Flux"):  # its configuration does not say
-        return 1024 // factor, 1024 // factor
-    sample = config.get("sample_size") or 64
-    rows, columns = sample if isinstance(sample, list) else (sample, sample)
-    return int(rows), int(columns)
+def _formulation(scheduler: Mapping[str, Any]) -> str:
+    """In words, what a scheduler's configuration says of the training."""
+    made = str(scheduler.get("_class_name", ""))
+    if made.startswith("EDM"):
+        return f"EDM's noise levels ({made})"
+    return f"{made}, prediction_type={scheduler.get('prediction_type', 'epsilon')}"
+
+
+def _refuse_misfits(
+    spec: ModelSpec,
+    unet: Mapping[str, Any],
+    vae: Mapping[str, Any],
+    scheduler: Mapping[str, Any],
+) -> None:
+    """ModelError where a UNet family's parts are not those that its pipeline runs."""
+    latents = vae.get("latent_channels", 4)
+    takes, gives = unet.get("in_channels", 4), unet.get("out_channels", 4)
+    if takes != latents:
+        more = "an inpainting or editing model, which wants a picture beside the prompt"
+        raise ModelError(
+            f"model={spec.name}: its UNet takes latents of {takes} channels, and its VAE gives "
+            f"{latents}: it is {more}; name another with model.id=",
+            key="model",
+        )
+    if gives != takes:
+        raise ModelError(
+            f"model={spec.name}: its UNet takes {takes} channels and gives {gives}, as no model of "
+            "Stable Diffusion's kind; name another with model.id=",
+            key="model",
+        )
+    if unet.get("class_embed_type") or unet.get("num_class_embeds"):
+        raise ModelError(
+            f"model={spec.name}: its UNet wants class labels, as upscalers have them, beside the "
+            "prompt; name another with model.id=",
+            key="model",
+        )
+    if str(scheduler.get("_class_name", "")).startswith(_FLOW):
+        raise ModelError(
+            f"model={spec.name}: was trained by flow matching, and diffusers' pipeline for UNets "
+            "does not run that; name another with model.id=",
+            key="model",
+        )
+
+
+def _usual(folder: Path, denoiser: dict[str, Any]) -> tuple[str, str]:
+    """(kind, pipeline) that the files of a folder suggest beside its model_index.json."""
+    pipeline = marks.usual_pipeline(folder, denoiser)
+    return _kind({"_class_name": pipeline}, denoiser), pipeline
 
 
 def _refuse_incomplete(spec: ModelSpec, folder: Path, what: str) -> None:
@@ -203,5 +317,6 @@ def _read(path: Path, *, missing: dict[str, Any] | None = None) -> dict[str, Any
             return missing
         raise ModelError(
             f"{path}: missing, so {path.parent} is not a model in diffusers' layout; name a folder "
-            "with a model_index.json in model="
+            "with a model_index.json in model=",
+            key="model",
         ) from error

@@ -19,6 +19,7 @@ from sdviz.models.families.kolors import Kolors
 from sdviz.models.families.sdxl import StableDiffusionXL
 from sdviz.models.families.stable_diffusion import StableDiffusion
 from sdviz.models.families.whole_pipeline import WholePipeline
+from sdviz.models.files import marks
 from sdviz.models.info import inspect
 from sdviz.models.sources import Folder, Parts, SingleFile
 from sdviz.plan.config import ModelSpec
@@ -68,14 +69,14 @@ def _common(source: Folder, vae_dtype: torch.dtype | None = None) -> dict[str, A
     }
 
 
-def _sized(source: Folder) -> dict[str, Any]:
-    """What the families of Stable Diffusion XL have."""
+def _sized(source: Folder, kind: str) -> dict[str, Any]:
+    """What the families of Stable Diffusion XL have; `kind` as ModelInfo's."""
     upcast = source.json("vae/config.json").get("force_upcast", True)
     half = source.dtype == torch.float16  # too small for this VAE's activations
     index = source.json("model_index.json")
     return {
         **_common(source, torch.float32 if half and upcast else None),
-        "zeros_for_empty": index.get("force_zeros_for_empty_prompt", True),
+        "zeros_for_empty": marks.zeros(index, kind),
     }
 
 
@@ -105,7 +106,7 @@ def _sdxl(source: Folder) -> StableDiffusionXL:
         source.part(CLIPTextModel, "text_encoder"),
         source.part(CLIPTextModelWithProjection, "text_encoder_2"),
     ]
-    common = _sized(source)
+    common = _sized(source, "sdxl")
 
     def make_pipeline() -> Any:
         return diffusers.StableDiffusionXLPipeline(
@@ -133,7 +134,7 @@ def _kolors(source: Folder) -> Kolors:
         "tokenizer": source.words(ChatGLMTokenizer),
         "text_encoder": source.part(ChatGLMModel, "text_encoder"),
     }
-    common = _sized(source)
+    common = _sized(source, "kolors")
 
     def make_pipeline() -> Any:
         return diffusers.KolorsPipeline(**parts, **_shared(common))

@@ -12,7 +12,7 @@ from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from sdviz.errors import ModelError
 from sdviz.models.checkpoints import tensor_names, unet_file
 from sdviz.models.checkpoints.components import of_pipeline
-from sdviz.models.files import identity, pickles, tensors
+from sdviz.models.files import component_files, identity, pickles, tensors
 from sdviz.models.files.refusal import read_object, refusing
 from sdviz.models.info import ModelInfo
 from sdviz.plan.config import ModelSpec
@@ -44,10 +44,13 @@ class Folder:
         return ready(module, self.device)
 
     def _load(self, cls: Any, name: str, dtype: torch.dtype) -> Any:
-        options: dict[str, Any] = {"variant": self.spec.variant} if self.spec.variant else {}
-        return cls.from_pretrained(
-            self.path, subfolder=name, torch_dtype=dtype, local_files_only=True, **options
-        )
+        options: dict[str, Any] = {"local_files_only": True, "torch_dtype": dtype}
+        files = identity.weights_of(self.path / name, self.spec.variant)
+        if self.spec.variant in {component_files.variant_of(file) for file in files} - {""}:
+            options["variant"] = self.spec.variant
+        if not self.spec.trust_pickle:
+            options["use_safetensors"] = True
+        return whole(cls, self.path, subfolder=name, **options)
 
     def words(self, cls: Any, name: str = "tokenizer") -> Any:
         """The tokenizer in the folder `name`."""
@@ -117,11 +120,29 @@ class SingleFile(Folder):
         return made
 
 
+def whole(cls: Any, folder: Path, **options: Any) -> Any:
+    """cls.from_pretrained of a component whose weights are all there; ModelError.
+
+    The libraries only warn of weights that are missing, and go on with random numbers.
+    """
+    module, report = cls.from_pretrained(folder, output_loading_info=True, **options)
+    place = folder / options.get("subfolder", "")
+    for what in ("missing_keys", "mismatched_keys"):
+        if found := sorted(map(str, report.get(what) or ())):
+            word = "lacks" if what == "missing_keys" else "has of another shape"
+            raise ModelError(
+                f"{place}: its file of weights {word} {found[0]}, and {len(found)} in all; fetch "
+                "the model anew",
+                key="model",
+            )
+    return module
+
+
 def lent(cls: Any, folder: Path, dtype: torch.dtype) -> Any:
     """The component in `folder`, of another model than the one that it is for."""
     is_half = all(".fp16" in file.name for file in identity.weights_of(folder, ""))
     options = {"variant": "fp16"} if is_half else {}
-    return cls.from_pretrained(folder, torch_dtype=dtype, local_files_only=True, **options)
+    return whole(cls, folder, torch_dtype=dtype, local_files_only=True, **options)
 
 
 def _read(path: Path, spec: ModelSpec) -> dict[str, torch.Tensor]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from sdviz.plan import loras
 from sdviz.plan.labels import place_name
 from sdviz.plan.prompts import said
 from sdviz.plan.settings import DEFAULTS
@@ -197,11 +198,10 @@ def clean(text: str) -> str:
 
 
 def with_lora(prompt: str, recipe: Mapping[str, Any]) -> str:
-    """The prompt as stable-diffusion-webui has it: with the LoRA in it, as <lora:name:1>."""
-    scale = recipe.get("lora_scale", 1.0)
-    if not recipe.get("lora") or not scale:
-        return prompt
-    return f"{prompt} <lora:{_lora_name(recipe['lora'])}:{number(scale)}>".strip()
+    """The prompt as stable-diffusion-webui has it: with the LoRAs in it, as <lora:name:1>."""
+    worn = loras.pairs(recipe.get("lora") or "", recipe.get("lora_scale", 1.0))
+    signs = [f"<lora:{_lora_name(name)}:{number(scale)}>" for name, scale in worn]
+    return " ".join([prompt, *signs]).strip() if signs else prompt
 
 
 def cell_pairs(
@@ -250,8 +250,10 @@ def cell_pairs(
         pairs["Hires steps"] = recipe["hires_steps"] or None
         pairs["Hires upscaler"] = UPSCALERS.get(recipe["hires_upscaler"], recipe["hires_upscaler"])
     pairs["Emphasis"] = "None" if recipe.get("emphasis") == "none" else None
-    if recipe.get("lora") and recipe.get("lora_scale", 1.0) and recipe["lora"] in contents:
-        pairs["Lora hashes"] = f"{_lora_name(recipe['lora'])}: {contents[recipe['lora']][:12]}"
+    worn = recipe.get("lora") or ""
+    if worn in contents and not loras.is_off(recipe.get("lora_scale", 1.0)):
+        named = zip(loras.names(worn), contents[worn].split("+"), strict=False)
+        pairs["Lora hashes"] = ", ".join(f"{_lora_name(one)}: {known[:12]}" for one, known in named)
     if recipe.get("embedding") in contents:
         words = said(contents[recipe["embedding"]], recipe["prompt"], recipe["negative"])
         pairs["TI hashes"] = ", ".join(f"{word}: {known[:12]}" for word, known in words)

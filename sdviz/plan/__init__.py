@@ -10,6 +10,7 @@ FACE = (
     "config",
     "grammar",
     "labels",
+    "loras",
     "passes",
     "planning",
     "prompts",

@@ -13,6 +13,9 @@ from sdviz.plan.prompts import said
 from sdviz.plan.settings import DEFAULTS, SETTINGS, Recipe, names
 
 CHECKER = "safety checker of {}"  # its name among the contents; each model may have one of its own
+# How a model takes a setting, where that is not as in archives of old; also among the contents.
+GUIDANCE = "guidance of {}"
+SPACING = "DDIM's timestep_spacing of {}"
 _KEYED = sorted([*names(lambda row: not row.absorbed), "dtype"])
 
 
@@ -29,8 +32,9 @@ def cell_key(
     `model_identity` is the hash of the model's weights (sdviz.models.files.identity), so that a
     folder may move and keep its cells; `dtype` is the denoiser's, as torch names it ("float32",
     "bfloat16"); `contents` has the hash of each file that a setting names, by that name, for the
-    same reason. The text that is hashed (SHA-256, UTF-8) is a JSON object: keys sorted, no spaces,
-    settings at their default left out.
+    same reason, and how a model takes a setting (CHECKER, GUIDANCE, SPACING). The text that is
+    hashed (SHA-256, UTF-8) is a JSON object: keys sorted, no spaces, settings at their default left
+    out.
     """
     fragments = []
     values = vars(recipe)
@@ -49,6 +53,11 @@ def cell_key(
                 value = f"{value} by {contents.get(CHECKER.format(recipe.model), '')}"
             elif contents and content:
                 value = contents[value]
+            elif contents and name == "cfg" and GUIDANCE.format(recipe.model) in contents:
+                value = max(value, 1.0)
+            elif contents and name == "sampler" and value == "DDIM":
+                spacing = contents.get(SPACING.format(recipe.model), "")
+                value = f"{value} {spacing}".rstrip()
             fragments.append(_fragment(name, value))
     return hashlib.sha256(("{" + ",".join(fragments) + "}").encode()).hexdigest()
 
@@ -93,7 +102,7 @@ class Plan:
     excluded: int = 0  # combinations that `exclude=` dropped
     dtype: str = "float32"
     identities: Mapping[str, str] = field(default_factory=dict)  # model name -> hash of its weights
-    contents: Mapping[str, str] = field(default_factory=dict)  # init image, LoRA, VAE -> its hash
+    contents: Mapping[str, str] = field(default_factory=dict)  # as in cell_key
     references: Sequence[Cell] = ()  # sdviz.plan.reference; their numbers follow those of `cells`
     referred: Sequence[int] = ()  # cell -> the number of its reference, -1 for none; () for no cell
     distilled: frozenset[str] = frozenset()  # models that have their CFG scale trained in, as Flux

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sdviz.plan import loras
 from sdviz.plan.cells import Axis
 from sdviz.plan.settings import DEFAULTS, Recipe, names
 
@@ -33,7 +34,13 @@ def place_name(place: Any) -> Any:
 
 def shareable(settings: Mapping[str, Any]) -> dict[str, Any]:
     """`settings` as they may leave the machine: paths as names."""
-    return {key: place_name(value) if key in _PATHS else value for key, value in settings.items()}
+    return {key: _shared(key, value) if key in _PATHS else value for key, value in settings.items()}
+
+
+def _shared(key: str, value: Any) -> Any:
+    if key == "lora" and isinstance(value, str):
+        return "+".join(place_name(one) for one in loras.names(value))
+    return place_name(value)
 
 
 def value_label(value: Any, key: str = "") -> str:
@@ -64,7 +71,12 @@ def _labels(axis: Axis, values: Iterable[Any]) -> list[str]:
     labels = []
     for n, (key, value) in enumerate(zip(axis.keys, values, strict=True)):
         if key in _PATHS:
-            value = _short(value, {str(several[n]) for several in axis.values})
+            among = [str(several[n]) for several in axis.values]
+            if key == "lora":  # each of several
+                every = {one for several in among for one in loras.names(several)}
+                value = "+".join(_short(one, every) for one in loras.names(str(value)))
+            else:
+                value = _short(value, set(among))
         labels.append(value_label(value, key))
     return labels
 

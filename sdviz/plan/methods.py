@@ -41,6 +41,15 @@ class Method:
     max_steps: int = 1000  # the model's training timesteps
 
 
+# The scheduler that a model was published with, whatever it is; for pipelines that run as a whole.
+NATIVE = "Native"
+_NATIVE = Method(scheduler="")
+
+
+def method(name: str) -> Method:
+    return _NATIVE if name == NATIVE else METHODS[name]
+
+
 _MULTISTEP = "DPMSolverMultistepScheduler"
 _SDE = {"algorithm_type": "sde-dpmsolver++"}
 
@@ -105,12 +114,7 @@ METHODS: dict[str, Method] = {
     ),
     "DDIM": Method(
         scheduler="DDIMScheduler",
-        kwargs={
-            "timestep_spacing": "leading",
-            "steps_offset": 1,
-            "set_alpha_to_one": False,
-            "clip_sample": False,
-        },
+        kwargs={"steps_offset": 1, "set_alpha_to_one": False, "clip_sample": False},
         schedules=_SPACING,
         takes_eta=True,
     ),

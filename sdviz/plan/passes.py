@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from sdviz.plan.samplers import resolve
-from sdviz.plan.settings import Recipe, names
+from sdviz.plan.settings import Recipe, is_guided, names
 
 if TYPE_CHECKING:
     from sdviz.plan.cells import Cell
@@ -88,4 +88,4 @@ def rows_in(recipe: Recipe) -> int:
 
 def rows_of(recipe: Recipe) -> int:
     """Denoiser rows that a cell takes in a tick: two with guidance, one without."""
-    return 1 if recipe.cfg == 1 else 2
+    return 2 if is_guided(recipe) else 1

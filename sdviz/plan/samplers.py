@@ -16,7 +16,10 @@ from functools import lru_cache
 from typing import Any
 
 from sdviz.errors import ConfigError
+from sdviz.plan import methods
 from sdviz.plan.methods import METHODS, ONCE, PLMS, SCHEDULES, TWICE, Method
+
+NATIVE = methods.NATIVE  # the scheduler that a model was published with
 
 # A1111's samplers that diffusers lacks, each with the nearest name that there is.
 _MISSING = {
@@ -47,7 +50,7 @@ class Sampler:
 
     @property
     def method(self) -> Method:
-        return METHODS[self.method_name]
+        return methods.method(self.method_name)
 
     @property
     def name(self) -> str:
@@ -103,6 +106,11 @@ def names() -> list[str]:
     return [sampler.name for sampler in _BY_SPELLING.values()]
 
 
+def schedulers() -> set[str]:
+    """Names of diffusers' classes that the samplers are made of."""
+    return {method.scheduler for method in METHODS.values()}
+
+
 def every() -> list[str]:
     """What `sampler=all` stands for: each method that any model can be denoised by here. LCM is not
     among them, which needs weights of its own, nor is one whose package is missing.
@@ -121,6 +129,8 @@ def resolve(name: str) -> Sampler:
     spelling = _spelling(str(name))
     if spelling in _BY_SPELLING:
         return _BY_SPELLING[spelling]
+    if spelling == _spelling(NATIVE):
+        return Sampler(NATIVE, "")
     for suffix in ("automatic", "uniform"):
         plain = _BY_SPELLING.get(spelling.removesuffix(suffix))
         if spelling.endswith(suffix) and plain and not plain.schedule:
@@ -156,9 +166,9 @@ def _spelling(name: str) -> str:
     """What remains of a name when case and punctuation do not count: `DPM++ 2M` -> `dpmpp2m`."""
     words = re.sub(r"[^a-z0-9]+", " ", name.lower().replace("++", "pp")).strip()
     words = re.sub(r"^k ", "", words).replace("dpm 2", "dpm2").replace("uni pc", "unipc")
-    for alias, method in _ALIASES.items():
+    for alias, plain in _ALIASES.items():
         if words == alias or words.startswith(f"{alias} "):
-            words = words.replace(alias, method.lower().replace("++", "pp"), 1)
+            words = words.replace(alias, plain.lower().replace("++", "pp"), 1)
     return words.replace(" ", "")
 
 

@@ -16,7 +16,7 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from sdviz.errors import ConfigError, nearest
-from sdviz.plan import samplers
+from sdviz.plan import loras, samplers
 from sdviz.plan.prompts import is_plain
 
 _SURELY_SHORT = 75  # bytes of a prompt; a token of CLIP is one at least
@@ -44,6 +44,7 @@ class Setting:
     least: float = -math.inf
     most: float = math.inf
     choices: tuple[str, ...] = ()  # of a word, where only these will do
+    summed: bool = False  # also several numbers, 1+0.5, one for each part of another setting
     pattern: tuple[str, str] = ("", "")  # of a word: a regular expression, and its meaning in words
     spelling: Callable[[Any], list[Any]] | None = None  # values that a word stands for, or an error
     none: bool = False  # "" switches it off, for which people type "none"
@@ -110,6 +111,10 @@ class Setting:
             return [str(value).lower() == "true"]
         if self.kind == "word":
             return self._checked_word(value)
+        if self.summed and isinstance(value, str):
+            for one in loras.scales(value):
+                self.checked(one)
+            return [value]
         if not self.least <= value <= self.most:
             typed = f"{value:.10g}" if isinstance(value, float) else value
             raise ConfigError(f"{self.name}={typed}: must be {self.takes}", key=self.name)
@@ -137,6 +142,14 @@ def _at(name: str, value: Any) -> Idle:
 
 def _without(name: str) -> Idle:
     return Idle(f"without {name}=", lambda recipe: not getattr(recipe, name))
+
+
+def is_guided(recipe: Recipe) -> bool:
+    """Does classifier-free guidance act? As in diffusers: not at a CFG scale of 1 and below."""
+    return recipe.cfg > 1
+
+
+_UNGUIDED = Idle("at cfg=1 and below", lambda recipe: not is_guided(recipe))
 
 
 def _is_plain(recipe: Recipe) -> bool:
@@ -206,12 +219,12 @@ class Recipe:
         argument="negative_prompt",
         always=True,
         form=2,
-        idle=_at("cfg", 1),
+        idle=_UNGUIDED,
         idle_alone=True,
     )
     cfg: float = _row(
         7.0,
-        "CFG scale; 1 switches guidance off",  # one row instead of two
+        "CFG scale; 1 and below switch guidance off",  # one row instead of two
         least=0,
         most=1000,
         elsewhere=("cfgscale", "guidancescale"),
@@ -306,7 +319,7 @@ class Recipe:
         least=0,
         most=1,
         batched_only=True,
-        idle=_at("cfg", 1),
+        idle=_UNGUIDED,
         idle_alone=True,
     )
     clip_skip: int = _row(
@@ -452,17 +465,18 @@ class Recipe:
     )
     lora: str = _row(
         "",
-        "a LoRA for the model: a file, a folder or a hub id; none",
+        "a LoRA for the model: a file, a folder or a hub id; a+b for two; none",
         none=True,
         infotext="Lora hashes",
         composed=True,
         path=True,
         content="file",
-        idle=_at("lora_scale", 0),
+        idle=Idle("at lora_scale=0", lambda recipe: loras.is_off(recipe.lora_scale)),
     )
-    lora_scale: float = _row(
+    lora_scale: float | str = _row(
         1.0,
-        "strength of the LoRA; 0 is the model without it",
+        "strength of the LoRA, 1+0.5 of two; 0 is the model without it",
+        summed=True,
         least=-100,
         most=100,
         elsewhere=("loraweight", "lorastrength"),

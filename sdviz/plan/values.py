@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sdviz.errors import ConfigError, ConfigErrors, SdvizError, gathered, nearest
-from sdviz.plan import grammar
+from sdviz.plan import grammar, loras
 from sdviz.plan.settings import DEFAULTS, SETTINGS, Setting
 
 
@@ -78,7 +78,14 @@ def _read(setting: Setting, given: Any) -> list[Any]:
         return gathered([functools.partial(_read, setting, part) for part in parts])
     if setting.kind in ("word", "flag"):
         return list(grammar.parse_words(given))
+    if setting.summed and any(map(loras.read_scales, grammar.flat_list(given))):
+        return gathered([functools.partial(_read_scales, one) for one in grammar.flat_list(given)])
     return list(grammar.parse_numbers(given, whole=setting.kind == "int"))
+
+
+def _read_scales(text: str) -> list[Any]:
+    several = loras.read_scales(text)
+    return [several] if several else list(grammar.parse_numbers(text, whole=False))
 
 
 def _short(given: Any) -> str:

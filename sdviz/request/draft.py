@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdviz import models
 from sdviz.errors import ConfigError, ConfigErrors, SdvizError, nearest
+from sdviz.plan import loras
 from sdviz.plan.config import Config, ModelSpec, read
 from sdviz.plan.grammar import split_list, unquote
 from sdviz.plan.rules import Rule, parse_rule
@@ -170,7 +171,10 @@ def _values(draft: Draft, name: str) -> list[Any]:
                 f"{key}={source}: only the lines of prompts= may have settings", key=key
             )
         return [*lines.prompts]
-    return values_of(name, source)
+    values = values_of(name, source)
+    if name == "lora":  # the files that a pattern or a folder stands for
+        return [file for value in values for file in (loras.expanded(value) if value else [value])]
+    return values
 
 
 def _read_zip(draft: Draft) -> None:

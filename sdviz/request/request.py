@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sdviz.errors import ConfigError
+from sdviz.errors import ConfigError, ConfigErrors, SdvizError
 from sdviz.models.addons import checks, scores
 from sdviz.models.files import diffusers_source
 from sdviz.models.hardware import device
-from sdviz.plan import reference
-from sdviz.plan.cells import CHECKER, Axis, Plan
+from sdviz.plan import loras, reference
+from sdviz.plan.cells import CHECKER, GUIDANCE, SPACING, Axis, Plan
 from sdviz.plan.config import Config, keys_of
 from sdviz.plan.planning import make_axes, make_plan
 from sdviz.plan.rules import matches
@@ -29,6 +29,9 @@ from sdviz.request.command_line import escape_interpolation
 from sdviz.request.draft import Draft, read_draft
 from sdviz.request.from_picture import with_picture
 from sdviz.request.naming import check_name, made_name, signature
+
+if TYPE_CHECKING:
+    from sdviz.models import ModelInfo
 
 # (outputs, name) -> signature and drawn seeds of an earlier archive of that name, ("", []) if there
 # is none
@@ -83,6 +86,7 @@ def read_request(
         *warnings.warnings(plan),
         *warnings.unheard(plan, draft.infos),
         *warnings.overlap(seeds, draft.values["seed"]),
+        *_bundled(plan, config),
     ]
     return Request(config, plan, record, told)
 
@@ -152,12 +156,13 @@ def _plan(draft: Draft, config: Config) -> Plan:
         axes,
         {name: values[0] for name, values in draft.values.items() if name not in keys},
         defaults=_defaults(draft, config),
-        identities={name: info.identity for name, info in draft.infos.items()},
+        identities={name: _identity(info, config) for name, info in draft.infos.items()},
         dtype=config.dtype,
         excluded=(lambda settings: matches(draft.rules, settings)) if draft.rules else None,
         contents=_contents(draft, config),
         search=settings.search_text(draft.values),
     )
+    _check_scales(plan)
     if not plan.cells:
         raise ConfigError(
             f"exclude: drops all {plan.excluded} combinations; nothing is left to compute",
@@ -184,14 +189,61 @@ def _defaults(draft: Draft, config: Config) -> dict[str, dict[str, Any]]:
     }
 
 
+def _check_scales(plan: Plan) -> None:
+    """ConfigErrors where cells have not as many scales as LoRAs."""
+    errors: list[SdvizError] = []
+    for pair in dict.fromkeys((cell.recipe.lora, cell.recipe.lora_scale) for cell in plan.cells):
+        try:
+            loras.pairs(*pair)
+        except ConfigError as error:
+            errors.append(error)
+    if errors:
+        raise ConfigErrors(errors)
+
+
+def _identity(info: ModelInfo, config: Config) -> str:
+    """Of a model as this sweep runs it: a VAE in tiles leaves seams."""
+    tiled = {"vae_tiling": True} if config.engine.vae_tiling else {}
+    return replace(info, marks={**info.marks, **tiled}).identity
+
+
 def _contents(draft: Draft, config: Config) -> dict[str, str]:
-    """The hash of what each setting that names a file names."""
+    """The hash of what each setting that names a file names; and sdviz.plan's GUIDANCE and SPACING
+    where they make a difference.
+    """
     pixels = {name: image.pixels for name, image in config.inits.items()}
     asked = [(key, name) for key in checks.FILES for name in draft.values[key]]
     specs = draft.config.models.values()
     asked += [(key, spec.defaults.get(key)) for key in checks.FILES for spec in specs]
     files = {name: checks.content(key, name) for key, name in asked if name}
-    return {**pixels, **files, **_checkers(draft)}
+    return {**pixels, **files, **_checkers(draft), **_manners(draft)}
+
+
+def _bundled(plan: Plan, config: Config) -> list[str]:
+    """Warnings of embeddings in LoRAs, which are left out."""
+    worn = {cell.recipe.lora: cell.recipe.model for cell in plan.cells if cell.recipe.lora}
+    told = []
+    for name, model in worn.items():
+        if words := checks.bundled(name, config.models[model]):
+            told.append(
+                f"lora={name}: brings the embedding {', '.join(words)} along, which is left out; "
+                "embedding= takes it as a file of its own"
+            )
+    return told
+
+
+def _manners(draft: Draft) -> dict[str, str]:
+    """How the models take settings, where that is not as it was in archives of old."""
+    found = {}
+    for name, info in draft.infos.items():
+        defaults = draft.config.models[name].defaults
+        scales = [*draft.values["cfg"], defaults.get("cfg")]
+        if info.is_batched and any(scale is not None and scale < 1 for scale in scales):
+            found[GUIDANCE.format(name)] = "off at a CFG scale of 1 and below"
+        samplers = (*draft.values["sampler"], defaults.get("sampler"))
+        if info.timestep_spacing != "leading" and "DDIM" in samplers:
+            found[SPACING.format(name)] = info.timestep_spacing
+    return found
 
 
 def _checkers(draft: Draft) -> dict[str, str]:

@@ -172,11 +172,16 @@ def test_plain_prompts_are_not_warned_of(reading: Reading) -> None:
 
 
 def test_settings_without_effect_are_told(reading: Reading) -> None:
-    assert reading(cfg=1, negative="a cat").warnings == ["negative: has no effect at cfg=1"]
+    assert reading(cfg=1, negative="a cat").warnings == [
+        "negative: has no effect at cfg=1 and below"
+    ]
     assert reading(cfg="1,7", guidance_rescale=0.7).warnings == [
-        "guidance_rescale: has no effect at cfg=1"
+        "guidance_rescale: has no effect at cfg=1 and below"
     ]
     assert reading(cfg=7, negative="a cat", guidance_rescale=0.7).warnings == []
+    assert reading(cfg="0,1,7").warnings == [
+        "cfg: 0 and 1 all switch guidance off; cells that differ only in it are the same picture"
+    ]
     (warning,) = reading(lora_scale="0.5,1").warnings
     assert warning.startswith(
         "lora_scale: has no effect without lora=; cells that differ only in it"

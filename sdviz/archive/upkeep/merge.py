@@ -44,6 +44,7 @@ def merged_plan(archives: Sequence[Archive]) -> Plan:
         excluded=size - len(cells),
         dtype=dtype,
         identities=identities,
+        contents={k: v for archive in archives for k, v in archive.mapping("contents").items()},
     )
     return _with_references(plan, archives)
 

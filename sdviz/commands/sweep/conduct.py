@@ -87,7 +87,7 @@ def conduct(
     say(f"{_counts(tally)} in {seconds:.1f} s · archive {archive.path}{page}")
     if status == "interrupted":
         return interrupt.exit_status
-    return 1 if tally.failed else 0
+    return 1 if tally.failed or tally.unscored else 0
 
 
 def _denoise(
@@ -177,6 +177,8 @@ def _address(board: BoardSink) -> str:
 def _say_failures(tally: Tally) -> None:
     for index, reason in tally.failed.items():
         say(f"cell {index} failed: {reason}", error=True)
+    for text in tally.unscored:
+        say(text, error=True)
 
 
 def _counts(tally: Tally) -> str:

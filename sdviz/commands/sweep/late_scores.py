@@ -11,7 +11,7 @@ import numpy as np
 
 from sdviz.archive.reader import Archive
 from sdviz.errors import ArchiveError
-from sdviz.events import CellScored, Event
+from sdviz.events import CellScored, Event, Note
 from sdviz.models.addons import scores
 from sdviz.plan.cells import Cell, Plan
 from sdviz.plan.config import Config, ModelSpec
@@ -65,6 +65,9 @@ def score(
                     pixels = np.asarray(archive.image(cell.index))
             except ArchiveError:
                 continue
-            fresh, (known, caption) = scorer.score(cell, pixels), cells[cell]
+            fresh, (known, caption) = scorer.attempt(cell, pixels), cells[cell]
+            if isinstance(fresh, Note):
+                emit(fresh)
+                continue
             told = {**known, **fresh.scores}
             emit(CellScored(cell.index, told, fresh.caption or caption))

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from sdviz.errors import SdvizError
 from sdviz.events import (
+    UNSCORED,
     CellFailed,
     CellFinished,
     CellStarted,
@@ -113,12 +114,15 @@ class Tally:
     def __init__(self) -> None:
         self.finished = 0
         self.failed: dict[int, str] = {}
+        self.unscored: list[str] = []  # what is to be said of each
 
     def handle(self, event: Event) -> None:
         if isinstance(event, CellFinished):
             self.finished += 1
         elif isinstance(event, CellFailed):
             self.failed[event.cell] = event.reason
+        elif isinstance(event, Note) and event.kind == UNSCORED:
+            self.unscored.append(event.text)
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sdviz.errors import ModelError
-from sdviz.models.addons import embeddings, kohya_lora, lora, vae
+from sdviz.models.addons import embeddings, kohya_lora, lora, lora_tensors, vae
 from sdviz.models.checkpoints import tensor_names, unet_file
-from sdviz.models.files import identity, places, tensors
+from sdviz.models.files import component_files, identity, places, tensors
 from sdviz.models.files.refusal import read_object, refusing
 from sdviz.models.info import ModelInfo
+from sdviz.plan import loras, samplers
 from sdviz.plan.config import ModelSpec
 from sdviz.plan.settings import Recipe
 
@@ -20,19 +22,21 @@ SAFETY_CHECKER = "CompVis/stable-diffusion-safety-checker"
 SMALLEST_MARKED = 256  # pixels a side of a picture that has room for a watermark
 
 
-def worn(recipe: Recipe) -> tuple[str, str, float]:
-    """(VAE, LoRA, its scale): cells that agree in it share a model's layers, and so a batch.
+def worn(recipe: Recipe) -> tuple[str, tuple[tuple[str, float], ...]]:
+    """(VAE, LoRAs and their scales): cells that agree in it share a model's layers, and a batch.
 
     A LoRA at scale 0 is none.
     """
-    scaled = recipe.lora and recipe.lora_scale
-    return (recipe.vae, recipe.lora, recipe.lora_scale) if scaled else (recipe.vae, "", 0.0)
+    return recipe.vae, loras.pairs(recipe.lora, recipe.lora_scale)
 
 
 def check_lora(name: str, spec: ModelSpec, info: ModelInfo) -> None:
-    """ModelError unless LoRA `name` can be read and fits the model of `spec`."""
-    if not name:
-        return
+    """ModelError unless each LoRA of `name` can be read and fits the model of `spec`."""
+    for one in loras.names(name):
+        _check_lora(one, spec, info)
+
+
+def _check_lora(name: str, spec: ModelSpec, info: ModelInfo) -> None:
     if importlib.util.find_spec("peft") is None:
         raise ModelError(
             f"lora={name}: needs the package peft; python -m pip install peft", key="lora"
@@ -40,6 +44,9 @@ def check_lora(name: str, spec: ModelSpec, info: ModelInfo) -> None:
     shapes: Mapping[str, tuple[int, ...]] = tensors.shapes(
         lora.find(name), key="lora", trust_pickle=spec.trust_pickle
     )
+    lora_tensors.check(name, shapes)
+    shapes = {key: shape for key, shape in shapes.items()
+              if not key.startswith(lora_tensors.EMBEDDINGS)}  # fmt: skip
     part = "unet" if (info.folder / "unet").is_dir() else "transformer"
     folder = info.folder / part
     file = folder / "config.json"
@@ -48,7 +55,9 @@ def check_lora(name: str, spec: ModelSpec, info: ModelInfo) -> None:
     if part == "transformer":
         shapes = _of_transformer(name, shapes, int(config.get("num_layers", 0)), spec.name)
         config = {}
-    lora.check(name, shapes, model=spec.name, unet=config, weights=known, part=part)
+    lora.check(
+        name, shapes, model=spec.name, pipeline=info.pipeline, unet=config, weights=known, part=part
+    )
 
 
 def _denoiser(spec: ModelSpec, info: ModelInfo, folder: Path) -> Mapping[str, tuple[int, ...]]:
@@ -62,14 +71,19 @@ def _denoiser(spec: ModelSpec, info: ModelInfo, folder: Path) -> Mapping[str, tu
     return {name: rows.shape(shapes) for name, rows in tensor_names.denoiser(shapes).items()}
 
 
+def bundled(name: str, spec: ModelSpec) -> list[str]:
+    """The words of the embeddings that the LoRAs of `name` have in them, which are left out."""
+    files = map(lora.find, loras.names(name))
+    each = (tensors.shapes(file, key="lora", trust_pickle=spec.trust_pickle) for file in files)
+    return [word for shapes in each for word in lora_tensors.embeddings(shapes)]
+
+
 def _of_transformer(
     name: str, shapes: Mapping[str, tuple[int, ...]], blocks: int, model: str
 ) -> Mapping[str, tuple[int, ...]]:
     """The LoRA's `shapes`, those of kohya's files by diffusers' names; ModelError."""
     is_kohyas = kohya_lora.is_kohyas(shapes)
-    other = kohya_lora.unknown(shapes, blocks) if is_kohyas else ""
-    other = other or next((key for key in shapes if "dora_scale" in key), "")
-    if other:
+    if other := kohya_lora.unknown(shapes, blocks) if is_kohyas else "":
         raise ModelError(
             f"lora={name}: has {other}, which {model} does not support; use another", key="lora"
         )
@@ -87,7 +101,10 @@ def check_vae(name: str, spec: ModelSpec, info: ModelInfo) -> None:
             f"vae={name}: {spec.name} is a model of kind {info.kind}, whose VAE cannot be replaced",
             key="vae",
         )
-    vae.check(name, model=spec.name, own=info.folder / "vae")
+    path = vae.find(name)
+    if path.is_dir():
+        component_files.check_pickles(path, spec, key="vae")
+    vae.check(name, model=spec.name, own=info.folder / "vae", trust_pickle=spec.trust_pickle)
 
 
 def content(key: str, name: str) -> str:
@@ -101,9 +118,13 @@ def content(key: str, name: str) -> str:
 def _content(key: str, name: str) -> str:
     if key == "embedding":
         return embeddings.content(name)
+    if key == "lora" and len(several := loras.names(name)) > 1:
+        return "+".join(content(key, one) for one in several)
     path = lora.find(name) if key == "lora" else vae.find(name)
     if path.is_file():
-        return identity.of_file(path)
+        mark = lora_tensors.mark(path) if key == "lora" else ""
+        found = identity.of_file(path)
+        return hashlib.sha256(f"{found} {mark}".encode()).hexdigest() if mark else found
     return identity.of_component(path)
 
 
@@ -117,6 +138,12 @@ def find_checker(spec: ModelSpec) -> Path:
 
     ModelError, with what fetches it, where it is not here.
     """
+    folder = _checker_folder(spec)
+    component_files.check_pickles(folder, spec, key="model.safety_checker")
+    return folder
+
+
+def _checker_folder(spec: ModelSpec) -> Path:
     if not spec.safety_checker:
         own = places.find(spec) / "safety_checker"
         if (own / "config.json").is_file() and identity.weights_of(own, ""):
@@ -132,11 +159,18 @@ def find_checker(spec: ModelSpec) -> Path:
 
 
 def check_sampler(name: str, spec: ModelSpec, info: ModelInfo) -> None:
-    """ModelError where a model trained by flow matching cannot take the sampler `name`."""
-    if info.samplers and name not in info.samplers:
+    """ModelError where a model cannot take the sampler `name`."""
+    if name == samplers.NATIVE and info.is_batched:
         raise ModelError(
-            f"sampler={name}: {spec.name} was trained by flow matching, which supports "
-            f"{' and '.join(info.samplers)}; use sampler={info.samplers[0]}",
+            f"sampler={name}: {spec.name} supports the samplers of the table, and Native is for "
+            "pipelines that support none of them; use one of the table, such as sampler=Euler",
+            key="sampler",
+        )
+    if info.samplers and name not in info.samplers:
+        why = "was trained by flow matching, which supports" if info.is_flow else "supports only"
+        raise ModelError(
+            f"sampler={name}: {spec.name} {why} {' and '.join(info.samplers)}; use "
+            f"sampler={info.samplers[0]}",
             key="sampler",
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import torch
 from diffusers import AutoencoderKL
 from safetensors.torch import load_file
 
-from sdviz.errors import ModelError
-from sdviz.models.addons import kohya_lora, lora, vae
+from sdviz.errors import ModelError, SdvizError, reason_of
+from sdviz.models.addons import kohya_lora, lora, lora_tensors, vae
 from sdviz.models.addons.checks import worn
 from sdviz.models.files import pickles, tensors
 from sdviz.models.files.refusal import refusing
@@ -30,36 +31,70 @@ class Loras:
         self._spec = spec
         self._names: dict[str, str] = {}  # of adapters, by what `lora=` names
 
-    def wear(self, name: str, scale: float) -> None:
-        """LoRA `name` at `scale`; "" for none, which leaves every layer as it was without LoRAs."""
-        if not name:
+    def wear(self, scales: Mapping[str, float]) -> None:
+        """These LoRAs, each at its scale; without any, every layer is as it was without LoRAs."""
+        if not scales:
             if self._names:
                 self._pipeline.disable_lora()
             return
-        if name not in self._names:
-            self._load(name)
+        for name in scales:
+            if name not in self._names:
+                self._load(name)
         self._pipeline.enable_lora()
-        self._pipeline.set_adapters([self._names[name]], [scale])
+        adapters = [self._names[name] for name in scales]
+        self._pipeline.set_adapters(adapters, list(scales.values()))
 
     def _load(self, name: str) -> None:
         adapter = f"lora{len(self._names)}"
         weights = self._weights(lora.find(name))
+        wanted = sum(lora_tensors.is_down(key) for key in self._converted(weights))
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of peft and diffusers, about names and ranks
                 self._pipeline.load_lora_weights(weights, adapter_name=adapter)
         except Exception as error:  # diffusers raises whatever the file makes it raise
-            reason = re.sub(r"\s+", " ", str(error))[:200]
+            reason = re.sub(r"\s+", " ", reason_of(error))[:200]
             raise ModelError(
                 f"lora={name}: does not fit {self._spec.name}: {reason}", key="lora"
             ) from error
-        found = {one for names in self._pipeline.get_list_adapters().values() for one in names}
-        if adapter not in found:
+        layers = list(self._layers(adapter))
+        if not layers:
             raise ModelError(f"lora={name}: none of its layers is in {self._spec.name}", key="lora")
+        if len(layers) < wanted:
+            self._pipeline.delete_adapters(adapter)
+            raise ModelError(
+                f"lora={name}: {len(layers)} of its {wanted} layers are in {self._spec.name}; "
+                "it does not fit",
+                key="lora",
+            )
+        for one in layers:  # the alphas are in the weights
+            one.lora_alpha[adapter] = one.r[adapter]
+        for part in self._modules():
+            _settle(part.requires_grad_(False))
+        self._names[name] = adapter
+
+    def _modules(self) -> Iterator[torch.nn.Module]:
         for part in self._pipeline.components.values():
             if isinstance(part, torch.nn.Module):
-                _settle(part.requires_grad_(False))
-        self._names[name] = adapter
+                yield part
+
+    def _layers(self, adapter: str) -> Iterator[Any]:
+        """Those of peft's that wear the LoRA."""
+        for part in self._modules():
+            for module in part.modules():
+                if adapter in getattr(module, "lora_A", ()):
+                    yield module
+
+    def _converted(self, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """By names of one layer each: XLabs' have query, key and value in one, as diffusers tells
+        them apart.
+        """
+        if not any(lora.XLABS in key for key in weights):
+            return weights
+        try:
+            return dict(self._pipeline.lora_state_dict(dict(weights)))
+        except Exception:  # what is wrong will be told where it is loaded
+            return {}
 
     def _weights(self, path: Path) -> dict[str, torch.Tensor]:
         if tensors.is_pickle(path):
@@ -68,22 +103,36 @@ class Loras:
         else:
             with refusing(f"lora={path}"):
                 weights = load_file(path)
+        weights = _scaled(weights, lora_tensors.adapter_config(path))
         unet = getattr(self._pipeline, "unet", None)
         if unet is None and kohya_lora.is_kohyas(weights):
             return _of_kohyas(weights, int(self._pipeline.transformer.config.num_layers))
         return lora.renamed(weights, dict(unet.config) if unet is not None else {})
 
 
+def _scaled(weights: dict[str, torch.Tensor], config: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """The pairs alone, alpha / rank of each layer multiplied into its down."""
+    alphas = {key: float(one) for key, one in weights.items() if lora_tensors.is_alpha(key)}
+    pairs = {key: one for key, one in weights.items() if lora_tensors.is_half(key)}
+    shapes = {key: tuple(one.shape) for key, one in pairs.items()}
+    factors = lora_tensors.factors(shapes, alphas, config)
+    return {key: one.float() * factors[key] if factors.get(key, 1.0) != 1 else one
+            for key, one in pairs.items()}  # fmt: skip
+
+
 def _of_kohyas(weights: dict[str, torch.Tensor], blocks: int) -> dict[str, torch.Tensor]:
-    """For a transformer of `blocks` blocks, by diffusers' names, alpha / rank multiplied in."""
+    """For a transformer of `blocks` blocks, by diffusers' names."""
     shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
-    alphas = {name: float(weight) for name, weight in weights.items() if name.endswith(".alpha")}
-    made = {}
-    for new, rows in kohya_lora.converted(shapes, blocks).items():
-        weight = take(weights[rows.name], rows)
-        scale = kohya_lora.factor(rows.name, weight.shape[0], alphas) if "lora_A" in new else 1.0
-        made[new] = weight * scale
-    return made
+    found = kohya_lora.converted(shapes, blocks).items()
+    return {new: take(weights[rows.name], rows).clone() for new, rows in found}
+
+
+def _summed(scales: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """By name; one that is named twice is worn at the sum."""
+    found: dict[str, float] = {}
+    for name, scale in scales:
+        found[name] = found.get(name, 0.0) + scale
+    return found
 
 
 def _settle(module: torch.nn.Module) -> None:
@@ -109,12 +158,12 @@ class Fitting:
 
     def fit(self, recipe: Recipe) -> None:
         """The LoRA and the VAE that `recipe` asks for, and nothing else. Raises ModelError."""
-        vae_name, lora_name, scale = worn(recipe)
+        vae_name, scales = worn(recipe)
         self._denoiser.vae = self._vae(vae_name) if vae_name else self._own_vae
-        if lora_name and self._loras is None:
+        if scales and self._loras is None:
             self._loras = Loras(self._denoiser.make_pipeline(), self._spec)
         if self._loras is not None:
-            self._loras.wear(lora_name, scale)
+            self._loras.wear(_summed(scales))
 
     def _vae(self, name: str) -> Any:
         path = vae.find(name)
@@ -122,21 +171,31 @@ class Fitting:
         options = {"torch_dtype": own.dtype, "local_files_only": True}
         try:
             if path.is_file():  # without its configuration: that of the model's own
-                module = _single(path, own)
+                module = _single(path, own, self._spec)
             else:
+                if not self._spec.trust_pickle:
+                    options["use_safetensors"] = True
                 module = AutoencoderKL.from_pretrained(path, **options)
+        except SdvizError:
+            raise
         except Exception as error:  # the same
-            raise ModelError(f"vae={name}: {path} cannot be loaded: {error}", key="vae") from error
+            raise ModelError(
+                f"vae={name}: {path} cannot be loaded: {error!r}", key="vae"
+            ) from error
         # One that half precision is wide enough for says so; the model's own may not be.
         narrow = module.config.get("force_upcast") is False
         return ready(module.to(self._denoiser.dtype if narrow else own.dtype), str(own.device))
 
 
-def _single(path: Path, own: Any) -> Any:
+def _single(path: Path, own: Any, spec: ModelSpec) -> Any:
     """A VAE in one file, by diffusers' names or CompVis's."""
     from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 
-    weights = load_file(path)
+    if path.suffix == ".safetensors":
+        weights = load_file(path)
+    else:
+        tensors.need_consent(path, "vae", spec.trust_pickle)
+        weights = pickles.read(path, key="vae")
     if not any(name.startswith("decoder.mid_block") for name in weights):
         prefix = "first_stage_model."
         if not any(name.startswith(prefix) for name in weights):

@@ -2,6 +2,7 @@
 
     diffusers    unet.down_blocks.0.attentions.0…to_q.lora_A.weight, or …lora.down.weight
     kohya        lora_unet_down_blocks_0_attentions_0_…_to_q.lora_down.weight, with .alpha
+    of 2023      unet.down_blocks.0.attentions.0…attn1.processor.to_q_lora.down.weight
     peft         base_model.model.down_blocks.0…to_q.lora_A.weight
     Lightning    pipe.unet.down_blocks.0…to_q.lora_A.default.weight
     DiffSynth    blocks.7.transformer_blocks.0.attn1.to_q.lora_A.default.weight, in a Lightning file
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sdviz.errors import ModelError
+from sdviz.models.addons.lora_tensors import is_down, is_half, layer_of
 from sdviz.models.files import places
 from sdviz.models.files.tensors import PICKLES
 
@@ -31,7 +33,16 @@ _KINDS = {
     "unet": re.compile(r"unet\.|lora_unet_(down|mid|up|input|middle|output)_blocks?_"),
     "transformer": re.compile(r"transformer\.|lora_unet_(double|single|joint)_blocks_"),
 }
-_HALF = re.compile(r"\.(lora_A|lora_B|lora_down|lora_up|lora\.down|lora\.up|alpha|diff)\b")
+_OLDEST = re.compile(r"(?:\.processor)?\.to_(q|k|v|out)_lora\.(down|up)\.weight$")  # of 2023
+# How names begin that diffusers, or kohya_lora, reads for a UNet and for these pipelines.
+_UNETS = ("unet.", "lora_unet_", "text_encoder.", "text_encoder_2.", "lora_te_", "lora_te1_",
+          "lora_te2_")  # fmt: skip
+_TRANSFORMERS = {
+    "StableDiffusion3Pipeline": ("transformer.", "text_encoder.", "text_encoder_2."),
+    "FluxPipeline": ("transformer.", "text_encoder.", "double_blocks.", "single_blocks.",
+                     "base_model."),
+}  # fmt: skip
+XLABS = ".processor."  # in the names of XLabs' LoRAs for Flux, which diffusers reads
 
 
 def find(name: str, *, revision: str = "") -> Path:
@@ -66,7 +77,13 @@ def _renamed(name: str, blocks: Mapping[int, str]) -> str:
     if block and int(block[1]) in blocks:
         within = re.sub(r"\.to_out\.(?=lora_)", ".to_out.0.", block[2])
         return f"unet.{blocks[int(block[1])]}.{within}"
+    bare = _OLDEST.sub(_as_now, bare)
     return f"unet.{bare}" if _UNET.match(bare) else name
+
+
+def _as_now(oldest: re.Match[str]) -> str:
+    module = "to_out.0" if oldest[1] == "out" else f"to_{oldest[1]}"
+    return f".{module}.lora_{'A' if oldest[2] == 'down' else 'B'}.weight"
 
 
 def attention_blocks(unet: Mapping[str, Any]) -> dict[int, str]:
@@ -107,18 +124,18 @@ def check(
     shapes: Mapping[str, tuple[int, ...]],
     *,
     model: str,
+    pipeline: str,
     unet: Mapping[str, Any],
     weights: Mapping[str, tuple[int, ...]],
     part: str = "unet",
 ) -> None:
     """ModelError unless the tensors `shapes` of LoRA `name` fit what denoises in `model`.
 
-    `unet` is its UNet's configuration, {} if it has a transformer instead; `part` says which.
-    `weights` are the denoiser's own, {} where they cannot be read without loading them.
+    `pipeline` is diffusers' class that runs it, `unet` its UNet's configuration, {} if it has a
+    transformer instead; `part` says which. `weights` are the denoiser's own, {} where they cannot
+    be read without loading them.
     """
-    halves = {key: shape for key, shape in renamed(shapes, unet).items() if _HALF.search(key)}
-    if not halves:
-        raise ModelError(f"lora={name}: contains no LoRA tensors; name a LoRA file", key="lora")
+    halves = {key: shape for key, shape in renamed(shapes, unet).items() if is_half(key)}
     other = "transformer" if part == "unet" else "unet"
     if any(_KINDS[other].match(key) for key in halves):
         raise ModelError(
@@ -129,12 +146,19 @@ def check(
     width = unet.get("cross_attention_dim")
     for key, shape in halves.items():
         wide = isinstance(width, int) and "attn2" in key and re.search("to_[kv]", key)
-        if wide and _is_down(key) and len(shape) > 1 and shape[1] != width:
+        if wide and is_down(key) and len(shape) > 1 and shape[1] != width:
             raise ModelError(
                 f"lora={name}: made for a model with a text width of {shape[1]}, and that of "
                 f"{model} is {width}; use a LoRA that was trained on a model of its kind",
                 key="lora",
             )
+    begin = _UNETS if part == "unet" else _TRANSFORMERS.get(pipeline, ("",))
+    if foreign := next((key for key in halves if not key.startswith(begin)), ""):
+        raise ModelError(
+            f"lora={name}: has {foreign}, a name that no {pipeline} knows; take one in diffusers', "
+            "kohya's or ComfyUI's format",
+            key="lora",
+        )
     known = dict(_modules(weights))
     if not known:
         return
@@ -151,16 +175,14 @@ def _check_modules(
     known: Mapping[str, tuple[int, ...]],
 ) -> None:
     for key, shape in named:
-        module = re.sub(r"^(unet\.|lora_unet_|transformer\.)", "", _HALF.split(key)[0])
-        own = known.get(module.replace(".", "_").removesuffix("_processor"))
+        module = re.sub(r"^(unet\.|lora_unet_|transformer\.)", "", layer_of(key))
+        own = known.get(module.replace(".", "_"))
         if own is None:
-            if "_processor" in key or ".processor." in key:
-                continue  # diffusers' oldest names
             raise ModelError(
                 f"lora={name}: has {module}, which {model} does not have; it does not fit",
                 key="lora",
             )
-        if _is_down(key) and shape[1:2] != own[1:2]:
+        if is_down(key) and shape[1:2] != own[1:2]:
             raise ModelError(
                 f"lora={name}: {module} takes {shape[1]} values, but {own[1]} in {model}; it does "
                 "not fit",
@@ -172,7 +194,3 @@ def _modules(weights: Mapping[str, tuple[int, ...]]) -> Iterator[tuple[str, tupl
     for key, shape in weights.items():
         if key.endswith(".weight"):
             yield key.removesuffix(".weight").replace(".", "_"), shape
-
-
-def _is_down(key: str) -> bool:
-    return any(word in key for word in ("lora_A", "lora_down", "lora.down"))

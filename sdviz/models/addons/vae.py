@@ -8,6 +8,7 @@ from typing import Any
 from sdviz.errors import ModelError
 from sdviz.models.files import places, tensors
 from sdviz.models.files.refusal import read_object
+from sdviz.models.files.tensors import PICKLES
 
 NONE = "none"  # the word for the model's own, so that an axis can have it
 
@@ -16,7 +17,7 @@ def find(name: str) -> Path:
     """The folder (with a config.json) or the .safetensors file that `vae=` names; ModelError."""
     path = places.anywhere(name, key="vae")
     if path.is_file():
-        if path.suffix != ".safetensors":
+        if path.suffix not in (".safetensors", *PICKLES):
             raise ModelError(
                 f"vae={name}: {path.suffix or 'no'} file; it must be a .safetensors file", key="vae"
             )
@@ -29,11 +30,11 @@ def find(name: str) -> Path:
     )
 
 
-def check(name: str, *, model: str, own: Path) -> None:
+def check(name: str, *, model: str, own: Path, trust_pickle: bool = False) -> None:
     """ModelError unless VAE `name` fits `model`, whose own VAE is in the folder `own`."""
     path = find(name)
     if path.is_file():
-        shapes = tensors.shapes(path, key="vae")
+        shapes = tensors.shapes(path, key="vae", trust_pickle=trust_pickle)
         if not any("decoder.conv_in.weight" in key for key in shapes):
             raise ModelError(f"vae={name}: contains no VAE tensors; name a VAE", key="vae")
         return

@@ -16,7 +16,7 @@ from typing import Any
 
 from sdviz.errors import ModelError
 from sdviz.models.checkpoints.published_configs import KINDS
-from sdviz.models.files import places
+from sdviz.models.files import marks, places
 from sdviz.models.files.identity import SMALL, cache_folder
 from sdviz.models.files.refusal import read_object
 from sdviz.plan.config import ModelSpec
@@ -110,18 +110,24 @@ def copied(name: str, base: Path | None) -> dict[str, bytes]:
             if file.suffix in SMALL and not file.name.endswith(_SHARDS)}  # fmt: skip
 
 
-def configurations(kind: str, prediction: str, base: Path | None = None) -> dict[str, bytes]:
+def configurations(
+    kind: str, scheduler: Mapping[str, Any], base: Path | None = None
+) -> dict[str, bytes]:
     """Content by name of the configurations of a Stable Diffusion 1, 2, XL or a Kolors.
 
-    Those of the model in `base`, what it has not as published. `prediction` is what the UNet
-    predicts; "" where its file does not say.
+    Those of the model in `base`, what it has not as published. `scheduler` is what is known of its
+    configuration.
     """
     known, usual = KINDS[kind], "v_prediction" if kind == "sd2" else "epsilon"
-    made = {"model_index.json": dumped({"_class_name": known.pipeline})}
+    predicts = scheduler.get("prediction_type", "")
+    own: dict[str, Any] = {"_class_name": known.pipeline}
+    if kind == "kolors":  # as published; its pipeline's default is the other
+        own[marks.ZEROS] = True
+    made = {"model_index.json": dumped(own)}
     for component, config in known.configs.items():
         if component == "scheduler":
             config = {**config, "prediction_type": usual}
-        elif component == "unet" and kind == "sd2" and prediction == "epsilon":
+        elif component == "unet" and kind == "sd2" and predicts == "epsilon":
             config = {**config, "sample_size": 64}  # the base model, of 512 pixels
         made[config_file(component)] = dumped(config)
     if base is not None:
@@ -130,8 +136,8 @@ def configurations(kind: str, prediction: str, base: Path | None = None) -> dict
         for component in ("scheduler", *known.configs):
             made |= copied(component, base)
     timing = config_file("scheduler")
-    if prediction and timing in made:
-        made[timing] = dumped({**json.loads(made[timing]), "prediction_type": prediction})
+    if scheduler and timing in made:
+        made[timing] = dumped({**json.loads(made[timing]), **scheduler})
     return made
 
 

@@ -29,7 +29,12 @@ _FIRST = {COMPVIS: "input_blocks.0.0.weight", "": "conv_in.weight"}
 _LAST = {COMPVIS: "out.2.weight", "": "conv_out.weight"}
 _TO_K = ".attn2.to_k.weight"  # one a cross-attention
 _BY_WIDTH = {768: "sd1", 1024: "sd2", 2048: "sdxl"}  # of the text that the UNet takes
-_PREDICTIONS = {"v": "v_prediction", "epsilon": "epsilon"}
+# Stability AI's ModelSpec, which kohya's scripts write too, in its present and its first spelling.
+_PREDICTION_KEYS = ("modelspec.prediction_type", "modelspec.predict_key")
+_PREDICTIONS = {"v": "v_prediction", "v_prediction": "v_prediction", "epsilon": "epsilon"}
+# Tensors without a part in the model, which say how it was trained, as ComfyUI reads them.
+_V, _ZERO_SNR = "v_pred", "ztsnr"
+_EDM = ("edm_mean", "edm_std", "edm_vpred.sigma_max", "edm_vpred.sigma_min")
 # Component -> how its names begin in a file, by kind. No file is known that has Kolors' ChatGLM.
 _ONE = {"vae": "first_stage_model.", "text_encoder": "cond_stage_model."}
 _TWO = {"text_encoder": "conditioner.embedders.0.", "text_encoder_2": "conditioner.embedders.1."}
@@ -89,7 +94,15 @@ class _UnetFile:
         self._lacks = [part for part, place in _PLACES[self._kind].items()
                        if not any(name.startswith(place) for name in shapes)]  # fmt: skip
         self._tokenizers = [tokenizer(part) for part in _PLACES[self._kind] if part != "vae"]
-        self._predicts = _told(path, shapes) if spec.prediction == "auto" else spec.prediction
+        if edm := next((name for name in _EDM if name in shapes), ""):
+            raise ModelError(
+                f"model={spec.name}: {path.name} was trained with EDM's noise levels (it has "
+                f"{edm}); sdviz takes such models as folders in diffusers' layout alone",
+                key="model",
+            )
+        marked = _prediction(path, spec, shapes)
+        self._predicts = marked if spec.prediction == "auto" else spec.prediction
+        self._has_zero_snr = _ZERO_SNR in shapes
 
     def _find_kind(self) -> str:
         """As the user says, or else the file, or else the model beside it. ModelError."""
@@ -123,12 +136,12 @@ class _UnetFile:
     def _whole(self) -> Layout:
         """All of the model is in the file, but its vocabularies."""
         if self._config is not None:
-            return Layout(self._config, self._spec.kind)
+            return Layout(self._configured(self._config), self._spec.kind)
         base = layouts.base_of(self._spec, self._tokenizers)
         words = {name: layouts.words(name, self._kind, base) for name in self._tokenizers}
         if not all(words.values()):
             raise layouts.no_vocabulary(self._spec.name)
-        return self._written(layouts.configurations(self._kind, self._predicts), words)
+        return self._written(layouts.configurations(self._kind, self._timing), words)
 
     def _borrowing(self) -> Layout:
         """Parts are not in the file: they are those of the base, and so are the configurations."""
@@ -140,7 +153,7 @@ class _UnetFile:
             raise layouts.foreign(spec, base, kind.name, kind.source)
         configured = self._config or base
         words = {name: layouts.words(name, self._kind, configured) for name in self._tokenizers}
-        files = layouts.configurations(self._kind, self._predicts, configured)
+        files = layouts.configurations(self._kind, self._timing, configured)
         parts = {part: base / part for part in self._lacks
                  if base and identity.has_weights(base / part)}  # fmt: skip
         there = {*parts, *(file.partition("/")[0] for found in words.values() for file in found)}
@@ -148,8 +161,28 @@ class _UnetFile:
         if missing := [name for name in wanted if name not in there]:
             raise layouts.no_parts(spec, self._path, kind.name, missing, kind.source, variant)
         if self._config is not None:
-            return Layout(self._config, spec.kind, parts)
+            return Layout(self._configured(self._config), spec.kind, parts)
         return dataclasses.replace(self._written(files, words), parts=parts)
+
+    @property
+    def _timing(self) -> dict[str, Any]:
+        """What the file, or the user, says of the scheduler's configuration."""
+        predicts = {"prediction_type": self._predicts} if self._predicts else {}
+        return predicts | ({"rescale_betas_zero_snr": True} if self._has_zero_snr else {})
+
+    def _configured(self, config: Path) -> Path:
+        """The folder of `model.config`, or its configurations with what the file says of itself."""
+        file = config / layouts.config_file("scheduler")
+        known = layouts.read(file) if file.is_file() else {}
+        if all(known.get(name) == value for name, value in self._timing.items()):
+            return config
+        parts = sorted(path.name for path in config.iterdir() if path.is_dir())
+        files = {
+            name: text for part in parts for name, text in layouts.copied(part, config).items()
+        }
+        files["model_index.json"] = (config / "model_index.json").read_bytes()
+        files[layouts.config_file("scheduler")] = layouts.dumped({**known, **self._timing})
+        return layouts.write(self._kind, files, model=self._spec.name)
 
     def _written(self, files: dict[str, bytes], words: dict[str, dict[str, bytes]]) -> Layout:
         for found in words.values():
@@ -183,13 +216,17 @@ class _UnetFile:
         return sum(layouts.read(folder / "config.json")["hidden_size"] for folder in folders)
 
 
-def _told(path: Path, shapes: Shapes) -> str:
-    """What the UNet predicts, if its file says so; "" if not.
-
-    Stability AI's ModelSpec, which kohya's scripts write too, calls it epsilon or v.
-    """
-    told = headers.metadata(path).get("modelspec.prediction_type", "")
-    return _PREDICTIONS.get(told) or ("v_prediction" if "v_pred" in shapes else "")
+def _prediction(path: Path, spec: ModelSpec, shapes: Shapes) -> str:
+    """What the UNet predicts, if its file says so; "" if not. ModelError if it is unknown here."""
+    metadata = headers.metadata(path)
+    said = next((metadata[key] for key in _PREDICTION_KEYS if metadata.get(key)), "")
+    if said and said not in _PREDICTIONS and spec.prediction == "auto":
+        raise ModelError(
+            f"model={spec.name}: {path.name} says that it predicts {said}, which sdviz does not "
+            "know; model.prediction= says what it predicts",
+            key="model",
+        )
+    return _PREDICTIONS.get(said) or ("v_prediction" if _V in shapes else "")
 
 
 def _config(spec: ModelSpec) -> Path | None:

@@ -17,6 +17,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from sdviz.plan.samplers import Sampler
 
 _KEPT = 64  # prepared schedulers
+PREDICTIONS = ("epsilon", "v_prediction", "sample")  # what models predict that `clean` knows
 
 
 class Schedulers:
@@ -107,8 +108,34 @@ def noised(
     return latents
 
 
+def shares(sigma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(sqrt(abar), sqrt(1 - abar)): how much of x is the clean latent, and how much is noise."""
+    alpha = (sigma.square() + 1).rsqrt()
+    return alpha, torch.where(sigma.isinf(), torch.ones_like(sigma), sigma * alpha)
+
+
+def clean(
+    x: torch.Tensor, prediction: torch.Tensor, sigma: torch.Tensor, prediction_type: str
+) -> torch.Tensor:
+    """x0 out of the model's guided prediction at noise level `sigma`, which broadcasts.
+
+    x = alpha x0 + beta noise, variance-preserving, and for v-prediction v = alpha noise - beta x0
+    (Salimans and Ho 2022, appendix D).
+    """
+    alpha, beta = shares(sigma)
+    if prediction_type == "epsilon":
+        return (x - beta * prediction) / alpha
+    if prediction_type == "v_prediction":
+        return alpha * x - beta * prediction
+    assert prediction_type == "sample", prediction_type
+    return prediction
+
+
 def sigma(scheduler: Any, timestep: torch.Tensor) -> float:
-    """The noise level sqrt((1 - abar) / abar) of the evaluation that is due at `timestep`."""
+    """The noise level sqrt((1 - abar) / abar) of the evaluation that is due at `timestep`.
+
+    Infinite where nothing of the picture is left, at the first timestep of a zero terminal SNR.
+    """
     # Those that keep latents in sigma's own scale divide them by sqrt(sigma^2 + 1) for the model;
     # what they divide by tells the level of half a step as well (DPM2, DPM++ SDE).
     scale = float(scheduler.scale_model_input(torch.ones(()), timestep))
@@ -117,7 +144,7 @@ def sigma(scheduler: Any, timestep: torch.Tensor) -> float:
     sigmas = getattr(scheduler, "sigmas", None)
     if sigmas is None:  # DDIM, PNDM, LCM, DDPM: integer timesteps of the training schedule
         abar = float(scheduler.alphas_cumprod[int(timestep)])
-        return math.sqrt((1 - abar) / abar)
+        return math.sqrt((1 - abar) / abar) if abar else math.inf  # zero terminal SNR
     index = scheduler.step_index
     if index is None:  # before the first step
         index = scheduler.begin_index

@@ -10,7 +10,7 @@ import torch
 from sdviz.models.denoiser import Conditioning, Text
 from sdviz.models.families.clip_text import ClipText
 from sdviz.models.families.stable_diffusion import UNetDenoiser
-from sdviz.plan.settings import Recipe
+from sdviz.plan.settings import Recipe, is_guided
 
 
 class SizedDenoiser(UNetDenoiser):
@@ -22,7 +22,7 @@ class SizedDenoiser(UNetDenoiser):
         self._zeros_for_empty = zeros_for_empty
 
     def texts(self, recipe: Recipe) -> tuple[Text, Text | None]:
-        """CFG 1 is the prompt's own prediction: one text, one row."""
+        """Without guidance the prompt's own prediction counts: one text, one row."""
         how: dict[str, Any] = {
             "width": recipe.width,
             "height": recipe.height,
@@ -31,7 +31,8 @@ class SizedDenoiser(UNetDenoiser):
             "embedding": recipe.embedding,
         }
         prompt = Text(recipe.prompt, **how)
-        return prompt, None if recipe.cfg == 1 else Text(recipe.negative, negative=True, **how)
+        negative = Text(recipe.negative, negative=True, **how) if is_guided(recipe) else None
+        return prompt, negative
 
     def encode(self, texts: Sequence[Text]) -> list[Conditioning]:
         # One at a time: an encoding must not depend on which other prompts a sweep has.

@@ -9,7 +9,7 @@ import torch
 
 from sdviz.models.denoiser import Conditioning, Text
 from sdviz.models.families.clip_text import ClipText
-from sdviz.plan.settings import Recipe
+from sdviz.plan.settings import Recipe, is_guided
 
 _HIDDEN = "encoder_hidden_states"
 
@@ -95,7 +95,8 @@ class StableDiffusion(UNetDenoiser):
             "emphasis": recipe.emphasis,
             "embedding": recipe.embedding,
         }
-        return Text(recipe.prompt, **how), None if recipe.cfg == 1 else Text(recipe.negative, **how)
+        prompt = Text(recipe.prompt, **how)
+        return prompt, Text(recipe.negative, **how) if is_guided(recipe) else None
 
     def encode(self, texts: Sequence[Text]) -> list[Conditioning]:
         """The hidden states of CLIP, 77 tokens a chunk."""

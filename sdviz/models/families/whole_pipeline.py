@@ -9,12 +9,14 @@ from __future__ import annotations
 import functools
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import diffusers
+import numpy as np
 import torch
+from diffusers.image_processor import PixArtImageProcessor
 
 from sdviz.errors import CellError
 from sdviz.models.families import schedulers
@@ -46,7 +48,16 @@ class Evaluation:
 class WholePipeline:
     """A pipeline of diffusers with its parts, in memory."""
 
-    def __init__(self, pipeline: Any, info: ModelInfo, *, device: str, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        pipeline: Any,
+        info: ModelInfo,
+        *,
+        device: str,
+        dtype: torch.dtype,
+        prediction: str = "auto",
+    ) -> None:
+        """`prediction` is as in ModelSpec."""
         self.pipeline = pipeline
         self.name: str = info.pipeline
         self.notes = info.notes
@@ -55,7 +66,10 @@ class WholePipeline:
         self.vae = getattr(pipeline, "vae", None)
         # What denoises: a transformer, in most.
         self.unet = getattr(pipeline, "transformer", None) or getattr(pipeline, "unet", None)
-        self._original = pipeline.scheduler.config
+        self._published = type(pipeline.scheduler)
+        self._original: Mapping[str, Any] = pipeline.scheduler.config
+        if prediction != "auto":
+            self._original = {**self._original, "prediction_type": prediction}
         self._is_flow = info.is_flow
 
     def make_pipeline(self) -> Any:
@@ -76,12 +90,18 @@ class WholePipeline:
         scheduler.step = self._watched(scheduler, watch)
         scheduler.set_timesteps = _after(encoded, scheduler.set_timesteps)
         self.pipeline.scheduler = scheduler
-        result = self.pipeline(**self._arguments(recipe), output_type="pt")
-        image: torch.Tensor = result.images[0].float().cpu()
-        return image * 2 - 1
+        # Of pixels that are denoised themselves, "pt" means -1..1 to some pipelines.
+        kind = "np" if self.vae is None else "pt"
+        image = self.pipeline(**self._arguments(recipe), output_type=kind).images[0]
+        if isinstance(image, np.ndarray):
+            image = torch.from_numpy(image).permute(2, 0, 1)
+        unit: torch.Tensor = image.float().cpu()
+        return unit * 2 - 1
 
     def _scheduler(self, recipe: Recipe) -> Any:
         sampler = samplers.resolve(recipe.sampler)
+        if sampler.method_name == samplers.NATIVE:
+            return self._published.from_config(self._original)
         if not self._is_flow:
             scheduler = schedulers.build(sampler, self._original, steps=recipe.steps)
             if isinstance(scheduler, EulerAncestral) and recipe.eta is None:
@@ -107,6 +127,8 @@ class WholePipeline:
         if recipe.eta is not None:
             arguments["eta"] = recipe.eta
         taken = inspect.signature(self.pipeline.__call__).parameters
+        if "intermediate_timesteps" in taken and recipe.steps != 2:
+            arguments["intermediate_timesteps"] = None  # Sana Sprint has it at two steps alone
         unknown = [name for name in arguments if name not in taken]
         if unknown:
             raise CellError(f"{self.name} takes no {' and no '.join(unknown)}")
@@ -140,22 +162,24 @@ class WholePipeline:
         """x0 out of the model's guided output.
 
         Flow matching (Lipman et al. 2023): x = (1 - t) x0 + t noise and v = noise - x0, so
-        x0 = x - t v. Otherwise as sdviz.engine.guidance.denoised.
+        x0 = x - t v. Otherwise as sdviz.models.families.schedulers.clean.
         """
         output, sample = output.float(), sample.float()
+        if output.ndim == 4 and output.shape[1] == 2 * sample.shape[1]:
+            output = output.chunk(2, dim=1)[0]  # without the variance that it has learnt
+        if hasattr(scheduler, "precondition_outputs"):  # EDM's (Karras et al. 2022)
+            sigma = scheduler.sigmas[scheduler.step_index or 0]
+            edm: torch.Tensor = scheduler.precondition_outputs(sample, output, sigma)
+            return edm
         if self._is_flow:
             share = float(timestep) / float(scheduler.config.num_train_timesteps)
             return sample - share * output
-        sigma = schedulers.sigma(scheduler, timestep)
-        alpha = float((sigma**2 + 1) ** -0.5)
+        sigma = torch.tensor(schedulers.sigma(scheduler, timestep), device=sample.device)
         x: torch.Tensor = scheduler.scale_model_input(sample, timestep)
         kind = scheduler.config.get("prediction_type", "epsilon")
-        if kind == "sample":
-            return output
-        clean = (
-            alpha * (x - sigma * output) if kind == "v_prediction" else x / alpha - sigma * output
-        )
-        return clean
+        if kind not in schedulers.PREDICTIONS:  # its formula is the scheduler's own
+            return sample
+        return schedulers.clean(x, output, sigma, kind)
 
     def _noise_left(self, scheduler: Any, evaluation: int) -> float:
         if evaluation >= len(scheduler.timesteps):
@@ -177,8 +201,13 @@ class WholePipeline:
             latents = pipeline._unpack_latents(latents, recipe.height, recipe.width, factor)
         scaled = latents.to(self.device, self.vae.dtype) / config.scaling_factor
         shifted = scaled + (getattr(config, "shift_factor", None) or 0.0)
-        images: torch.Tensor = self.vae.decode(shifted, return_dict=False)[0]
-        return images.float()
+        images: torch.Tensor = self.vae.decode(shifted, return_dict=False)[0].float()
+        if images.shape[-2:] != (recipe.height, recipe.width):
+            # Drawn at the nearest size that the model was trained on, and brought to the cell's.
+            images = PixArtImageProcessor.resize_and_crop_tensor(
+                images, recipe.width, recipe.height
+            )
+        return images
 
 
 def _after(call: Callable[[], None], function: Callable[..., Any]) -> Callable[..., Any]:
@@ -203,11 +232,20 @@ def load(source: Folder, info: ModelInfo, spec: ModelSpec) -> WholePipeline:
             pipeline = _from_folder(made, source, spec)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to(source.device)
-    return WholePipeline(pipeline, info, device=source.device, dtype=source.dtype)
+    return WholePipeline(
+        pipeline, info, device=source.device, dtype=source.dtype, prediction=spec.prediction
+    )
 
 
 def _from_folder(made: Any, source: Folder, spec: ModelSpec) -> Any:
     options: dict[str, Any] = {"variant": spec.variant} if spec.variant else {}
+    if not spec.trust_pickle:
+        options["use_safetensors"] = True
+    taken = inspect.signature(made.__init__).parameters
+    # sdviz has a safety checker and a watermark of its own, and both are settings.
+    alone = {"safety_checker": None, "requires_safety_checker": False, "add_watermarker": False,
+             "watermarker": None}  # fmt: skip
+    options |= {name: value for name, value in alone.items() if name in taken}
     for name, kind in source.json("model_index.json").items():
         if kind == [None, None]:  # saved without it, as Stable Diffusion 3 often is without T5
             options[name] = None

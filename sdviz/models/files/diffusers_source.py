@@ -6,7 +6,10 @@ import ast
 import functools
 import importlib.metadata
 import importlib.util
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 # What a text-to-image pipeline takes, by the names of its arguments.
 _NEEDED = ("prompt", "guidance_scale", "num_inference_steps", "width", "height", "generator")
@@ -22,28 +25,124 @@ _FOREIGN = {
 }
 
 
-def why_not(name: str) -> str:
+# Pipelines that take a picture, and draw without one as well.
+_WITHOUT_IMAGE = {
+    "BriaFibo2Pipeline", "DreamLitePipeline", "DreamLiteMobilePipeline", "Flux2KleinPipeline",
+    "Flux2Pipeline", "FluxKontextPipeline", "GlmImagePipeline", "UniDiffuserPipeline",
+    "ZImageOmniPipeline",
+}  # fmt: skip
+_IMAGES = ("image", "images", "gligen_images", "source_image")
+# What the names of classes tell that their arguments do not.
+_NAMED = {
+    r"^(Onnx|StableDiffusionOnnx)": "runs models in ONNX's format, not in torch's",
+    r"Prior\w*Pipeline$": "gives embeddings for another pipeline, and no picture",
+    r"CombinedPipeline$": "is two pipelines, one after the other, each with steps, a sampler and a "
+    "guidance of its own, and sdviz sets those of one",
+    r"LDM3D": "gives a depth map beside the picture",
+    r"Pix2PixZero": "wants embeddings of what is to be replaced",
+    r"FunControl": "makes videos",
+}
+
+
+def why_not(name: Any) -> str:
     """Why the pipeline class `name` cannot draw pictures from texts here; "" where it can."""
     if not name:
         return "its model_index.json names no pipeline"
+    if not isinstance(name, str):
+        return "its model_index.json names code of its own for a pipeline, and sdviz runs none"
     taken = _arguments(name)
     if taken is None:
         return f"diffusers {importlib.metadata.version('diffusers')} has no {name}"
     wants = next((what for argument, what in _FOREIGN.items() if argument in taken), "")
     if wants:
         return f"{name} is not a text-to-image pipeline: it takes {wants}"
-    missing = [argument for argument in _NEEDED if argument not in taken]
-    missing += [argument for argument, optional in taken.items() if not optional]
-    if "prompt" in missing:
+    if "prompt" not in taken:
         return f"{name} is not a text-to-image pipeline: it takes no prompt"
+    if reason := next((why for sign, why in _NAMED.items() if re.search(sign, name)), ""):
+        return f"{name} {reason}"
+    if (image := next((one for one in _IMAGES if one in taken), "")) and (
+        name not in _WITHOUT_IMAGE or not taken[image]
+    ):
+        return f"{name} is not a text-to-image pipeline: it takes a picture ({image}), too"
+    if wanted := [argument for argument, optional in taken.items() if not optional]:
+        return f"{name} wants {' and '.join(wanted)} beside the prompt, which sdviz does not have"
+    missing = [argument for argument in _NEEDED if argument not in taken]
     if missing:
-        return f"{name} differs from a text-to-image pipeline in {', '.join(missing)}"
+        return f"{name} takes no {' and no '.join(map(_near(taken), missing))}"
     return ""
+
+
+def _near(taken: Iterable[str]) -> Callable[[str], str]:
+    """An argument that a pipeline does not take, with what it takes in its place."""
+
+    def told(argument: str) -> str:
+        others = [one for one in taken if argument in one]
+        setting = {"guidance_scale": "cfg", "num_inference_steps": "steps", "generator": "seed"}
+        sets = f", which {setting.get(argument, argument)}= sets"
+        return argument + sets + (f" (but {' and '.join(others)})" if others else "")
+
+    return told
 
 
 def takes(name: str, argument: str) -> bool:
     """Has the call of the pipeline class `name` that argument, as far as is known?"""
     return argument in (_arguments(name) or {argument})
+
+
+@functools.lru_cache
+def switches(name: str) -> dict[str, Any]:
+    """The arguments that the pipeline class `name` is made with and that are plain values, with
+    their defaults; {} where there is no such class.
+    """
+    found = _class(name)
+    for node in found.body if found else ():
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+            plain = node.args.args[len(node.args.args) - len(node.args.defaults) :]
+            pairs: list[tuple[ast.arg, ast.expr | None]] = [
+                *zip(plain, node.args.defaults, strict=True),
+                *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True),
+            ]
+            return {argument.arg: default.value for argument, default in pairs
+                    if isinstance(default, ast.Constant)}  # fmt: skip
+    return {}
+
+
+@functools.lru_cache
+def packs(name: str) -> bool:
+    """Does the pipeline class `name` lay 2x2 latents side by side in one token?"""
+    return any(
+        isinstance(node, ast.FunctionDef) and node.name in ("_pack_latents", "_patchify_latents")
+        for one in _classes(name)
+        for node in one.body
+    )
+
+
+@functools.lru_cache
+def sample_size(name: str) -> int:
+    """The rows of latents that the pipeline class `name` has where no configuration says any; 0
+    where its source does not say either.
+    """
+    for one in _classes(name):
+        for node in ast.walk(one):
+            if isinstance(node, ast.Assign) and "self.default_sample_size" in map(
+                ast.unparse, node.targets
+            ):
+                parts = ast.walk(node.value)
+                sizes = [part.value for part in parts if isinstance(part, ast.Constant)]
+                return next((size for size in sizes if isinstance(size, int)), 0)
+    return 0
+
+
+def _classes(name: str) -> list[ast.ClassDef]:
+    """The class and those that it inherits of, as far as they are pipelines."""
+    found = _class(name)
+    if found is None:
+        return []
+    bases = [base.id for base in found.bases if isinstance(base, ast.Name)]
+    return [
+        found,
+        *(one for base in bases if base != "DiffusionPipeline" for one in _classes(base)),
+    ]
 
 
 @functools.lru_cache
@@ -67,14 +166,24 @@ def _arguments(name: str) -> dict[str, bool] | None:
     return {}
 
 
+@functools.lru_cache
 def _class(name: str) -> ast.ClassDef | None:
+    path = _places().get(name)
+    if path is None:
+        return None
+    nodes = ast.parse(path.read_text(encoding="utf-8")).body
+    return next(
+        (node for node in nodes if isinstance(node, ast.ClassDef) and node.name == name), None
+    )
+
+
+@functools.lru_cache
+def _places() -> dict[str, Path]:
+    """The file of each class among diffusers' pipelines."""
     spec = importlib.util.find_spec("diffusers")
     assert spec is not None and spec.origin is not None
+    found: dict[str, Path] = {}
     for path in sorted((Path(spec.origin).parent / "pipelines").rglob("*.py")):
-        text = path.read_text(encoding="utf-8")
-        if f"class {name}(" not in text:
-            continue
-        for node in ast.parse(text).body:
-            if isinstance(node, ast.ClassDef) and node.name == name:
-                return node
-    return None
+        for name in re.findall(r"^class (\w+)\(", path.read_text(encoding="utf-8"), re.MULTILINE):
+            found.setdefault(name, path)
+    return found

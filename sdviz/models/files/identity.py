@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 # Components without a part in the picture: safety checkers, feature extractors, preview decoders.
-_IGNORED = {"safety_checker", "feature_extractor", "vae_tiny", "image_encoder", "clip"}
-SMALL = {".json", ".txt", ".model"}
+IGNORED = {"safety_checker", "feature_extractor", "vae_tiny", "image_encoder", "clip"}
+SMALL = {".json", ".txt", ".model", ".jinja", ".tiktoken"}
 _BLOCK = 1 << 22
 
 
@@ -45,7 +45,7 @@ def of_component(folder: Path) -> str:
 
 def files_of(folder: Path, variant: str = "") -> list[Path]:
     """Weights, configurations and vocabularies of the components, in a fixed order."""
-    components = [path for path in folder.iterdir() if path.is_dir() and path.name not in _IGNORED]
+    components = [path for path in folder.iterdir() if path.is_dir() and path.name not in IGNORED]
     small = [path for part in components for path in part.iterdir() if path.suffix in SMALL]
     return sorted([*small, *(path for part in components for path in weights_of(part, variant))])
 

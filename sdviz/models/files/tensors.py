@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+import struct
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ _BITS = {  # of a number, by the names that safetensors has for its kinds
     **dict.fromkeys(("U32", "I32", "F32"), 32),
     **dict.fromkeys(("U64", "I64", "F64", "C64"), 64),
 }
+# How struct spells the numbers of a safetensors file, little-endian.
+_NUMBERS = {"F64": "<d", "F32": "<f", "F16": "<e", "BF16": "<h", "I64": "<q", "I32": "<i",
+            "I16": "<h", "I8": "<b", "U8": "<B"}  # fmt: skip
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -49,6 +53,24 @@ def metadata(path: Path) -> dict[str, str]:
     found = _header(path)[0].get("__metadata__")
     texts = found.items() if isinstance(found, dict) else ()
     return {name: text for name, text in texts if isinstance(text, str)}
+
+
+def scalars(path: Path, names: Iterable[str]) -> dict[str, float]:
+    """The numbers that a sound .safetensors file has as tensors of one element, by name."""
+    header, room = _header(path)
+    found = {}
+    with open_regular(path, follow=True) as file:
+        start = os.fstat(file.fileno()).st_size - room
+        for name in names:
+            kind, (begin, end) = header[name]["dtype"], header[name]["data_offsets"]
+            if kind not in _NUMBERS or end - begin != struct.calcsize(_NUMBERS[kind]):
+                continue
+            file.seek(start + begin)
+            raw = file.read(end - begin)
+            if kind == "BF16":  # the upper half of a float32
+                kind, raw = "F32", b"\0\0" + raw
+            found[name] = float(struct.unpack(_NUMBERS[kind], raw)[0])
+    return found
 
 
 def need_consent(path: Path, key: str, trust_pickle: bool) -> None:

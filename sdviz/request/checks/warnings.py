@@ -12,10 +12,10 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from sdviz.models.files.diffusers_source import takes
-from sdviz.plan.cells import Plan
+from sdviz.plan.cells import GUIDANCE, Plan
 from sdviz.plan.prompts import is_plain, spoken
 from sdviz.plan.samplers import resolve
-from sdviz.plan.settings import SETTINGS, Recipe
+from sdviz.plan.settings import SETTINGS, Recipe, is_guided
 
 if TYPE_CHECKING:
     from sdviz.models import ModelInfo
@@ -59,7 +59,10 @@ _OWN_GUIDANCE = "true_cfg_scale"  # pipelines with it heed a negative prompt by 
 
 def warnings(plan: Plan) -> list[str]:
     """What settings have no effect, and on what."""
-    return [*_eta(plan), *_schedules(plan), *_embeddings(plan), *_idle(plan), *_alike(plan)]
+    return [
+        *_eta(plan), *_schedules(plan), *_embeddings(plan), *_unguided(plan), *_idle(plan),
+        *_alike(plan),
+    ]  # fmt: skip
 
 
 def unheard(plan: Plan, infos: Mapping[str, ModelInfo]) -> list[str]:
@@ -110,6 +113,17 @@ def _schedules(plan: Plan) -> list[str]:
     several = {sampler: own for sampler, own in names.items() if len(own) > 1}
     return [f"schedule: {' and '.join(own)} are the same for {resolve(sampler).method_name}{_SAME}"
             for sampler, own in several.items()]  # fmt: skip
+
+
+def _unguided(plan: Plan) -> list[str]:
+    """A warning where several CFG scales switch guidance off."""
+    scales: dict[str, set[float]] = {}
+    for recipe in (cell.recipe for cell in plan.cells if not is_guided(cell.recipe)):
+        if GUIDANCE.format(recipe.model) in plan.contents:
+            scales.setdefault(recipe.model, set()).add(recipe.cfg)
+    several = [sorted(own) for own in scales.values() if len(own) > 1]
+    return [f"cfg: {' and '.join(f'{one:g}' for one in own)} all switch guidance off{_SAME}"
+            for own in several]  # fmt: skip
 
 
 def _idle(plan: Plan) -> list[str]:

@@ -124,15 +124,25 @@ def test_loras_that_do_not_fit_a_file_are_refused(
     kohyas(original.checkpoint("sd3", flows("sd3"), has=[], prefix=WHOLE), lora)
     refused("takes 32 values, but 64 in tested; it does not fit")
     name = "lora_unet_double_blocks_7_img_attn_qkv"
-    halves = {f"{name}.lora_down.weight": torch.zeros(4, 64)}
+    halves = {
+        f"{name}.lora_down.weight": torch.zeros(4, 64),
+        f"{name}.lora_up.weight": torch.zeros(192, 4),
+    }
     save_file(halves, lora)
     refused(r"has transformer_blocks.7.attn.to_q, which tested does not have; it does not fit")
-    save_file({**halves, "lora_te3_encoder_block_0.lora_down.weight": torch.zeros(4, 192)}, lora)
+    third = "lora_te3_encoder_block_0.lora"
+    more = {f"{third}_down.weight": torch.zeros(4, 192), f"{third}_up.weight": torch.zeros(9, 4)}
+    save_file({**halves, **more}, lora)
     refused(r"has lora_te3_encoder_block_0\..*, which tested does not support")
     save_file({**halves, f"{name}.dora_scale": torch.zeros(1)}, lora)
-    refused("dora_scale, which tested does not support")
+    refused("a DoRA .*dora_scale.*, which sdviz cannot put on")
     layer = "transformer.transformer_blocks.0.attn.to_q"
     save_file(
-        {f"{layer}.lora_A.weight": torch.zeros(4, 64), f"{layer}.dora_scale": torch.ones(1)}, lora
+        {
+            f"{layer}.lora_A.weight": torch.zeros(4, 64),
+            f"{layer}.lora_B.weight": torch.zeros(64, 4),
+            f"{layer}.dora_scale": torch.ones(1),
+        },
+        lora,
     )
-    refused("dora_scale, which tested does not support")
+    refused("a DoRA .*dora_scale.*, which sdviz cannot put on")

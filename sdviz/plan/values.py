@@ -20,7 +20,8 @@ def values_of(name: str, given: Any) -> list[Any]:
     """The values of setting `name` that `given` (out of the configuration) stands for; [None] if
     nothing is given.
 
-    A string is read in the grammar of sdviz.plan.grammar; a list holds strings and numbers, each of them read likewise, except that the strings of a list of prompts stand for
+    A string is read in the grammar of sdviz.plan.grammar; a list holds strings and numbers, each of
+    them read likewise, except that the strings of a list of prompts stand for
     themselves. Raises ConfigError, or ConfigErrors with the values that are in order.
     """
     if given is None:

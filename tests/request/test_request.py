@@ -162,3 +162,13 @@ def test_a_dry_run_counts_cells_and_evaluations(reading: Reading) -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_models_with_a_distilled_cfg_scale_are_known(tmp_path: Path, tiny_model: Path) -> None:
+    """Their pictures say so as Forge's do."""
+    from tests.families import flux
+    from tests.reading import reader
+
+    distilled = reader(flux(tmp_path / "flux"), tmp_path)().plan
+    assert distilled.distilled == {str(tmp_path / "flux")}
+    assert reader(tiny_model, tmp_path)().plan.distilled == frozenset()

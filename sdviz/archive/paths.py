@@ -12,6 +12,7 @@ from sdviz.errors import ArchiveError
 from sdviz.regular_files import is_regular, write_below
 
 _DEVICES = r"con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]"
+DATABASE = "sweep.db"
 _NAME_LIMIT = 120  # characters; file systems stop at 255 bytes, and a Chinese letter takes three
 
 
@@ -23,7 +24,7 @@ class ArchivePaths:
 
     @property
     def database(self) -> Path:
-        return self.root / "sweep.db"
+        return self.root / DATABASE
 
     @property
     def config(self) -> Path:
@@ -111,7 +112,7 @@ def _plain(text: str) -> str:
 
 def archive_folders(outputs: Path) -> list[Path]:
     """Folders with a sweep.db directly below `outputs`, or `outputs` itself; newest first."""
-    if is_regular(outputs / "sweep.db"):
+    if is_regular(outputs / DATABASE):
         return [outputs]
     found = {}
     for database in outputs.glob("*/sweep.db"):

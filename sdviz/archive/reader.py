@@ -14,7 +14,7 @@ from PIL import Image
 
 from sdviz.archive import replay
 from sdviz.archive.lock import is_held
-from sdviz.archive.paths import ArchivePaths
+from sdviz.archive.paths import DATABASE, ArchivePaths
 from sdviz.archive.records import CellRecord, cell_record, read_scores
 from sdviz.archive.store import connect_reader, loads
 from sdviz.archive.table import Table
@@ -45,7 +45,7 @@ class Database:
 
     def __init__(self, path: str | Path) -> None:
         given = Path(path)
-        self.path = given.parent if given.name == "sweep.db" else given
+        self.path = given.parent if given.name == DATABASE else given
         self.paths = ArchivePaths(self.path)
         self._db = connect_reader(self.paths.database)
         self.format: int = self.query("PRAGMA user_version")[0][0]

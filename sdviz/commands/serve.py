@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from sdviz.archive.paths import DATABASE
 from sdviz.commands.terminal import guarded, say, say_error, say_text
 from sdviz.errors import BoardError, ConfigError, ConfigErrors, SdvizError
 from sdviz.plan.config import VisdomConfig, patterned
@@ -95,9 +96,9 @@ def _read(key: str, text: str) -> Any:
 
 def _archive(argument: str) -> Path:
     path = Path(argument)
-    if (path / "sweep.db").is_file():
+    if (path / DATABASE).is_file():
         return path
-    if path.name == "sweep.db" and path.is_file():
+    if path.name == DATABASE and path.is_file():
         return path.parent
     raise ConfigError(
         f"{argument}: not a key (visdom.port=6006) and not an archive (a folder with sweep.db)"

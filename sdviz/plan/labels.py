@@ -136,3 +136,15 @@ def telling(settings: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in settings.items()
         if value not in ("", None) and (key in _ALWAYS or value != DEFAULTS.get(key))
     }
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 4.2 s, 42 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

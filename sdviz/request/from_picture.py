@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sdviz.archive.guard import guarded
+from sdviz.archive.paths import DATABASE
 from sdviz.errors import ArchiveError, ConfigError, SdvizError
 from sdviz.pictures.recipes import PictureRecipe, read_picture
 from sdviz.plan.labels import place_name, shareable
@@ -86,7 +87,7 @@ def _archived(path: Path) -> dict[str, Any]:
     lies elsewhere.
     """
     folder = path.parent.parent
-    if path.parent.name != "images" or not (folder / "sweep.db").is_file():
+    if path.parent.name != "images" or not (folder / DATABASE).is_file():
         return {}
     try:
         with guarded(folder) as archive:

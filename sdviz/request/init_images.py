@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sdviz.archive.guard import guarded
-from sdviz.archive.paths import archive_folders
+from sdviz.archive.paths import DATABASE, archive_folders
 from sdviz.archive.records import CellRecord
 from sdviz.errors import ArchiveError, ConfigError, ConfigErrors, SdvizError
 from sdviz.pictures import image_input
@@ -61,7 +61,7 @@ def locate(name: str, outputs: Path) -> Path:
 
 def _of_cell(name: str, archive: str, number: int, outputs: Path) -> Path:
     places = [Path(archive).expanduser(), outputs / archive]
-    root = next((place for place in places if (place / "sweep.db").is_file()), None)
+    root = next((place for place in places if (place / DATABASE).is_file()), None)
     if root is None:
         raise ConfigError(f"init={name}: there is no archive {archive}", key="init")
     found = _finished(root, name, lambda cell: cell.i == number)

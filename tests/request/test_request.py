@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from sdviz.commands.sweep.dry_run import describe, duration
+from sdviz.commands.sweep.dry_run import describe
 from sdviz.errors import ConfigErrors
+from sdviz.plan.labels import duration
 from sdviz.plan.passes import evaluations
 from sdviz.request.request import read_request
 from tests.reading import Reading, refused
@@ -153,7 +154,8 @@ def test_a_dry_run_counts_cells_and_evaluations(reading: Reading) -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (0.2, "less than 1 s"),
+        (0.2, "0.2 s"),
+        (9.97, "10 s"),
         (12.4, "12 s"),
         (200, "3 min 20 s"),
         (7500, "2 h 5 min"),

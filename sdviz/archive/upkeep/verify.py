@@ -14,7 +14,7 @@ import numpy as np
 
 from sdviz.archive.checksums import file_hash, read_checksums
 from sdviz.archive.guard import named
-from sdviz.archive.paths import ArchivePaths
+from sdviz.archive.paths import DATABASE, ArchivePaths
 from sdviz.archive.reader import Archive
 from sdviz.archive.records import DAMAGED, CellRecord, plan_cell
 from sdviz.errors import ArchiveError
@@ -40,11 +40,11 @@ def verify(path: Path) -> Iterator[Finding]:
         with named(path):
             archive = Archive(path)
     except ArchiveError as error:
-        yield Finding("sweep.db", str(error))
+        yield Finding(DATABASE, str(error))
         return
     with archive:
         for check in (_database, _sweep, _cells, _frames, _strays):
-            yield from _found("sweep.db", path, functools.partial(check, archive))
+            yield from _found(DATABASE, path, functools.partial(check, archive))
 
 
 def _found(where: str, path: Path, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
@@ -94,20 +94,20 @@ def _closed(paths: ArchivePaths) -> bool:
 def _database(archive: Archive) -> Iterator[Finding]:
     for row in archive.query("PRAGMA integrity_check(20)"):
         if row[0] != "ok":
-            yield Finding("sweep.db", str(row[0]))
+            yield Finding(DATABASE, str(row[0]))
 
 
 def _sweep(archive: Archive) -> Iterator[Finding]:
     for key in ("name", "status", "created", "config", "machine", "versions", "identities"):
         try:
             if archive.about(key) is None:
-                yield Finding("sweep.db", f"table sweep has no {key!r}")
+                yield Finding(DATABASE, f"table sweep has no {key!r}")
         except ArchiveError as error:
-            yield Finding("sweep.db", f"table sweep, {key!r}: {error}")
+            yield Finding(DATABASE, f"table sweep, {key!r}: {error}")
     if archive.about("status") not in _STATUSES:
-        yield Finding("sweep.db", f"unknown status {archive.about('status')!r}")
+        yield Finding(DATABASE, f"unknown status {archive.about('status')!r}")
     if not archive.query("SELECT 1 FROM cell LIMIT 1"):
-        yield Finding("sweep.db", "there are no cells")
+        yield Finding(DATABASE, "there are no cells")
 
 
 def _cells(archive: Archive) -> Iterator[Finding]:

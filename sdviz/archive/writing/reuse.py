@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sdviz.archive.guard import named
-from sdviz.archive.paths import ArchivePaths, archive_folders
+from sdviz.archive.paths import DATABASE, ArchivePaths, archive_folders
 from sdviz.archive.records import cell_record
 from sdviz.archive.store import connect_reader, loads
 from sdviz.archive.writing.recorder import Adopted, Recorder
@@ -58,7 +58,7 @@ def copy_finished(
 def finished_keys(root: Path) -> set[str]:
     """The keys of the cells that the archive has; none of a damaged one."""
     try:
-        with named(root), contextlib.closing(connect_reader(root / "sweep.db")) as db:
+        with named(root), contextlib.closing(connect_reader(root / DATABASE)) as db:
             return {row[0] for row in db.execute("SELECT key FROM cell WHERE status='done'")}
     except ArchiveError:
         return set()

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from sdviz.archive.guard import guarded
+from sdviz.archive.paths import DATABASE
 from sdviz.archive.store import is_unbegun
 from sdviz.archive.upkeep.merge import merged_plan
 from sdviz.archive.writing.writer import ArchiveWriter
@@ -25,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def _may_go_on(into: Path, config: dict[str, list[str]]) -> bool:
     """Whether `into` is free, or has what the same command had written when it was killed."""
-    if not os.path.lexists(into / "sweep.db") or is_unbegun(into / "sweep.db"):
+    if not os.path.lexists(into / DATABASE) or is_unbegun(into / DATABASE):
         return True
     with guarded(into) as archive:
         empty = not archive.config and not archive.query("SELECT 1 FROM cell LIMIT 1")

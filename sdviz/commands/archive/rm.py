@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from sdviz.archive.paths import DATABASE
 from sdviz.archive.upkeep.removal import is_emptied, own_files, remove
 from sdviz.commands.archive._listing import human_bytes
 from sdviz.commands.terminal import say, say_question
@@ -22,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     for path in options.path:  # all of them are looked at before one is touched
-        if not (is_regular(path / "sweep.db") or is_emptied(path)):
+        if not (is_regular(path / DATABASE) or is_emptied(path)):
             raise ArchiveError(f"{path} is not an archive: it has no sweep.db; nothing is deleted")
     for path in options.path:
         size = sum(file.lstat().st_size for file in own_files(path))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdviz.errors import ArchiveError, ConfigError
+from sdviz.plan.labels import duration
 from sdviz.plan.passes import evaluations, rows_in
 
 if TYPE_CHECKING:
@@ -139,15 +140,3 @@ def _rate(size: Size, rates: dict[Size, float]) -> float | None:
     pixels = max(1, math.prod(sides))
     nearest = min(known, key=lambda other: abs(math.log(other / pixels)))
     return known[nearest] * pixels / nearest
-
-
-def duration(seconds: float) -> str:
-    """As people say it: `12 s`, `3 min 20 s`, `2 h 5 min`."""
-    if seconds < 1:
-        return "less than 1 s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sdviz.archive.figures import figure_bytes, figure_size, figures
+from sdviz.archive.paths import DATABASE
 from sdviz.archive.reader import Archive
 from sdviz.errors import ArchiveError
 from sdviz.web import describe
@@ -44,7 +45,7 @@ class Reader:
 
     def _archive(self, path: Path) -> Archive:
         """In the thread only."""
-        database = path / "sweep.db"
+        database = path / DATABASE
         known = (path, database.stat().st_ino if database.exists() else 0)  # no deleted namesake
         archive = self._archives.pop(known, None) or Archive(path)
         self._archives[known] = archive
@@ -136,7 +137,7 @@ class Feed:
         """
         stamp: list[float] = []
         newest = 0.0
-        for name in ("sweep.db", "sweep.db-wal"):
+        for name in (DATABASE, "sweep.db-wal"):
             try:
                 facts = (path / name).stat()
             except OSError:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sdviz.archive.paths import DATABASE
 from sdviz.web.client.state import _NAME_LIMIT, BoardState, page_name
-
-_DATABASE = "sweep.db"
 
 
 class Registry:
@@ -38,7 +37,7 @@ class Registry:
     def _free(self, name: str) -> str:
         free = wanted = page_name(name)
         number = 1
-        while free in self._paths and (self._paths[free] / _DATABASE).exists():
+        while free in self._paths and (self._paths[free] / DATABASE).exists():
             number += 1
             free = f"{wanted[: _NAME_LIMIT - 5]}-{number}"
         return free
@@ -49,14 +48,14 @@ class Registry:
     def archives(self) -> dict[str, Path]:
         """All archives in the folders that hold a known one, the newest first."""
         folders = {path.parent for path in self._paths.values()}
-        found = [database for folder in folders for database in folder.glob(f"*/{_DATABASE}")]
+        found = [database for folder in folders for database in folder.glob(f"*/{DATABASE}")]
         found.sort(key=_modified, reverse=True)
         return {self.add(file.parent, file.parent.name, page=False): file.parent for file in found}
 
     def pages(self, most: int) -> list[str]:
         """The names of those that have a page, at most `most`: the last ones written."""
-        there = [name for name in self._pages if (self._paths[name] / _DATABASE).exists()]
-        there.sort(key=lambda name: _modified(self._paths[name] / _DATABASE), reverse=True)
+        there = [name for name in self._pages if (self._paths[name] / DATABASE).exists()]
+        there.sort(key=lambda name: _modified(self._paths[name] / DATABASE), reverse=True)
         return there[:most]
 
 

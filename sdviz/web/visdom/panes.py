@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from sdviz.plan.labels import listed, telling, value_label
+from sdviz.plan.labels import duration, listed, telling, value_label
 
 Message = dict[str, Any]
 
@@ -157,17 +157,6 @@ def _progress(description: Mapping[str, Any]) -> str:
         f"<span style='{filled}'></span></span>"
     )
     return " &middot; ".join([bar, *parts])
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: 4.2 s, 3 min 20 s, 2 h 5 min."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{int(seconds) // 60} min {int(seconds) % 60} s"
-    return f"{int(seconds) // 3600} h {int(seconds) % 3600 // 60} min"
 
 
 def _axis(dim: Mapping[str, Any]) -> str:

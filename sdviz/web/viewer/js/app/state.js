@@ -89,8 +89,10 @@ function fromHash(hash, initial, store) {
   return state;
 }
 
+const VIEW_NAMES = ["sheet", "inspect", "strips", "compare", "curves", "timings", "figures"];
+
 const CHOICES = {
-  view: ["sheet", "inspect", "strips", "compare", "curves", "timings", "figures"],
+  view: VIEW_NAMES,
   align: ALIGNMENTS,
   stripAlign: ALIGNMENTS,
   order: ["axes", "wrapped", "slowest", "fastest", ...SCORES],

@@ -1,6 +1,6 @@
 // The first bar: name, state and progress of the sweep, the views, marks and help.
 
-const TABS = ["sheet", "strips", "compare", "curves", "timings", "figures"];
+const TABS = VIEW_NAMES.filter((name) => name !== "inspect"); // a click on a cell opens it
 
 // What holds for every cell, a setting a line; not what is at its default and changes nothing.
 function fixedWords({ fixed = {}, quiet = [] }) {

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from sdviz.web.client.state import BoardState
 
 _START_S = 60.0  # Visdom 0.3's first import takes seconds, on a slow disk many
 _STOP_S = 10.0
+_HUNG_S = 3.0  # for one that does not answer
 _RIVAL_S = 3.0
 
 
@@ -97,30 +99,63 @@ def settings_of(config: VisdomConfig) -> dict[str, Any]:
 
 
 def stop(port: int) -> bool:
-    """End the board on `port`; False where there is none. Raises BoardError where it is not ours
-    to end.
+    """End the board on `port`, and return when its process is gone; False where there is none.
+    Raises BoardError where it is not ours to end, or does not end.
     """
     found = look(port)
+    state = BoardState.of_port(port)
     if found.kind == "free":
         return False
-    if found.kind != "board":
+    pid = state.server().get("pid")
+    if found.kind == "board":
+        answer = ask(port, "POST", "/sdviz/stop", {}, token=state.token())
+        if isinstance(answer, dict):
+            _await_end(port, answer.get("stopping"))
+            return True
+    if isinstance(pid, int) and holder(port).endswith(f"(process {pid})"):
+        _kill(pid, signal.SIGTERM)  # ours, but it does not answer
+        _await_end(port, pid, _HUNG_S)
+        return True
+    if found.kind == "board":
         raise BoardError(
-            f"visdom.port={port} is used by {holder(port)}, which sdviz did not start.",
-            key="visdom.port",
+            f"The server on visdom.port={port} was started by another user; only they can end it."
         )
-    state = BoardState.of_port(port)
-    if ask(port, "POST", "/sdviz/stop", {}, token=state.token()) is None:
-        raise BoardError(
-            f"The server on visdom.port={port} (process {found.facts.get('pid')}) was started by "
-            "another user; only they can end it."
-        )
-    deadline = time.monotonic() + _STOP_S
-    while look(port).kind != "free":
-        if time.monotonic() > deadline:
-            _kill(found.facts.get("pid"))
-            break
-        time.sleep(0.05)
-    return True
+    raise BoardError(
+        f"visdom.port={port} is used by {holder(port)}, which sdviz did not start.",
+        key="visdom.port",
+    )
+
+
+def _await_end(port: int, pid: object, patience: float = _STOP_S) -> None:
+    """Returns when the process has ended, by force if need be. Raises BoardError if it does not."""
+    if not isinstance(pid, int) or pid == os.getpid():  # a server inside of this very program
+        return
+    for how in (None, signal.SIGKILL):
+        if how is not None:
+            _kill(pid, how)
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            if _has_ended(pid):
+                return
+            time.sleep(0.05)
+    raise BoardError(f"The server on visdom.port={port} (process {pid}) does not end.")
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:  # gone, or its number has become another user's
+        return True
+    try:
+        facts = Path(f"/proc/{pid}/stat").read_text()
+        threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
+    except OSError:
+        return Path("/proc/self/stat").exists()
+    ended = facts.rpartition(")")[2].split()[0] == "Z" and threads <= 1
+    if ended:
+        with suppress(OSError):
+            os.waitpid(pid, os.WNOHANG)  # perhaps it is this process that has started it
+    return ended
 
 
 def running() -> list[int]:
@@ -156,8 +191,12 @@ def server_on(port: int, *, started: bool = False) -> Server:
 def _start(config: VisdomConfig) -> None:
     """Spawn the server in a session of its own and wait until it answers."""
     state = BoardState.of_port(config.port)
-    state.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with state.log.open("w") as log:
+    try:
+        state.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        log = state.log.open("w")
+    except OSError as error:
+        raise BoardError(state.unwritable(error)) from None
+    with log:
         process = subprocess.Popen(
             [sys.executable, "-m", "sdviz.web.server.server"],
             stdin=subprocess.PIPE,
@@ -194,12 +233,9 @@ def _python_path() -> str:
     return os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), here]))
 
 
-def _kill(pid: object) -> None:
-    if isinstance(pid, int):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except OSError:
-            return
+def _kill(pid: int, how: signal.Signals) -> None:
+    with suppress(OSError):
+        os.kill(pid, how)
 
 
 def serve_command(port: int, hosts: Sequence[str] = (), base_url: str = "") -> str:

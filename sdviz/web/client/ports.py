@@ -10,12 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sdviz.web.client.state import BoardState
+
 _TIMEOUT_S = 3.0
 
 
 @dataclass(frozen=True)
 class Found:
-    """`kind`: "free", "board" (`facts` from /sdviz/health), "visdom" (foreign), "other"."""
+    """`kind`: "free", "board" (`facts` from /sdviz/health), "visdom" (foreign), "other".
+
+    Of another user's board that asks for a login there are no facts but `sdviz`.
+    """
 
     kind: str
     facts: dict[str, Any] = field(default_factory=dict)
@@ -30,7 +35,7 @@ def look(port: int) -> Found:
         return Found("free")
     except OSError:
         return Found("other")
-    status, facts = _exchange(port, "GET", "/sdviz/health")
+    status, facts = _exchange(port, "GET", "/sdviz/health", token=BoardState.of_port(port).token())
     if isinstance(facts, dict) and "sdviz" in facts:
         return Found("board", facts)
     # Whatever does not even answer is no Visdom, and need not be asked twice.
@@ -70,7 +75,7 @@ def _exchange(
             answer = connection.getresponse()
             status = answer.status
             return status, json.loads(answer.read(1_000_000))
-    except (OSError, http.client.HTTPException, ValueError):
+    except (OSError, http.client.HTTPException, ValueError, RecursionError):
         return status, None
 
 

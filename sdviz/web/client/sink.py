@@ -40,8 +40,14 @@ class BoardSink:
 
     @classmethod
     def open(cls, config: VisdomConfig, archive_path: Path, name: str) -> BoardSink:
-        """Finds or starts Visdom. Raises BoardError where it cannot be had."""
-        return cls(config, ensure(config), Path(archive_path), name)
+        """Finds or starts Visdom. Raises BoardError where it cannot be had, whatever the reason."""
+        try:
+            return cls(config, ensure(config), Path(archive_path), name)
+        except BoardError:
+            raise
+        except Exception as error:  # a sweep does without its page, and not the other way round
+            reason = f"{type(error).__name__}: {error}"
+            raise BoardError(f"visdom.port={config.port}: no page can be had: {reason}") from error
 
     @property
     def url(self) -> str:
@@ -87,7 +93,8 @@ class BoardSink:
         answers = True
         pid = None
         while not self._closed.wait(_PROBE_S):
-            facts = ask(self.server.port, "GET", "/sdviz/health")
+            server = self.server
+            facts = ask(server.port, "GET", "/sdviz/health", token=server.token)
             if not isinstance(facts, dict):
                 if answers:
                     self._warnings.append(_gone(self._config))

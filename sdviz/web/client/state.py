@@ -23,17 +23,27 @@ from typing import Any
 
 def state_root() -> Path:
     """`$XDG_STATE_HOME/sdviz`, `~/.local/state/sdviz`, or a temporary folder where neither can be
-    written.
+    written. Never raises: who writes there learns why it cannot be.
     """
-    wanted = Path(os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()) / "sdviz"
+    base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    wanted = Path(base) / "sdviz"
+    if _is_ours(wanted, linked=True):
+        return wanted
     try:
-        wanted.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except (OSError, RuntimeError):
-        wanted = Path(tempfile.gettempdir()) / f"sdviz-{os.getuid()}"
-        wanted.mkdir(exist_ok=True, mode=0o700)
-        if wanted.stat().st_uid != os.getuid():  # somebody else made it, to read our token
-            wanted = Path(tempfile.mkdtemp(prefix="sdviz-"))
-    return wanted
+        spare = Path(tempfile.gettempdir()) / f"sdviz-{os.getuid()}"
+    except OSError:  # there is no temporary folder either
+        return wanted
+    return spare if _is_ours(spare) else wanted  # or somebody else made it, to read our token
+
+
+def _is_ours(folder: Path, *, linked: bool = False) -> bool:
+    """Whether the folder, made if need be, is this user's own and can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        owner = folder.stat(follow_symlinks=linked).st_uid
+        return owner == os.getuid() and os.access(folder, os.W_OK | os.X_OK)
+    except (OSError, ValueError):
+        return False
 
 
 @dataclass(frozen=True)
@@ -67,11 +77,18 @@ class BoardState:
         self._write("token", token)
         return token
 
+    def unwritable(self, error: OSError) -> str:
+        """What a user is told where the folder cannot be written."""
+        return (
+            f"{self.folder} cannot be written: {error.strerror}. "
+            "Give the board another folder: XDG_STATE_HOME=FOLDER"
+        )
+
     def token(self) -> str:
         """The server's secret; "" when there is none, or when it is another user's."""
         try:
-            return (self.folder / "token").read_text(encoding="utf-8")
-        except OSError:
+            return (self.folder / "token").read_text(encoding="ascii")
+        except (OSError, ValueError):
             return ""
 
     def server(self) -> dict[str, Any]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from sdviz.archive.paths import DATABASE
 from sdviz.web.client.state import _NAME_LIMIT, BoardState, page_name
+
+_LOG = logging.getLogger(__name__)
+
 
 
 class Registry:
@@ -31,7 +35,10 @@ class Registry:
             name = known
         if page:
             self._pages.add(name)
-            self._state.save_sweeps({one: str(self._paths[one]) for one in self._pages})
+            try:
+                self._state.save_sweeps({one: str(self._paths[one]) for one in self._pages})
+            except OSError as error:  # a full disk: the page is there, until the next start
+                _LOG.warning("%s", error)
         return name
 
     def _free(self, name: str) -> str:

@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 
 from tornado.httpserver import HTTPServer
@@ -23,7 +24,8 @@ from sdviz.web.client.ports import free_port, holder
 from sdviz.web.client.state import BoardState
 from sdviz.web.server.app import BoardApplication, Settings
 
-_MAX_BODY = 1 << 30  # other people's clients may send pictures inside messages
+_BODY_S = 120.0  # the longest that a body may take; bodies.py bounds its length
+_IDLE_S = 120.0  # until a connection that asks nothing is closed
 
 
 def run(settings: Settings, ready: Callable[[BoardApplication], None] = lambda _: None) -> None:
@@ -36,8 +38,12 @@ def run(settings: Settings, ready: Callable[[BoardApplication], None] = lambda _
 async def _run(settings: Settings, ready: Callable[[BoardApplication], None]) -> None:
     sockets = _bind(settings)
     state = BoardState.of_port(settings.port)
-    application = BoardApplication(settings, state, state.create())
-    server = HTTPServer(application, max_buffer_size=_MAX_BODY, max_body_size=_MAX_BODY)
+    try:
+        token = state.create()
+    except OSError as error:
+        raise BoardError(state.unwritable(error)) from None
+    application = BoardApplication(settings, state, token)
+    server = HTTPServer(application, body_timeout=_BODY_S, idle_connection_timeout=_IDLE_S)
     stopped = asyncio.Event()
     application.stop = stopped.set
     loop = asyncio.get_running_loop()
@@ -51,7 +57,8 @@ async def _run(settings: Settings, ready: Callable[[BoardApplication], None]) ->
         await stopped.wait()
     finally:
         application.save()
-        state.clear_server()
+        with suppress(OSError):
+            state.clear_server()
         server.stop()  # last: who finds the port free finds nothing of this server
         await asyncio.sleep(0.05)  # lets the answer to a stop request leave
 

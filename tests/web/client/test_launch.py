@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -17,6 +18,7 @@ from sdviz.errors import BoardError
 from sdviz.plan.config import VisdomConfig
 from sdviz.web.client.launch import ensure, register, running, stop
 from sdviz.web.client.ports import ask, free_port, holder, look
+from sdviz.web.client.sink import BoardSink
 from sdviz.web.client.state import BoardState
 from tests.archive import sweeps
 
@@ -118,3 +120,48 @@ def test_imports_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("what", ["file", "folder of the port", "visdom's folder"])
+def test_a_state_folder_that_cannot_be_written_is_one_error_in_words(
+    port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    places = {"file": "", "folder of the port": f"/{port}", "visdom's folder": f"/{port}/visdom"}
+    blocked = f"sdviz{places[what]}"
+    (tmp_path / blocked).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / blocked).write_text("not a folder")
+    if what == "file":  # then a temporary folder takes its place
+        monkeypatch.setenv("TMPDIR", str(tmp_path))
+        monkeypatch.setattr("tempfile.tempdir", None)
+        assert ensure(VisdomConfig(port=port)).is_ours
+        stop(port)
+        return
+    with pytest.raises(BoardError, match=f"{port}"):
+        BoardSink.open(VisdomConfig(port=port), tmp_path, "x")
+
+
+def test_stop_returns_when_the_process_is_gone(port: int) -> None:
+    server = ensure(VisdomConfig(port=port))
+    pid = ask(port, "GET", "/sdviz/health", token=server.token)["pid"]
+    assert stop(port)
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_stop_ends_a_board_that_does_not_answer(port: int) -> None:
+    server = ensure(VisdomConfig(port=port))
+    pid = ask(port, "GET", "/sdviz/health", token=server.token)["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    assert stop(port)
+    assert not Path(f"/proc/{pid}").exists() and look(port).kind == "free"
+
+
+def test_starts_although_a_file_of_visdoms_is_damaged(port: int) -> None:
+    folder = BoardState.of_port(port).visdom
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in (("a", "{"), ("b", "[]"), ("c", "{}"), ("d", '{"jsons": 5, "reload": 5}')):
+        (folder / f"{name}.json").write_text(text)
+    (folder / "e.json").write_text('{"jsons": {}, "reload": {}}')
+    ensure(VisdomConfig(port=port))
+    assert sorted(ask(port, "POST", "/env_state", {})) == ["e", "main"]
+    assert (folder / "a.damaged").read_text() == "{", "nothing is lost"

@@ -74,7 +74,7 @@ def current_seq(archive: Archive) -> int:
 def changes(archive: Archive, since: int) -> dict[str, Any]:
     """What changed after `since`; {"reset": true} where the description must be read anew."""
     seq = current_seq(archive)
-    if since > seq or since < archive.number("laid_out"):
+    if since > seq or since < min(archive.number("laid_out"), seq):
         return {"reset": True, "seq": seq}
     live = archive.live
     scored, references = archive.scores(since), References(archive)

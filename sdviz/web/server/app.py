@@ -4,34 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import hmac
+import json
+import logging
 import mimetypes
 from dataclasses import dataclass
-from http.cookies import SimpleCookie
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import tornado.template
 import tornado.web
-from tornado.httputil import HTTPServerRequest
+from tornado.httputil import HTTPHeaders, HTTPServerRequest
 
 from sdviz.plan.config import VisdomConfig
 from sdviz.web.client.state import BoardState
+from sdviz.web.server.bodies import Budget, Limited, Refusal
 from sdviz.web.server.control import ENVIRONMENT, Control, control_routes
 from sdviz.web.server.feed import Feed
 from sdviz.web.server.follow import Follower
 from sdviz.web.server.guard import Guard, refusal_page
-from sdviz.web.server.login import Login, LoginHandler
+from sdviz.web.server.login import Login, LoginHandler, login_page, same_secret
 from sdviz.web.server.overview import ENVIRONMENT as FIRST
 from sdviz.web.server.overview import Overview
+from sdviz.web.server.peer import is_ours
 from sdviz.web.server.registry import Registry
 from sdviz.web.server.routes import sdviz_routes
 from sdviz.web.visdom import panes, template
+from sdviz.web.visdom.guarded import guard_routes, only_reads
 from sdviz.web.visdom.versions import Application, SaveHandler, tornado_settings
 from sdviz.web.visdom.windows import Windows
 
+NOT_YOURS = "this board belongs to another user of this machine: you may look, and change nothing"
 _RESTORED = 20  # pages made anew at a start
 _MAX_FRAMES = 100_000  # 0.3 keeps four frames of a history unless told otherwise
+
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,7 @@ class BoardApplication(Application):  # type: ignore[misc]
         self.overview = Overview(self.feed)
         self.control = Control(self)
         self._followers: dict[str, asyncio.Task[None]] = {}
+        self._budget = Budget()
         files = template.static_files()
         tornado_settings.update(
             autoreload=False,  # would start the server anew, without its state, when a file changes
@@ -73,10 +82,13 @@ class BoardApplication(Application):  # type: ignore[misc]
             ),
         )
         tornado_settings.pop("static_path", None)
+        _set_aside_damaged(state.visdom)
         # Lazily read environments are overwritten with `null` by 0.2.4.
         super().__init__(port=settings.port, env_path=f"{state.visdom}/", eager_data_loading=True)
         self.max_image_history = _MAX_FRAMES
         self.settings["log_function"] = lambda handler: None
+        guard_routes(self)
+        self.add_transform(_protecting(self.guard))
         self.head = template.viewer_tags(settings.base_url, files)
         shared = {"app": self, "feed": self.feed}
         static = (r"/static/(.*)", StaticHandler, {"files": files})
@@ -109,17 +121,40 @@ class BoardApplication(Application):  # type: ignore[misc]
             self.follow(name)
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
-        """Every request passes here first: Visdom's, ours, files and sockets."""
+        """Every request passes here first, by its headers: Visdom's, ours, files and sockets."""
         base = self.board.base_url
         if base and (request.path == base or request.path.startswith(base + "/")):
             request.path = request.path[len(base) :] or "/"
+        headers = self.guard.headers
         if foreign := self.guard.refuses(request.headers):
-            body = refusal_page(foreign, self.board.port, self.board.hosts, self.board.base_url)
-            arguments = {"body": body}
-            return self.get_handler_delegate(request, RefusalHandler, arguments)
+            page = refusal_page(foreign, self.board.port, self.board.hosts, base)
+            # In another site's frame as well: it says how to allow that, and can do nothing.
+            harmless = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+            return Refusal(request, 403, page, {**headers, "Content-Security-Policy": harmless})
         if not self._may_enter(request):
-            return self.get_handler_delegate(request, LoginHandler, {"app": self})
-        return super().find_handler(request, **kwargs)
+            return self._before_login(request)
+        if not only_reads(request.method or "", request.path) and not self.may_write(request):
+            reason = json.dumps({"error": NOT_YOURS})
+            return Refusal(request, 403, reason, headers, "application/json")
+        return Limited(request, super().find_handler(request, **kwargs), self._budget, headers)
+
+    def may_write(self, request: HTTPServerRequest) -> bool:
+        """Whether the asker may change anything: who has logged in or knows the token, and without
+        a login the processes of this user alone, for other users of this machine reach the port.
+        """
+        if self.login.required:
+            return True  # or it would not have come this far
+        if same_secret(request.headers.get("X-Sdviz-Token", ""), self.token):
+            return True
+        connection: Any = request.connection
+        if not hasattr(connection.context, "is_ours"):  # looked up once
+            connection.context.is_ours = is_ours(connection.stream.socket)
+        return bool(connection.context.is_ours)
+
+    def require_writer(self, request: HTTPServerRequest) -> None:
+        """Raises HTTPError 403 for whoever may only look."""
+        if not self.may_write(request):
+            raise tornado.web.HTTPError(403, NOT_YOURS)
 
     def save(self) -> None:
         """Write Visdom's environments to the state folder, as it does only when asked.
@@ -132,35 +167,47 @@ class BoardApplication(Application):  # type: ignore[misc]
             storage=getattr(self, "storage", None),  # 0.3
             write=lambda text: None,
         )
-        SaveHandler.wrap_func(
-            sink, {"data": [e for e in self.state if e not in (*self._followers, ENVIRONMENT)]}
-        )
+        for environment in list(self.state):
+            if environment in (*self._followers, ENVIRONMENT):
+                continue
+            try:
+                SaveHandler.wrap_func(sink, {"data": [environment]})
+            except Exception:  # the others are still worth keeping, and the server is to end
+                _LOG.exception("the environment %r was not saved", environment[:60])
 
     def _may_enter(self, request: HTTPServerRequest) -> bool:
-        if not self.login.required or request.path == "/sdviz/health":
-            return True
-        if hmac.compare_digest(request.headers.get("X-Sdviz-Token", ""), self.token):
-            return True
-        cookies = SimpleCookie(request.headers.get("Cookie", ""))
-        return self.login.cookie_name in cookies and self.login.knows(
-            cookies[self.login.cookie_name].value
+        return (
+            not self.login.required
+            or same_secret(request.headers.get("X-Sdviz-Token", ""), self.token)
+            or self.login.knows(request.headers.get("Cookie", ""))
         )
 
+    def _before_login(self, request: HTTPServerRequest) -> Any:
+        """What a visitor without a login gets: the form, and the news that there is a board."""
+        headers = self.guard.headers
+        if request.method == "POST" and request.path == "/sdviz/login":
+            handler = self.get_handler_delegate(request, LoginHandler, {"app": self})
+            return Limited(request, handler, self._budget, headers)
+        if request.path == "/sdviz/health":
+            return Refusal(request, 200, '{"sdviz": "ok"}', headers, "application/json")
+        return Refusal(request, 401, login_page(self.board.base_url, request.path), headers)
 
-class RefusalHandler(tornado.web.RequestHandler):
-    """Answers 403 whatever the method, before a body is looked at; a WebSocket's handshake
-    likewise.
-    """
 
-    def initialize(self, body: str) -> None:
-        self.body = body
+def _protecting(guard: Guard) -> type[tornado.web.OutputTransform]:
+    """Puts the guard's headers on every answer of every handler."""
 
-    def prepare(self) -> None:
-        self.set_status(403)
-        self.finish(self.body)
+    class Protecting(tornado.web.OutputTransform):
+        def __init__(self, request: HTTPServerRequest) -> None:
+            """The same for all."""
 
-    def check_xsrf_cookie(self) -> None:
-        """Nothing is done that would need it."""
+        def transform_first_chunk(
+            self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
+        ) -> tuple[int, HTTPHeaders, bytes]:
+            for name, value in guard.headers.items():
+                headers[name] = value
+            return status_code, headers, chunk
+
+    return Protecting
 
 
 class StaticHandler(tornado.web.RequestHandler):
@@ -179,3 +226,21 @@ class StaticHandler(tornado.web.RequestHandler):
         fixed = self.get_query_argument("v", "") == digest
         self.set_header("Cache-Control", "max-age=31536000, immutable" if fixed else "no-cache")
         self.write(content)
+
+    def head(self, path: str) -> None:
+        self.get(path)
+
+
+def _set_aside_damaged(folder: Path) -> None:
+    """Renames files of Visdom's that are no environment; 0.2.4 would not start for one of them."""
+    for file in folder.glob("*.json"):
+        try:
+            kept = json.loads(file.read_bytes()) if file.is_file() else None
+            whole = isinstance(kept, dict) and all(
+                isinstance(kept.get(part), dict) for part in ("jsons", "reload")
+            )
+        except (OSError, ValueError, RecursionError):
+            whole = False
+        if not whole:
+            _LOG.warning("%s is damaged; it is set aside", file)
+            file.replace(file.with_suffix(".damaged"))

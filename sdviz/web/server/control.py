@@ -9,8 +9,6 @@ secret that it read with the state (another site's page cannot read it).
 from __future__ import annotations
 
 import asyncio
-import hmac
-import json
 import secrets
 import time
 from collections.abc import Callable
@@ -18,7 +16,9 @@ from typing import Any
 
 import tornado.web
 
+from sdviz.web.server.feed import to_json
 from sdviz.web.server.handler import Handler
+from sdviz.web.server.login import same_secret
 from sdviz.web.visdom import panes
 from sdviz.web.visdom.windows import Windows
 
@@ -26,6 +26,7 @@ ENVIRONMENT = "live"
 _PATIENCE_S = 20.0  # a long poll's longest wait
 _ANSWER_S = 30.0  # the live process checks a form in well under a second
 _GONE_S = 5.0  # without a question of the live process, it counts as gone
+_MOST_WAITING = 100  # commands without an answer yet
 _ACTIONS = ("check", "run", "recipe", "picture", "remove", "stop_after", "stop_now")
 
 
@@ -63,6 +64,8 @@ class Control:
         """A page's command, and what the live process answers."""
         if not self.is_attached:
             return {"errors": {"": "python -m sdviz.live is not running"}}
+        if len(self._answers) >= _MOST_WAITING:
+            return {"errors": {"": "too many commands are waiting; try again in a moment"}}
         self._number += 1
         number = self._number
         self._answers[number] = asyncio.get_running_loop().create_future()
@@ -97,14 +100,14 @@ class Control:
         if waiting is not None and not waiting.done():
             waiting.set_result(answer)
 
-    async def news(self, since: int) -> dict[str, Any]:
-        """The state for a page that has seen number `since`."""
+    async def news(self, since: int, *, may_write: bool = True) -> dict[str, Any]:
+        """The state for a page that has seen number `since`; with the secret, if it may write."""
         attached = self.is_attached
         await self._until(lambda: self.seq != since or self.is_attached != attached)
         return {
             "seq": self.seq,
             "attached": self.is_attached,
-            "secret": self.secret,
+            "secret": self.secret if may_write else "",
             "state": self.state,
         }
 
@@ -136,7 +139,7 @@ class TellHandler(Handler):
 
     def post(self) -> None:
         self.require_token()
-        self.app.control.tell(json.loads(self.request.body))
+        self.app.control.tell(self.asked())
         self.finish({})
 
 
@@ -161,8 +164,11 @@ class AnswerHandler(Handler):
 
     def post(self) -> None:
         self.require_token()
-        told = json.loads(self.request.body)
-        self.app.control.answer(int(told["id"]), dict(told["answer"]))
+        match self.asked():
+            case {"id": int(number), "answer": dict(answer)}:
+                self.app.control.answer(number, answer)
+            case _:
+                raise tornado.web.HTTPError(400, "this answers no command")
         self.finish({})
 
 
@@ -174,7 +180,8 @@ class StateHandler(Handler):
             since = int(self.get_query_argument("since", "-1"))
         except ValueError:
             raise tornado.web.HTTPError(400, "since= is not a number") from None
-        self.finish(await self.app.control.news(since))
+        may_write = self.app.may_write(self.request)
+        self.answer(to_json(await self.app.control.news(since, may_write=may_write)))
 
 
 class DoHandler(Handler):
@@ -187,21 +194,21 @@ class DoHandler(Handler):
         secret = self.request.headers.get("X-Sdviz-Page", "")
         if not kind.startswith("application/json"):
             raise tornado.web.HTTPError(415, "only application/json is taken")
-        if not hmac.compare_digest(secret.encode(), self.app.control.secret.encode()):
+        if not same_secret(secret, self.app.control.secret):
             raise tornado.web.HTTPError(403, "the page is out of date; load it again")
-        try:
-            asked = json.loads(self.request.body)
-            command = {
-                "action": str(asked["action"]),
-                "settings": {str(k): str(v) for k, v in dict(asked.get("settings", {})).items()},
-                "job": int(asked.get("job", 0)),
-                "given": str(asked.get("given", "")),
-            }
-        except (ValueError, KeyError, TypeError):
-            raise tornado.web.HTTPError(400, "this is no command") from None
+        asked = self.asked()
+        settings, job = asked.get("settings", {}), asked.get("job", 0)
+        if not isinstance(settings, dict) or type(job) is not int or "action" not in asked:
+            raise tornado.web.HTTPError(400, "this is no command")
+        command = {
+            "action": str(asked["action"]),
+            "settings": {name: str(value) for name, value in settings.items()},
+            "job": job,
+            "given": str(asked.get("given", "")),
+        }
         if command["action"] not in _ACTIONS:
             raise tornado.web.HTTPError(400, "there is no such action")
-        self.finish(await self.app.control.do(command))
+        self.answer(to_json(await self.app.control.do(command)))
 
 
 def control_routes(shared: dict[str, Any]) -> list[Any]:

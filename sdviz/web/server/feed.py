@@ -1,70 +1,70 @@
-"""Archives as the server reads them: in threads of their own, so that a page never waits for a
-disk.
-"""
+"""What the server asks of archives, for pages and for browsers."""
 
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
-import json
 import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sdviz.archive.figures import figure_bytes, figure_size, figures
 from sdviz.archive.paths import DATABASE
 from sdviz.archive.reader import Archive
+from sdviz.archive.store import as_json
 from sdviz.errors import ArchiveError
 from sdviz.web import describe
-from sdviz.web.server.thumbs import Original, Thumbs, originals, packed
+from sdviz.web.server.readers import Readers, Threads
+from sdviz.web.server.thumbs import Original, Thumbs, originals, packed, plain_bytes
 
-_OPEN = 16  # archives that a thread keeps open
 _LOOK_S = 0.04  # between two looks at a database that somebody watches
 _SETTLING_S = 1.0  # how long after a write a commit may become readable, generously
 _AGAIN_S = 0.1  # between two looks in that time
 _PATIENCE_S = 20.0  # the longest time that a watcher is kept waiting
+_MOST_TOLD = 64 << 20  # bytes of descriptions that are kept
+_MOST_AXES = 8 << 20  # bytes; prompts of a thousand words, a thousand of them
+_MOST_TEXT = 96 << 20  # bytes; some 80,000 cells
+_SIZES = (
+    'SELECT total(length(keys)) + total(length("values")) FROM axis',
+    "SELECT total(length(recipe)) + total(length(coords)) + total(length(timings))"
+    " + total(length(notes)) + total(length(reason)) FROM cell",
+)
 
 T = TypeVar("T")
-
-
-class Reader:
-    """One thread with its open archives."""
-
-    def __init__(self, name: str) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
-        self._archives: OrderedDict[tuple[Path, int], Archive] = OrderedDict()
-
-    async def read(self, path: Path, question: Callable[[Archive], T]) -> T:
-        """The answer of `question`. Raises ArchiveError where the archive cannot be read."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, lambda: question(self._archive(path)))
-
-    def _archive(self, path: Path) -> Archive:
-        """In the thread only."""
-        database = path / DATABASE
-        known = (path, database.stat().st_ino if database.exists() else 0)  # no deleted namesake
-        archive = self._archives.pop(known, None) or Archive(path)
-        self._archives[known] = archive
-        while len(self._archives) > _OPEN:
-            self._archives.popitem(last=False)[1].close()
-        return archive
 
 
 class Feed:
     """What routes and pages ask of archives. Raises ArchiveError where one cannot be read."""
 
     def __init__(self) -> None:
-        self._quick, self._slow = Reader("archives"), Reader("archives-slow")
+        self._quick, self._slow = Readers("archives"), Readers("archives-slow")
+        self._told: OrderedDict[Path, tuple[tuple[float, ...], Encoded]] = OrderedDict()
         self._thumbs = Thumbs()
-        self._scaling = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="scaling")
+        self._scaling = Threads("scaling", os.cpu_count() or 1)
 
     async def described(self, path: Path) -> dict[str, Any]:
         """The description of docs/viewer-data.md, with the addresses of the server's own extras."""
         return await self._quick.read(path, _described)
+
+    async def described_json(self, path: Path, *, live_control: bool) -> Encoded:
+        """The same for a browser, read and encoded once for each state of the archive."""
+        stamp = (*self.stamp(path), live_control)
+        known = self._told.get(path)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        more = {"live_control": True} if live_control else {}
+        running, encoded = await self._quick.read(path, lambda a: _encoded(_described(a) | more))
+        self._told.pop(path, None)
+        if not running:  # else its seconds pass, and its process may die
+            self._told[path] = stamp, encoded
+            while sum(one[1].size for one in self._told.values()) > _MOST_TOLD:
+                self._told.popitem(last=False)
+        return encoded
 
     async def changes_now(self, path: Path, since: int) -> dict[str, Any]:
         return await self._quick.read(path, lambda archive: describe.changes(archive, since))
@@ -73,15 +73,15 @@ class Feed:
         """{sampler: [(step, mean seconds that the step took in this sampler's cells)]}."""
         return await self._slow.read(path, _seconds_per_step)
 
-    async def asked(self, path: Path, question: Callable[[Archive], T]) -> T:
-        """The answer of `question`, which may take its time."""
-        return await self._slow.read(path, question)
+    async def asked(self, path: Path, question: Callable[[Archive], T], patience: float) -> T:
+        """The answer of `question`; raises NoAnswer after `patience` seconds."""
+        return await self._slow.read(path, question, patience)
 
     async def frame(self, path: Path, index: int, step: int) -> bytes:
         return await self._quick.read(path, lambda archive: archive.frame_bytes(index, step))
 
     async def image(self, path: Path, index: int) -> bytes:
-        return await self._quick.read(path, lambda archive: archive.image_path(index).read_bytes())
+        return await self._quick.read(path, lambda archive: plain_bytes(archive.image_path(index)))
 
     async def figure(self, path: Path, name: str) -> bytes:
         return await self._slow.read(path, lambda archive: figure_bytes(archive.path, name))
@@ -103,9 +103,10 @@ class Feed:
 
     async def _made(self, original: Original) -> bytes:
         """The picture made small; nothing where it is damaged."""
-        loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._scaling, self._thumbs.made, original)
+            return await asyncio.wrap_future(
+                self._scaling.submit(lambda: self._thumbs.made(original))
+            )
         except ArchiveError:
             return b""
 
@@ -144,7 +145,7 @@ class Feed:
                 continue
             stamp += [facts.st_mtime_ns, facts.st_size, facts.st_ino]
             newest = max(newest, facts.st_mtime)
-        if time.time() - newest < _SETTLING_S:
+        if abs(time.time() - newest) < _SETTLING_S:  # a time to come tells nothing
             stamp.append(time.monotonic() // _AGAIN_S)
         return tuple(stamp)
 
@@ -155,10 +156,37 @@ def version_of(description: Mapping[str, Any]) -> str:
 
 
 def to_json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    """For browsers, which know neither NaN nor Infinity: null stands for them."""
+    return as_json(value, compact=True).encode("utf-8", "replace")
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """JSON as it is sent, and packed for who takes gzip."""
+
+    plain: bytes
+    packed: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.plain) + len(self.packed)
+
+
+def _encoded(described: dict[str, Any]) -> tuple[bool, Encoded]:
+    """In a thread. Cell by cell, since an encoder lets no other thread work meanwhile."""
+    cells = b",".join(map(to_json, described.pop("cells")))
+    plain = to_json(described)[:-1] + b',"cells":[' + cells + b"]}"
+    return described["status"] == "running", Encoded(plain, gzip.compress(plain, 4))
 
 
 def _described(archive: Archive) -> dict[str, Any]:
+    axes, cells = (int(archive.query(size)[0][0] or 0) for size in _SIZES)
+    if axes > _MOST_AXES or axes + cells > _MOST_TEXT:
+        raise ArchiveError(
+            f"{archive.path} holds {(axes + cells) >> 20} MB of settings, {axes >> 20} MB of them"
+            f" along its axes; the page shows {_MOST_TEXT >> 20} MB, and {_MOST_AXES >> 20} MB of"
+            " axes"
+        )
     described = describe.description(archive)
     version = version_of(described)
     urls = described["urls"]

@@ -11,13 +11,14 @@ from typing import Any
 from sdviz.archive.figures import figures
 from sdviz.errors import ArchiveError
 from sdviz.web.server.feed import Feed, version_of
+from sdviz.web.server.readers import NoAnswer
 from sdviz.web.visdom import panes, plots
 from sdviz.web.visdom.windows import Windows
 
 _LIVE_S = 0.2  # between two updates of a page: more than five a second do not reach the eye
 _QUIET_S = 1.0  # between two looks at an archive that nobody writes
 _PLOTS_S = 1.0  # between two updates of the plots; longer for large sweeps
-_FAILED_S = 5.0
+_FAILED_S = 30.0  # until an archive that did not answer is asked again
 _FAMILIES = 12  # lines in the plot of seconds per step
 
 _PASSING = ("fs", "img", "t", "e", "q")  # fields of a cell that a change may take away
@@ -43,22 +44,32 @@ class Follower:
         seen: object = None
         while True:
             stamp = self._feed.stamp(self._path)
+            pause = 0.0
             try:
                 if stamp != seen:
+                    seen = stamp  # also where it fails: what has not changed fails again
                     await self._update()
-                    seen = stamp
                 elif self._plots_due and time.monotonic() > self._plots_due:
                     await self._plots()
                 await self._figures()
-            except ArchiveError as error:  # being made, or moved away
-                self._description = {}
-                _LOG.info("%s", error)
-            except Exception:
+            except NoAnswer as error:
+                seen, pause = None, _FAILED_S
+                self._fail(error)
+            except ArchiveError as error:  # being made, moved away, or damaged
+                self._fail(error)
+            except Exception as error:
                 # A page that fails must take neither the server nor the other pages with it.
-                self._description = {}
-                _LOG.exception("the page of %s failed; it is made anew", self._path)
-                await asyncio.sleep(_FAILED_S)
-            await asyncio.sleep(_LIVE_S if self._is_live else _QUIET_S)
+                _LOG.exception("the page of %s failed; it is made anew when it changes", self._path)
+                self._fail(error)
+            await asyncio.sleep(pause or (_LIVE_S if self._is_live else _QUIET_S))
+
+    def _fail(self, error: Exception) -> None:
+        """The page says why it is behind."""
+        self._description = {}
+        self._plots_due = 0.0
+        _LOG.info("%s", error)
+        if (self._path / "sweep.db").exists():  # else it is being made
+            self._windows.put(panes.damaged(self._path.name, str(error)))
 
     @property
     def _is_live(self) -> bool:

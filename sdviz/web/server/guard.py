@@ -8,6 +8,7 @@ dashboard (by a cross-origin POST, which needs no permission from the server).
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -24,7 +25,7 @@ class Guard:
     """Decides by a request's headers. `hosts` are further names, as in `visdom.hosts`."""
 
     def __init__(self, hosts: tuple[str, ...], *, listen: bool) -> None:
-        self.hosts = frozenset(_hostname(host) for host in hosts)
+        self.hosts = frozenset(filter(None, map(_hostname, hosts)))
         own = {socket.gethostname().lower(), socket.getfqdn().lower()} if listen else set()
         self.names = _LOOPBACK | self.hosts | own
         self.listen = listen
@@ -54,8 +55,22 @@ class Guard:
         return name in self.names or (self.listen and _is_address(name))
 
     def _same_site(self, origin: str, host: str) -> bool:
-        parts = urlsplit(origin)
-        return parts.netloc.lower() == host.lower() or (parts.hostname or "") in self.hosts
+        return _netloc(origin).lower() == host.lower() or _hostname(origin) in self.hosts
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every answer carries: who may show it in a frame, and that it is nobody else's.
+
+        Browsers name the site of a request (`Sec-Fetch-Site`) only to addresses that they trust;
+        under a plain http name of `visdom.hosts` these headers are all that keeps others out.
+        """
+        named = (f"[{host}]" if ":" in host else host for host in sorted(self.hosts))
+        around = " ".join(f"http://{host}:* https://{host}:*" for host in named)
+        return {
+            "Content-Security-Policy": f"frame-ancestors 'self' {around}".strip(),
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "X-Content-Type-Options": "nosniff",
+        }
 
 
 def refusal_page(name: str, port: int, hosts: Sequence[str] = (), base_url: str = "") -> str:
@@ -63,7 +78,7 @@ def refusal_page(name: str, port: int, hosts: Sequence[str] = (), base_url: str 
     `base_url` are the board's own, which are to be kept.
     """
     shown = escape(name)
-    wanted = _hostname(urlsplit(name).netloc or name) or "name.example"
+    wanted = _hostname(_netloc(name) or name) or "name.example"
     command = escape(serve_command(port, [*hosts, wanted], base_url), quote=False)
     return plain_page(
         "sdviz: not allowed",
@@ -77,14 +92,22 @@ def refusal_page(name: str, port: int, hosts: Sequence[str] = (), base_url: str 
     )
 
 
-def _hostname(host: str) -> str:
-    """The name in a Host header or an entry of `visdom.hosts`: lower case, without scheme and
-    port.
-    """
+def _netloc(address: str) -> str:
     try:
-        return urlsplit(host if "//" in host else f"//{host}").hostname or ""
+        return urlsplit(address).netloc
     except ValueError:
         return ""
+
+
+def _hostname(host: str) -> str:
+    """The name in a Host header or an entry of `visdom.hosts`: lower case, without scheme and
+    port; "" where there is none.
+    """
+    try:
+        name = urlsplit(host if "//" in host else f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+    return name if re.fullmatch(r"[a-z0-9_.:%-]+", name) else ""
 
 
 def _is_address(name: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,9 @@ import tornado.web
 
 from sdviz.errors import ArchiveError
 from sdviz.web.server.feed import Feed
+from sdviz.web.server.login import same_secret
+from sdviz.web.server.readers import NoAnswer
+from sdviz.web.visdom.guarded import read_object, reason_of
 
 
 class Handler(tornado.web.RequestHandler):
@@ -22,8 +24,17 @@ class Handler(tornado.web.RequestHandler):
 
     def set_default_headers(self) -> None:
         self.set_header("Cache-Control", "no-store")
-        self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("Cross-Origin-Resource-Policy", "same-origin")
+
+    def head(self, *path: str) -> Any:
+        """As for GET; the body stays here."""
+        return self.get(*path)
+
+    def asked(self) -> dict[str, Any]:
+        """The body, which is a JSON object. Raises HTTPError 400 for anything else."""
+        try:
+            return read_object(self.request.body)
+        except ValueError as error:
+            raise tornado.web.HTTPError(400, str(error)) from None
 
     def archive_path(self, name: str) -> Path:
         """The folder of the archive that the page `name` shows; 404 where there is none."""
@@ -40,15 +51,17 @@ class Handler(tornado.web.RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs.get("exc_info", (None, None))[1]
         if isinstance(error, ArchiveError):
-            self.set_status(404)
-        reason = error.log_message if isinstance(error, tornado.web.HTTPError) else str(error or "")
-        self.answer(json.dumps({"error": reason or self._reason}).encode())
+            self.set_status(503 if isinstance(error, NoAnswer) else 404)
+            reason = str(error)
+        else:
+            reason = reason_of(error) or self._reason
+        self.answer(json.dumps({"error": reason}).encode())
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        if not isinstance(value, ArchiveError):
+        if not isinstance(value, ArchiveError | tornado.web.HTTPError):
             super().log_exception(typ, value, tb)
 
     def require_token(self) -> None:
         """Only a process that can read the state folder may pass; no web page can."""
-        if not hmac.compare_digest(self.request.headers.get("X-Sdviz-Token", ""), self.app.token):
+        if not same_secret(self.request.headers.get("X-Sdviz-Token", ""), self.app.token):
             raise tornado.web.HTTPError(403, "the token is missing or wrong")

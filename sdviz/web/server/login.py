@@ -6,11 +6,12 @@ keeps its secret in a fixed place. This one stands before every request.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import re
 import secrets
-import time
+from collections import Counter
 from html import escape
 from typing import Any
 
@@ -19,72 +20,95 @@ import tornado.web
 from sdviz.web.server.plain import plain_page
 
 _PAGE = re.compile(r"/(env|compare|sdviz/sweep)/[A-Za-z0-9._+-]+/?")  # where a login may lead
-_DELAY_S = 1.0  # between two wrong passwords, for all visitors together
+_PAUSE_S = 1.0  # before a wrong password is answered
+_MOST_WAITING = 16  # wrong passwords of one address that are waiting for their answer
+_MOST_SESSIONS = 1000  # the oldest end first
 
 
 class Login:
-    """One user; `required` is False without a password. Sessions live as long as the server."""
+    """One user; `required` is False without a password. Sessions live as long as the server.
+
+    A right password always enters. Wrong ones are answered late, and beyond a few at a time by
+    "too many"; both by address, so that nobody slows down anybody else.
+    """
 
     def __init__(self, username: str, password: str, port: int) -> None:
         self.required = bool(password)
         self.cookie_name = f"sdviz_session_{port}"  # browsers keep one jar for all ports of a host
         self._username, self._password = username.encode(), password.encode()
-        self._sessions: set[str] = set()
-        self._next_try = 0.0
+        self._sessions: dict[str, None] = {}
+        self._waiting: Counter[str] = Counter()
 
     def enter(self, username: str, password: str) -> str:
-        """A new session's secret; "" when name or password are wrong, or too soon after a wrong
-        one.
-        """
-        if time.monotonic() < self._next_try:
-            return ""
-        named = hmac.compare_digest(username.encode(), self._username)
-        if not (hmac.compare_digest(password.encode(), self._password) and named):
-            self._next_try = time.monotonic() + _DELAY_S
+        """A new session's secret; "" when name or password are wrong."""
+        named = _same(username, self._username)
+        if not (_same(password, self._password) and named):
             return ""
         session = secrets.token_urlsafe(32)
-        self._sessions.add(_digest(session))
+        self._sessions[_digest(session)] = None
+        while len(self._sessions) > _MOST_SESSIONS:
+            del self._sessions[next(iter(self._sessions))]
         return session
 
-    def knows(self, session: str) -> bool:
-        return _digest(session) in self._sessions
+    async def pause(self, address: str) -> bool:
+        """Waits as long as a wrong password from this address costs; False: there are too many."""
+        if self._waiting[address] >= _MOST_WAITING:
+            return False
+        self._waiting[address] += 1
+        try:
+            await asyncio.sleep(_PAUSE_S)
+        finally:
+            self._waiting[address] -= 1
+            if not self._waiting[address]:
+                del self._waiting[address]
+        return True
+
+    def knows(self, cookies: str) -> bool:
+        """Whether a Cookie header has a session of this server; the jar is shared with others'."""
+        for cookie in cookies.split(";"):
+            name, _, value = cookie.strip().partition("=")
+            if name == self.cookie_name and _digest(value) in self._sessions:
+                return True
+        return False
+
+
+def same_secret(given: str, secret: str) -> bool:
+    """Compares in a time that tells nothing; `given` may be anything."""
+    return _same(given, secret.encode())
+
+
+def _same(given: str, secret: bytes) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), secret)
 
 
 def _digest(session: str) -> str:
-    return hashlib.sha256(session.encode()).hexdigest()
+    return hashlib.sha256(session.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class LoginHandler(tornado.web.RequestHandler):
-    """Answers every request of a visitor who is not logged in: 401, with a form where a page was
-    asked for.
-    """
+    """Takes name and password of a visitor who is not logged in."""
 
     def initialize(self, app: Any) -> None:
         self.app = app
 
-    def prepare(self) -> None:
-        if self.request.method == "POST" and self.request.path == "/sdviz/login":
-            self._enter()
-            return
-        self.set_status(401)
-        self.finish(_form(self.app.board.base_url, self.request.path, wrong=False))
-
-    def _enter(self) -> None:
+    async def post(self) -> None:
         login: Login = self.app.login
         session = login.enter(
             self.get_body_argument("username", ""), self.get_body_argument("password", "")
         )
         base, wanted = self.app.board.base_url, self.get_body_argument("wanted", "/")
         if not session:
-            self.set_status(401)
-            self.finish(_form(base, wanted, wrong=True))
+            waited = await login.pause(self.request.remote_ip or "")
+            self.set_status(401 if waited else 429)
+            self.finish(login_page(base, wanted, wrong=True))
             return
         self.set_cookie(login.cookie_name, session, path="/", httponly=True, samesite="Lax")
         self.redirect(base + (wanted if _PAGE.fullmatch(wanted) else "/"))
 
 
-def _form(base_url: str, wanted: str, *, wrong: bool) -> str:
-    hint = "Wrong name or password; wait a second and try again." if wrong else ""
+def login_page(base_url: str, wanted: str, *, wrong: bool = False) -> str:
+    """The form, which leads to the address `wanted` if that is a page of ours."""
+    hint = "Wrong name or password." if wrong else ""
     return plain_page(
         "sdviz: login",
         "<h1>sdviz</h1><p>This page is open to the network (<code>visdom.listen=true</code>), so "

@@ -12,10 +12,14 @@ from sdviz.plan.labels import position_label
 from sdviz.web.server.control import ENVIRONMENT as LIVE
 from sdviz.web.server.feed import Feed, to_json, version_of
 from sdviz.web.server.handler import Handler
+from sdviz.web.server.readers import NoAnswer
 
 ENVIRONMENT = "main"  # what Visdom shows to who asks for nothing
 _MOST = 200  # sweeps in the list, the newest
 _THUMBS = 8  # pictures of each
+_AT_ONCE = 8  # archives that are read for the list
+_PATIENCE_S = 2.0  # with each of them
+_LONGEST = 500  # characters of a text: browsers ask for the list every two seconds
 _LABELS = 6  # values of an axis that are spelled out
 _DONE = "SELECT i FROM cell WHERE status='done' AND i < ? ORDER BY i"
 
@@ -26,6 +30,7 @@ class Overview:
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
         self._known: dict[Path, tuple[object, dict[str, Any]]] = {}
+        self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def told(self, archives: dict[str, Path]) -> list[dict[str, Any]]:
         """One object a sweep, in the order of `archives` (name of the page -> folder)."""
@@ -42,7 +47,10 @@ class Overview:
         known = self._known.get(path)
         if known is None or known[0] != stamp or known[1]["status"] == "running":
             try:
-                known = stamp, await self._feed.asked(path, summary)
+                async with self._turns:
+                    known = stamp, await self._feed.asked(path, summary, _PATIENCE_S)
+            except NoAnswer as error:
+                return {"status": "damaged", "reason": str(error)}  # it may answer next time
             except ArchiveError as error:
                 known = stamp, {"status": "damaged", "reason": str(error)}
             self._known[path] = known
@@ -59,14 +67,14 @@ def summary(archive: Archive) -> dict[str, Any]:
     first = archive.cell(0).recipe
     return {
         "status": archive.status,
-        "created": archive.about("created", ""),
-        "seconds": archive.about("seconds"),
+        "created": str(archive.about("created", ""))[:40],
+        "seconds": archive.number("seconds") or None,
         "cells": sum(counts.values()),
         "done": counts.get("done", 0),
         "failed": counts.get("failed", 0),
         "axes": [_axis(archive, at) for at in range(len(archive.dims))],
-        "prompt": "" if "prompt" in archive.axes else str(first.get("prompt", "")),
-        "model": "" if "model" in archive.axes else str(first.get("model", "")),
+        "prompt": "" if "prompt" in archive.axes else str(first.get("prompt", ""))[:_LONGEST],
+        "model": "" if "model" in archive.axes else str(first.get("model", ""))[:_LONGEST],
         "thumbs": [f"thumb/{i}.webp?v={version}" for i in dict.fromkeys(shown)],
     }
 
@@ -74,7 +82,7 @@ def summary(archive: Archive) -> dict[str, Any]:
 def _axis(archive: Archive, at: int) -> str:
     """Like "cfg 7, 15, 20", or "seed (100)"."""
     axis = archive.dims[at]
-    name = "+".join(axis.keys)
+    name = "+".join(axis.keys)[:_LONGEST]
     labels = [position_label(axis, i) for i in range(min(len(axis.values), _LABELS + 1))]
     spelled = ", ".join(labels)
     if len(labels) > _LABELS or len(spelled) > 60:

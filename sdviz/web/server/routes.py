@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from html import escape
 from importlib.metadata import version
@@ -81,9 +80,15 @@ class RegisterHandler(Handler):
 
     def post(self) -> None:
         self.require_token()
-        asked = json.loads(self.request.body)
-        name = self.app.registry.add(Path(asked["path"]), str(asked["name"]))
-        self.app.follow(name, asked.get("max_windows"))
+        match self.asked():
+            case {"path": str(path), "name": str(name), **rest} if "\0" not in path:
+                windows = rest.get("max_windows")
+            case _:
+                raise tornado.web.HTTPError(400, "path and name are texts")
+        if windows is not None and (type(windows) is not int or not 0 <= windows <= 1000):
+            raise tornado.web.HTTPError(400, "max_windows is a whole number up to 1000")
+        name = self.app.registry.add(Path(path), name)
+        self.app.follow(name, windows)
         self.finish({"name": name})
 
 
@@ -112,10 +117,13 @@ class SweepPageHandler(Handler):
 
 class DescriptionHandler(Handler):
     async def get(self, name: str) -> None:
-        described = await self.feed.described(self.archive_path(name))
-        if self.app.control.is_attached:
-            described["live_control"] = True
-        self.answer(to_json(described))
+        path, attached = self.archive_path(name), self.app.control.is_attached
+        told = await self.feed.described_json(path, live_control=attached)
+        packed = "gzip" in self.request.headers.get("Accept-Encoding", "")
+        if packed:
+            self.set_header("Content-Encoding", "gzip")
+            self.set_header("Vary", "Accept-Encoding")
+        self.answer(told.packed if packed else told.plain)
 
 
 class ChangesHandler(Handler):

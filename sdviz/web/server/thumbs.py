@@ -8,12 +8,16 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from sdviz.archive.reader import Archive
 from sdviz.errors import ArchiveError
 from sdviz.pictures import files, inset
+from sdviz.regular_files import read_regular
 
 _KEPT_BYTES = 64 << 20
+_MOST_PACKED = 64 << 20  # bytes of one answer; the rest can be asked for again
+_LARGEST = 256 << 20  # bytes of a picture's file
 MOST_PAIRS = 256
 
 
@@ -65,7 +69,7 @@ class Thumbs:
             ready = inset.of_png(path)
             if ready is not None:
                 return Original(index, 0, key, ready, is_ready=True)
-            return Original(index, 0, key, path.read_bytes(), is_ready=False)
+            return Original(index, 0, key, plain_bytes(path), is_ready=False)
         except OSError as error:
             raise ArchiveError(f"the image of cell {index} cannot be read: {error}") from error
 
@@ -89,6 +93,16 @@ class Thumbs:
             return Original(cell, step, key, self._kept[key], is_ready=True)
 
 
+def plain_bytes(path: Path) -> bytes:
+    """What is in a picture's file. Raises ArchiveError for what is no file: a FIFO would hold its
+    reader for ever.
+    """
+    try:
+        return read_regular(path, _LARGEST)
+    except OSError as error:
+        raise ArchiveError(f"{path} cannot be read: {error.strerror}") from error
+
+
 def _is_small(frame: bytes) -> bool:
     """Also what is no WebP of ours: it is sent as it is."""
     size = inset.webp_size(frame)
@@ -101,12 +115,17 @@ def originals(
     """The pictures of (cell, step) pairs, step 0 for the final image; those that are not there, or
     damaged, are left out: the others are still worth having.
     """
-    found = []
+    found: list[Original] = []
+    left = _MOST_PACKED
     for cell, step in pairs:
         try:
-            found.append(thumbs.original(archive, cell, step, small=small))
+            original = thumbs.original(archive, cell, step, small=small)
         except ArchiveError:
             continue
+        left -= len(original.data)
+        if left < 0:
+            break
+        found.append(original)
     return found
 
 

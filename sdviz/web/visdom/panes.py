@@ -47,7 +47,19 @@ def head(description: Mapping[str, Any], max_windows: int, sheet_url: str) -> Me
     alone = f"<a href='{escape(sheet_url)}' target='_blank'>The sheet on a page of its own</a>"
     every = f"<a href='{escape(sheet_url.rpartition('sweep/')[0])}'>All sweeps</a>"
     lines.append(f"<div>{alone} &middot; {every}</div>")
-    body = "".join(lines)
+    return _about("".join(lines))
+
+
+def damaged(name: str, reason: str) -> Message:
+    """In the place of `head`: why an archive has no page."""
+    return _about(
+        f"<h4 style='margin:0 0 .4em;font-weight:600'>{escape(name)}</h4>"
+        f"<div>This archive cannot be shown: {escape(reason[:500])}</div>"
+        "<div>python -m sdviz.archive verify says what is damaged.</div>"
+    )
+
+
+def _about(body: str) -> Message:
     style = "padding:.4em .8em;font:14px/1.45 sans-serif;color:#222;overflow-wrap:anywhere"
     return _window("about", "about", "text", f"<div style='{style}'>{body}</div>", _WIDE, 150)
 

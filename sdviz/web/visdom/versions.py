@@ -12,6 +12,7 @@ from importlib import import_module
 from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 
+from sdviz.web.visdom.guarded import guard_polling
 from sdviz.web.visdom.template import visdom_folder
 
 visdom_folder()  # raises BoardError, in words, where there is none
@@ -48,3 +49,6 @@ window = _utils.window
 # `visdom.hosts`, and would refuse the sockets behind a proxy that puts a Host of its own.
 for _socket in (_sockets.SocketHandler, _sockets.VisSocketHandler):
     _socket.check_origin = lambda self, origin: True
+guard_polling(_sockets.SocketWrapper, _sockets.VisSocketWrapper)
+# 0.2.4's comparison looks for environments in ~/.visdom; all that there are have been read.
+_web.__dict__["gather_envs"] = lambda state, *_, **__: sorted(state)

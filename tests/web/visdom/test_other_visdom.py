@@ -14,7 +14,11 @@ import pytest
 ROOT = Path(__file__).parents[3]
 # What the server and these tests need; Visdom's client would bring scikit-learn and more.
 NEEDED = ["tornado<6.6", "jsonpatch", "numpy", "pillow", "pyyaml", "pytest", "playwright"]
-TESTS = ["visdom/test_page.py", *(f"server/test_{name}.py" for name in ("guard", "proxy", "login"))]
+NEEDED += ["hypothesis"]
+SERVER = (
+    "guard", "proxy", "login", "other_user", "hostile_sockets", "hostile_requests", "fuzz",
+)  # fmt: skip
+TESTS = ["visdom/test_page.py", *(f"server/test_{name}.py" for name in SERVER)]
 
 
 def newer_python() -> str:

@@ -118,9 +118,17 @@ def as_typed(given: Mapping[str, Any]) -> dict[str, str]:
 def form_of(kind: str, given: str) -> dict[str, str]:
     """The form for what a page gives: a "recipe" as JSON, or a "picture" (a file) in base64.
 
-    Raises ArchiveError for a picture without a recipe.
+    Raises ConfigError for what is no recipe, ArchiveError for a picture without one.
     """
-    return as_form(json.loads(given)) if kind == "recipe" else form_of_picture(given)[0]
+    if kind != "recipe":
+        return form_of_picture(given)[0]
+    try:
+        recipe = json.loads(given)
+    except (ValueError, RecursionError):
+        recipe = None
+    if not isinstance(recipe, dict):
+        raise ConfigError("recipe: not an object of settings, in JSON")
+    return as_form(recipe)
 
 
 def form_of_picture(given: str) -> tuple[dict[str, str], list[str]]:
@@ -130,7 +138,10 @@ def form_of_picture(given: str) -> tuple[dict[str, str], list[str]]:
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture"
-        path.write_bytes(base64.b64decode(given))
+        try:
+            path.write_bytes(base64.b64decode(given, validate=True))
+        except ValueError:
+            raise ArchiveError("the picture did not arrive whole; drop it again") from None
         try:
             recipe = recipe_of_picture(path)
             return as_form(recipe.settings), recipe.warnings

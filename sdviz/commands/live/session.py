@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import os
 import sys
 import threading
@@ -42,6 +43,8 @@ _POLL_S = 25.0  # the server answers after 20 s at the latest
 
 
 _RETRY_S = 1.0
+_LONGEST = 300  # characters of a fault that was not foreseen
+_LOG = logging.getLogger(__name__)
 
 
 class Live:
@@ -109,6 +112,9 @@ class Live:
             job.status = "stopped" if job.steering.asked else ("done" if status == 0 else "failed")
         except SdvizError as error:
             job.status = f"failed: {error}"
+        except Exception as error:  # a model or a picture like no other; the next run is another
+            _LOG.exception("the run failed")
+            job.status = f"failed: {type(error).__name__}: {error}"
         if any(cell.recipe.lora or cell.recipe.vae for cell in job.request.plan.cells):
             self._keeper.forget()
         self._done = [job, *self._done][:_DONE]
@@ -120,17 +126,37 @@ class Live:
         """The second thread: commands of the page, for as long as the server is there."""
         away = False
         while not self._closed:
-            told = self._post("commands", {}, timeout=_POLL_S)
-            if not isinstance(told, dict):
-                away = True
-                time.sleep(_RETRY_S)
-                self._meet_again()
-                continue
+            try:
+                there = self._listen_once(again=away)
+            except Exception:  # the page would say "not running" for ever
+                _LOG.exception("the page's server was not understood")
+                there = False
+            away = not there
             if away:
-                away = False
-                self._tell()
-            for command in told["commands"]:
-                self._post("answer", {"id": command["id"], "answer": self._obey(command)})
+                time.sleep(_RETRY_S)
+
+    def _listen_once(self, *, again: bool) -> bool:
+        """Waits for commands and obeys them; False where the server is away. `again`: it was."""
+        if again:
+            self._meet_again()
+        told = self._post("commands", {}, timeout=_POLL_S)
+        commands = told.get("commands") if isinstance(told, dict) else None
+        if not isinstance(commands, list):
+            return False
+        if again:
+            self._tell()
+        for command in commands:
+            self._post("answer", {"id": command["id"], "answer": self._answer(command)})
+        return True
+
+    def _answer(self, command: Mapping[str, Any]) -> dict[str, Any]:
+        """What a page is told, whatever it has asked: no command may end the listening."""
+        try:
+            return self._obey(command)
+        except (Exception, SystemExit) as error:
+            _LOG.exception("the page's command %r failed", command.get("action"))
+            reason = f"{type(error).__name__}: {error}"[:_LONGEST]
+            return {"errors": {"": f"this cannot be read; the terminal says more: {reason}"}}
 
     def _meet_again(self) -> None:
         server = server_on(self._server.port)
@@ -247,7 +273,7 @@ def _open(arguments: list[str]) -> tuple[Live, Server]:
             "cannot control; choose another port",
             key="visdom.port",
         )
-    if (ask(server.port, "GET", "/sdviz/health") or {}).get("live"):
+    if (ask(server.port, "GET", "/sdviz/health", token=server.token) or {}).get("live"):
         raise BoardError(
             f"visdom.port={config.port} is used by another `sdviz live`; end that one, or choose "
             "another port",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sdviz.archive.figures import figures
+from sdviz.archive.paths import DATABASE
 from sdviz.errors import ArchiveError
 from sdviz.web.server.feed import Feed, version_of
 from sdviz.web.server.readers import NoAnswer
@@ -68,7 +69,7 @@ class Follower:
         self._description = {}
         self._plots_due = 0.0
         _LOG.info("%s", error)
-        if (self._path / "sweep.db").exists():  # else it is being made
+        if (self._path / DATABASE).exists():  # else it is being made
             self._windows.put(panes.damaged(self._path.name, str(error)))
 
     @property

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sdviz.archive.guard import named
+from sdviz.archive.paths import DATABASE
 from sdviz.archive.reader import Archive
 from sdviz.errors import ArchiveError
 
@@ -82,7 +83,7 @@ class _Opened:
     def ask(self, path: Path, question: Callable[[Archive], T]) -> T:
         """In a thread."""
         try:
-            inode = (path / "sweep.db").stat().st_ino
+            inode = (path / DATABASE).stat().st_ino
         except OSError:
             inode = 0
         with named(path):

@@ -11,7 +11,6 @@ from sdviz.web.client.state import _NAME_LIMIT, BoardState, page_name
 _LOG = logging.getLogger(__name__)
 
 
-
 class Registry:
     """{name on the page: archive}, kept in the board's state folder."""
 

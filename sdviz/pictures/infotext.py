@@ -16,7 +16,7 @@ from typing import Any
 from sdviz.plan import loras
 from sdviz.plan.labels import place_name
 from sdviz.plan.prompts import said
-from sdviz.plan.settings import DEFAULTS
+from sdviz.plan.settings import DEFAULTS, SETTINGS, Setting
 
 LONGEST = 1 << 18  # characters of a text that is read; a longer one is no picture's
 _FEWEST_PAIRS = 3  # a last line with fewer belongs to the prompt
@@ -28,6 +28,13 @@ _FIRST_KEY = re.compile(r"\s*(?:Sampler|Seed|CFG scale|Size|Model|Model hash|Cli
 _NOT_OF_A_KEY = re.compile(r"[^\w \-/]")
 _STRING = re.compile(r'"(?:\\.|[^\\"])+"\s*(?:,|\Z)', re.DOTALL)
 _JSON = json.JSONDecoder()
+# stable-diffusion-webui's order; what it does not write itself comes behind.
+_ORDER = (
+    *("Steps", "Sampler", "Schedule type", "CFG scale", "Distilled CFG Scale", "Seed", "Size"),
+    *("Model hash", "Model", "VAE hash", "VAE", "Variation seed", "Variation seed strength"),
+    *("Seed resize from", "Denoising strength", "Clip skip", "RNG", "Tiling", "Hires upscale"),
+    *("Hires steps", "Hires upscaler", "Emphasis", "Lora hashes", "TI hashes", "Eta"),
+)
 
 
 @dataclass(frozen=True)
@@ -220,60 +227,64 @@ def cell_pairs(
     with its guidance in it (Flux), so that `cfg` is Forge's distilled scale, and the true one is 1.
     Settings that stable-diffusion-webui has no word for are written as "sdviz <setting>".
     """
-    pairs: dict[str, object] = {
-        "Steps": recipe["steps"],
-        **sampler,
-        "CFG scale": "1" if distilled else number(recipe["cfg"]),
-        "Distilled CFG Scale": number(recipe["cfg"]) if distilled else None,
-        "Seed": recipe["seed"],
-        "Size": f"{recipe['width']}x{recipe['height']}",
-        "Model hash": identity[:10],
-        "Model": _stem(place_name(recipe["model"])),
+    known = {**DEFAULTS, **recipe}
+    pairs = {
+        **{row.pair: _written(row, known) for row in SETTINGS.values() if not row.composed},
+        **_composed(known, sampler, identity, contents or {}),
     }
-    contents = contents or {}
-    if recipe.get("vae"):
-        pairs["VAE hash"] = contents.get(recipe["vae"], "")[:10]
-        pairs["VAE"] = PurePath(recipe["vae"]).name
-    if recipe.get("variation_strength"):
-        pairs["Variation seed"] = recipe["variation_seed"]
-        pairs["Variation seed strength"] = number(recipe["variation_strength"])
-    pairs["Seed resize from"] = recipe.get("seed_resize")
-    hires = recipe.get("hires_scale", 1) > 1
-    if recipe.get("init") or hires:
-        strength = recipe["strength"] if recipe.get("init") else recipe["hires_strength"]
-        pairs["Denoising strength"] = number(strength)
-    pairs["Clip skip"] = recipe.get("clip_skip") if recipe.get("clip_skip", 1) > 1 else None
-    pairs["RNG"] = "CPU"  # noise is drawn on the CPU, whatever the device
-    pairs["Tiling"] = recipe.get("tiling") or None
-    if hires:
-        pairs["Hires upscale"] = number(recipe["hires_scale"])
-        pairs["Hires steps"] = recipe["hires_steps"] or None
-        pairs["Hires upscaler"] = UPSCALERS.get(recipe["hires_upscaler"], recipe["hires_upscaler"])
-    pairs["Emphasis"] = "None" if recipe.get("emphasis") == "none" else None
-    worn = recipe.get("lora") or ""
-    if worn in contents and not loras.is_off(recipe.get("lora_scale", 1.0)):
-        named = zip(loras.names(worn), contents[worn].split("+"), strict=False)
-        pairs["Lora hashes"] = ", ".join(f"{_lora_name(one)}: {known[:12]}" for one, known in named)
-    if recipe.get("embedding") in contents:
-        words = said(contents[recipe["embedding"]], recipe["prompt"], recipe["negative"])
-        pairs["TI hashes"] = ", ".join(f"{word}: {known[:12]}" for word, known in words)
-    pairs["Eta"] = None if recipe.get("eta") is None else number(recipe["eta"])
-    return {**pairs, **_own_pairs(recipe), **extra}
+    if distilled:
+        pairs |= {"CFG scale": "1", "Distilled CFG Scale": number(known["cfg"])}
+    theirs = {name: pairs.pop(name) for name in _ORDER if name in pairs}
+    return {**theirs, **pairs, **extra}
 
 
-def _own_pairs(recipe: Mapping[str, Any]) -> dict[str, object]:
-    """The settings that stable-diffusion-webui has no word for, where they are not at their
-    default.
+def _written(row: Setting, known: Mapping[str, Any]) -> object:
+    """What stands for a setting; None where nothing does: it is at its default, or has no effect.
+    Those that belong to another (`needs`) are written wherever that one is.
     """
-    own = {}
-    for key in OWN:
-        value = recipe.get(key)
-        both = recipe.get("init") and recipe.get("hires_scale", 1) > 1
-        if key == "hires_strength" and not both:
-            continue  # "Denoising strength" has it
-        if value not in (None, "", DEFAULTS.get(key)):
-            own[f"sdviz {key}".replace("_", " ")] = place_name(value) if key == "init" else value
-    return own
+    value = known[row.name]
+    needed = row.needs.partition("=")[0] if row.infotext else ""
+    if not row.always and known[needed or row.name] == DEFAULTS[needed or row.name]:
+        return None
+    if isinstance(value, float):
+        return number(value)
+    return row.infotext_values.get(value, place_name(value) if row.path else value)
+
+
+def _composed(
+    known: Mapping[str, Any],
+    sampler: Mapping[str, Any],
+    identity: str,
+    contents: Mapping[str, str],
+) -> dict[str, object]:
+    """What several settings, or the files that they name, are written as."""
+    vae, lora = known["vae"], known["lora"]
+    pairs: dict[str, object] = {
+        **sampler,
+        "Size": f"{known['width']}x{known['height']}",
+        "Model hash": identity[:10],
+        "Model": _stem(place_name(known["model"])),
+        "VAE hash": contents.get(vae, "")[:10] if vae else None,
+        "VAE": PurePath(vae).name,
+        "RNG": "CPU",  # noise is drawn on the CPU, whatever the device
+    }
+    strengths = [
+        *([known["strength"]] if known["init"] else []),
+        *([known["hires_strength"]] if known["hires_scale"] > 1 else []),
+    ]
+    if strengths:
+        pairs["Denoising strength"] = number(strengths[0])
+    if len(strengths) > 1 and strengths[1] != DEFAULTS["hires_strength"]:
+        pairs[SETTINGS["hires_strength"].pair] = number(strengths[1])
+    if lora in contents and not loras.is_off(known["lora_scale"]):
+        named = zip(loras.names(lora), contents[lora].split("+"), strict=False)
+        pairs["Lora hashes"] = ", ".join(
+            f"{_lora_name(one)}: {digits[:12]}" for one, digits in named
+        )
+    if known["embedding"] in contents:
+        words = said(contents[known["embedding"]], known["prompt"], known["negative"])
+        pairs["TI hashes"] = ", ".join(f"{word}: {digits[:12]}" for word, digits in words)
+    return pairs
 
 
 def _lora_name(lora: str) -> str:
@@ -284,11 +295,3 @@ def _lora_name(lora: str) -> str:
 def _stem(name: str) -> str:
     """The name of a file of weights without its ending."""
     return re.sub(r"\.(?:safetensors|pt|ckpt|bin)$", "", name)
-
-
-# sdviz's name -> stable-diffusion-webui's for what enlarges a picture before its second pass.
-UPSCALERS = {"latent": "Latent", "latent-nearest": "Latent (nearest)", "pixel": "Lanczos"}
-OWN = (  # settings that it has no word for
-    *("guidance_rescale", "noise_seed", "resize", "sr", "init", "hires_strength"),
-    *("safety", "watermark"),
-)

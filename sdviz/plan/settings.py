@@ -309,7 +309,6 @@ class Recipe:
         least=0,
         most=1,
         infotext="Eta",
-        infotext_reads=("Eta DDIM",),
         plot="Eta",
         argument="eta",
     )
@@ -318,6 +317,7 @@ class Recipe:
         "reduces burnt colours at high CFG; 0.7 is usual",  # Lin et al. 2023, section 3.4
         least=0,
         most=1,
+        infotext_reads=("CFG Rescale φ",),
         batched_only=True,
         idle=_UNGUIDED,
         idle_alone=True,

@@ -10,9 +10,9 @@ import json
 import re
 from collections.abc import Mapping
 
-from sdviz.pictures import infotext
 from sdviz.pictures.infotext import Infotext
 from sdviz.pictures.recipes.recipe import PictureRecipe
+from sdviz.plan.settings import SETTINGS, Setting
 
 _NETWORK = re.compile(r"<(lora|lyco|hypernet):([^<>]*)>")
 # Keys that say nothing of the pixels, or that others say already.
@@ -23,12 +23,11 @@ _HARMLESS = {
     *("Script", "X Type", "X Values", "Y Type", "Y Values", "Z Type", "Z Values"),
     *("sdviz cell", "sdviz key"),
 }
+# Keys that are read here one by one, beside those that the rows of settings name.
 _TAKEN = {
-    *("Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Model", "VAE"),
-    *("Clip skip", "Eta", "Eta DDIM", "Tiling", "Denoising strength", "Hires upscale"),
-    *("Hires resize", "Hires steps", "Hires upscaler", "Variation seed", "Emphasis"),
-    *("Variation seed strength", "Seed resize from", "Distilled CFG Scale", "RNG", "ENSD"),
-    *("Civitai resources", "CFG Rescale φ", "width", "height"),
+    *("Sampler", "Schedule type", "Size", "width", "height", "Model", "VAE", "Denoising strength"),
+    *("Distilled CFG Scale", "Hires resize", "Eta DDIM", "RNG", "ENSD", "Civitai resources"),
+    *(name for row in SETTINGS.values() for name in (row.pair, *row.infotext_reads)),
 }
 _SAME = "Use same"  # how a value begins that asks for nothing of its own
 
@@ -40,11 +39,12 @@ def recipe(text: Infotext) -> PictureRecipe:
     out.settings["prompt"] = _networks(text.prompt, out)
     out.settings["negative"] = text.negative
     out.sampler(pairs.get("Sampler"), pairs.get("Schedule type"), key="Schedule type")
-    out.whole("steps", pairs.get("Steps"))
-    out.whole("seed", pairs.get("Seed"))
+    for row in SETTINGS.values():
+        if not row.absorbed:
+            _setting(row, pairs, out)
     _cfg(pairs, out)
-    ddim = out.settings.get("sampler", "").startswith("DDIM") and "Eta DDIM" in pairs
-    out.number("eta", pairs.get("Eta DDIM" if ddim else "Eta"))
+    if out.settings.get("sampler", "").startswith("DDIM"):
+        out.number("eta", pairs.get("Eta DDIM"))
     out.size(pairs.get("Size") or f"{pairs.get('width')}x{pairs.get('height')}")
     if pairs.get("Model"):
         out.settings["model"] = pairs["Model"]
@@ -55,15 +55,6 @@ def recipe(text: Infotext) -> PictureRecipe:
         out.remarks.append(
             f"made with embeddings: without embedding=<folder>, {names} is plain text"
         )
-    out.whole("variation_seed", pairs.get("Variation seed"))
-    out.number("variation_strength", pairs.get("Variation seed strength"))
-    out.whole("clip_skip", pairs.get("Clip skip"))
-    out.number("guidance_rescale", pairs.get("CFG Rescale φ"))
-    if re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", pairs.get("Seed resize from", "")):
-        out.settings["seed_resize"] = pairs["Seed resize from"]
-    if pairs.get("Tiling") == "True":
-        out.settings["tiling"] = True
-    _ours(pairs, out)
     _second_pass(pairs, out)
     _rest(pairs, out)
     return out
@@ -100,7 +91,6 @@ def _cfg(pairs: Mapping[str, str], out: PictureRecipe) -> None:
     true one is 1 there, and the negative prompt is not heeded.
     """
     if "Distilled CFG Scale" not in pairs:
-        out.number("cfg", pairs.get("CFG scale"))
         return
     out.number("cfg", pairs["Distilled CFG Scale"])
     if pairs.get("CFG scale", "1") in ("1", "1.0"):
@@ -109,14 +99,25 @@ def _cfg(pairs: Mapping[str, str], out: PictureRecipe) -> None:
         out.omit("CFG scale", pairs["CFG scale"])
 
 
-def _ours(pairs: Mapping[str, str], out: PictureRecipe) -> None:
-    """The settings that stable-diffusion-webui has no word for, as their texts; but for `sr`, which
-    the prompt has in it.
+def _setting(row: Setting, pairs: Mapping[str, str], out: PictureRecipe) -> None:
+    """A setting that has a pair of its own. What stable-diffusion-webui has no word for was written
+    by sdviz, and stands as text.
     """
-    for key in infotext.OWN:
-        value = pairs.get(f"sdviz {key}".replace("_", " "))
-        if value and key != "sr":
-            out.settings[key] = value
+    text = next((pairs[name] for name in (row.pair, *row.infotext_reads) if pairs.get(name)), "")
+    if not row.infotext and row.pair in pairs:
+        out.text(row.name, text)
+    elif row.composed or not text:
+        return
+    elif row.kind == "int":
+        out.whole(row.name, text)
+    elif row.kind == "float":
+        out.number(row.name, text)
+    elif row.kind == "flag":
+        out.settings |= {row.name: True} if text == "True" else {}
+    else:
+        ours = {theirs: value for value, theirs in row.infotext_values.items()}
+        if text in ours or (not row.choices and re.fullmatch(row.pattern[0] or ".*", text)):
+            out.settings[row.name] = ours.get(text, text)
 
 
 def _second_pass(pairs: Mapping[str, str], out: PictureRecipe) -> None:
@@ -124,18 +125,12 @@ def _second_pass(pairs: Mapping[str, str], out: PictureRecipe) -> None:
     settings = out.settings
     if "Hires resize" in pairs and "Hires upscale" not in pairs:
         _resized(pairs["Hires resize"], out)
-    else:
-        out.number("hires_scale", pairs.get("Hires upscale"))
     is_hires = "hires_scale" in settings and "init" not in settings
     out.number("hires_strength" if is_hires else "strength", pairs.get("Denoising strength"))
     if "strength" in settings and "init" not in settings:
         out.remarks.append("made from an image that it does not contain: name it with init=")
-    out.whole("hires_steps", pairs.get("Hires steps"))
-    names = {theirs: ours for ours, theirs in infotext.UPSCALERS.items()}
     upscaler = pairs.get("Hires upscaler")
-    if upscaler in names:
-        settings["hires_upscaler"] = names[upscaler]
-    elif upscaler:
+    if upscaler and "hires_upscaler" not in settings:
         out.remarks.append(f"sdviz has no upscaler {upscaler}: uses latent instead")
 
 
@@ -166,15 +161,12 @@ def _rest(pairs: Mapping[str, str], out: PictureRecipe) -> None:
         out.omit("RNG", pairs["RNG"])
     if pairs.get("ENSD", "0") != "0":
         out.omit("ENSD", pairs["ENSD"])
-    if pairs.get("Emphasis") == "None":
-        out.settings["emphasis"] = "none"
-    elif pairs.get("Emphasis", "Original") != "Original":
+    if pairs.get("Emphasis", "Original") not in ("None", "Original"):
         out.omit("Emphasis", pairs["Emphasis"])
     if "Civitai resources" in pairs:
         out.omit("Civitai resources", _resources(pairs["Civitai resources"]))
-    ours = {f"sdviz {key}".replace("_", " ") for key in infotext.OWN}
     for key, value in pairs.items():
-        if key in _TAKEN or key in _HARMLESS or key in ours or not value:
+        if key in _TAKEN or key in _HARMLESS or not value:
             continue
         if value in ("None", "False", "{}", "[]") or value.startswith(_SAME):
             continue

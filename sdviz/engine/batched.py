@@ -66,6 +66,9 @@ class Engine:
     def is_idle(self) -> bool:
         return not self._batcher
 
+    def close(self) -> None:
+        """Nothing is left open between two ticks."""
+
     @torch.inference_mode()
     def tick(self) -> None:
         """One forward of the denoiser, and everything that follows from it."""

@@ -8,11 +8,11 @@ from typing import Any
 from sdviz import models
 from sdviz.engine.batched import Engine
 from sdviz.engine.batcher import RowBudget, RowCounter
+from sdviz.engine.conducted import Conducted
 from sdviz.engine.devices import clock, free, give_back, keep
 from sdviz.engine.finishing import Finisher
 from sdviz.engine.pace import Pace
 from sdviz.engine.scores import Scorer
-from sdviz.engine.whole import Solo
 from sdviz.errors import ModelError, reason_of
 from sdviz.events import CellFailed, CellFinished, Event, Note
 from sdviz.models.addons import scores
@@ -178,10 +178,7 @@ class _Sweep:
                 continue
             overflowed += self._denoise(denoiser, group, notes)
             self.pace.group += 1
-        if isinstance(denoiser, WholePipeline):
-            self.pace.tell_all(1, settled=True)  # one cell after the other, from the beginning
-        else:
-            self.pace.tell_all(self.budget.rows, settled=self.budget.settled)
+        self.pace.tell_all(self.budget.rows, settled=self.budget.settled)
         return overflowed
 
     def _denoise(
@@ -190,15 +187,17 @@ class _Sweep:
         """All cells that share a model's layers; those that overflow are returned."""
         if self.should_stop():
             return []
-        engine: Engine | Solo
+        engine: Engine | Conducted
         if isinstance(model, WholePipeline):
-            engine = Solo(model, cells, should_stop=self.should_stop, **self._common(notes))
+            engine = Conducted(model, cells, budget=self.budget, **self._common(notes))
         else:
             engine = Engine(model, cells, budget=self.budget, **self._common(notes))
-        while not engine.is_idle and not self.should_stop():
-            engine.tick()
-        if isinstance(engine, Engine):
-            self._tell_batch(engine)
+        try:
+            while not engine.is_idle and not self.should_stop():
+                engine.tick()
+        finally:
+            engine.close()
+        self._tell_batch()
         return engine.overflowed
 
     def _common(self, notes: tuple[str, ...]) -> dict[str, Any]:
@@ -212,8 +211,8 @@ class _Sweep:
             "notes": notes,
         }
 
-    def _tell_batch(self, engine: Engine) -> None:
-        rows = engine.budget.rows
+    def _tell_batch(self) -> None:
+        rows = self.budget.rows
         how = "as configured" if self.config.engine.batch else "measured"
         self.emit(Note("batch", f"up to {rows} rows per tick ({how})", {"rows": rows}))
 

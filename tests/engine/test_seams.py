@@ -181,7 +181,7 @@ def test_in_a_pipeline_as_a_whole(part: str, tmp_path: Path) -> None:
         at_call(owner, "decode" if part == "vae" else "forward", 1)
 
     cells = cells_of({"seed": 1}, {"seed": 2}, {"seed": 3})
-    events = sweep(cells, folder=folder, load=planted(plant))
+    events = sweep(cells, folder=folder, batch=1, load=planted(plant))
     assert [(event.cell, event.reason) for event in of_type(events, CellFailed)] == [(0, TEXT)]
     assert sorted(images(events)) == [1, 2]
 

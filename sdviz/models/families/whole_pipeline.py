@@ -1,11 +1,13 @@
-"""Any other text-to-image pipeline of diffusers, as a whole: one cell at a time, and watched.
+"""Any other text-to-image pipeline of diffusers, unmodified: its loop, its guidance, its own tail.
 
-Its denoising loop is diffusers' own. What passes through its scheduler is looked at on the way, and
-so a frame can show the predicted clean latent x0 of Stable Diffusion 3, Flux or PixArt too.
+What passes through its scheduler is watched on the way, so a frame can show the predicted clean
+latent x0 of Flux, Qwen-Image or PixArt too. The engine runs many of them side by side: each cell
+has a copy of the pipeline whose modules the engine has replaced (`apart`).
 """
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import warnings
@@ -16,7 +18,7 @@ from typing import Any
 import diffusers
 import numpy as np
 import torch
-from diffusers.image_processor import PixArtImageProcessor
+from diffusers.schedulers.scheduling_utils import SchedulerOutput
 
 from sdviz.errors import CellError
 from sdviz.models.families import schedulers
@@ -28,10 +30,6 @@ from sdviz.plan.config import ModelSpec
 from sdviz.plan.settings import Recipe
 
 _FLOW = {"Euler": "FlowMatchEulerDiscreteScheduler", "Heun": "FlowMatchHeunDiscreteScheduler"}
-
-
-class Stopped(Exception):
-    """Raised by a watcher to leave the pipeline between two evaluations."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +74,19 @@ class WholePipeline:
         """For LoRAs."""
         return self.pipeline
 
+    def apart(self, stand_in: Callable[[str, torch.nn.Module], Any]) -> WholePipeline:
+        """A copy for one cell. Its modules are `stand_in(name, module)`; tokenizers are shared, and
+        what keeps state from step to step (schedulers, guiders) is its own.
+        """
+        twin = copy.copy(self)
+        twin.pipeline = copy.copy(self.pipeline)
+        for name, part in self.pipeline.components.items():
+            if isinstance(part, torch.nn.Module):
+                object.__setattr__(twin.pipeline, name, stand_in(name, part))
+            elif hasattr(part, "config") and ("scheduler" in name or "guider" in name):
+                object.__setattr__(twin.pipeline, name, copy.deepcopy(part))
+        return twin
+
     @torch.inference_mode()
     def generate(
         self,
@@ -89,7 +100,23 @@ class WholePipeline:
         scheduler = self._scheduler(recipe)
         scheduler.step = self._watched(scheduler, watch)
         scheduler.set_timesteps = _after(encoded, scheduler.set_timesteps)
-        self.pipeline.scheduler = scheduler
+        return self._run(recipe, scheduler)
+
+    @torch.inference_mode()
+    def tail(self, recipe: Recipe, latents: torch.Tensor) -> torch.Tensor:
+        """The image (3, H, W), float32, -1..1, that the pipeline makes of `latents`, which are as
+        its scheduler has them.
+
+        It is the pipeline itself, with a scheduler whose only step gives these latents: so what it
+        does before it decodes (unpacking, scaling, statistics of its VAE) is done by its own code.
+        """
+        scheduler = self._scheduler(recipe)
+        scheduler.set_timesteps = _last_alone(scheduler, scheduler.set_timesteps)
+        scheduler.step = _gives(latents, scheduler.step)
+        return self._run(recipe, scheduler)
+
+    def _run(self, recipe: Recipe, scheduler: Any) -> torch.Tensor:
+        object.__setattr__(self.pipeline, "scheduler", scheduler)
         # Of pixels that are denoised themselves, "pt" means -1..1 to some pipelines.
         kind = "np" if self.vae is None else "pt"
         image = self.pipeline(**self._arguments(recipe), output_type=kind).images[0]
@@ -171,9 +198,12 @@ class WholePipeline:
             sigma = scheduler.sigmas[scheduler.step_index or 0]
             edm: torch.Tensor = scheduler.precondition_outputs(sample, output, sigma)
             return edm
-        if self._is_flow:
-            share = float(timestep) / float(scheduler.config.num_train_timesteps)
-            return sample - share * output
+        if _is_flow(scheduler):
+            sigma = scheduler.sigmas[scheduler.step_index or 0].to(sample.device)
+            # Some count sigma from the noise (OmniGen, Lumina): 1 is then the clean latent.
+            left = sigma - 1 if scheduler.config.get("invert_sigmas", False) else sigma
+            flow: torch.Tensor = sample - left * output
+            return flow
         sigma = torch.tensor(schedulers.sigma(scheduler, timestep), device=sample.device)
         x: torch.Tensor = scheduler.scale_model_input(sample, timestep)
         kind = scheduler.config.get("prediction_type", "epsilon")
@@ -184,30 +214,12 @@ class WholePipeline:
     def _noise_left(self, scheduler: Any, evaluation: int) -> float:
         if evaluation >= len(scheduler.timesteps):
             return 0.0
-        timestep = scheduler.timesteps[evaluation]
-        if not self._is_flow:
-            return schedulers.sigma(scheduler, timestep)
-        share = float(timestep) / scheduler.config.num_train_timesteps
+        if not _is_flow(scheduler):
+            return schedulers.sigma(scheduler, scheduler.timesteps[evaluation])
+        share = float(scheduler.sigmas[min(evaluation, len(scheduler.sigmas) - 1)])
+        if scheduler.config.get("invert_sigmas", False):
+            share = 1 - share
         return share / (1 - share) if share < 1 else float("inf")
-
-    @torch.inference_mode()
-    def decode(self, latents: torch.Tensor, recipe: Recipe) -> torch.Tensor:
-        """Images (n, 3, H, W), float32, about -1..1, from latents as the pipeline has them."""
-        if self.vae is None:
-            raise CellError(f"{self.name} has no VAE")
-        pipeline, config = self.pipeline, self.vae.config
-        if latents.ndim == 3:  # Flux's: 2x2 latents side by side in one token
-            factor = pipeline.vae_scale_factor
-            latents = pipeline._unpack_latents(latents, recipe.height, recipe.width, factor)
-        scaled = latents.to(self.device, self.vae.dtype) / config.scaling_factor
-        shifted = scaled + (getattr(config, "shift_factor", None) or 0.0)
-        images: torch.Tensor = self.vae.decode(shifted, return_dict=False)[0].float()
-        if images.shape[-2:] != (recipe.height, recipe.width):
-            # Drawn at the nearest size that the model was trained on, and brought to the cell's.
-            images = PixArtImageProcessor.resize_and_crop_tensor(
-                images, recipe.width, recipe.height
-            )
-        return images
 
 
 def _after(call: Callable[[], None], function: Callable[..., Any]) -> Callable[..., Any]:
@@ -219,6 +231,42 @@ def _after(call: Callable[[], None], function: Callable[..., Any]) -> Callable[.
         return function(*given, **more)
 
     return both
+
+
+def _last_alone(scheduler: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, which sets timesteps, of which only the last is left."""
+
+    @functools.wraps(function)
+    def shortened(*given: Any, **more: Any) -> Any:
+        function(*given, **more)
+        scheduler.timesteps = scheduler.timesteps[-1:]
+        if hasattr(scheduler, "set_begin_index"):
+            scheduler.set_begin_index(0)
+
+    return shortened
+
+
+def _gives(latents: torch.Tensor, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A scheduler's `step` that gives these latents, whatever it is asked."""
+
+    @functools.wraps(function)
+    def step(output: Any, timestep: Any, sample: torch.Tensor, *rest: Any, **more: Any) -> Any:
+        result = latents.to(sample.device, sample.dtype)
+        if more.get("return_dict", True):
+            return SchedulerOutput(prev_sample=result)
+        return result, result
+
+    return step
+
+
+def _is_flow(scheduler: Any) -> bool:
+    """Does it step along a straight flow, x = (1 - sigma) x0 + sigma noise?"""
+    config = scheduler.config
+    return (
+        type(scheduler).__name__.startswith("FlowMatch")
+        or bool(config.get("use_flow_sigmas", False))
+        or config.get("prediction_type") == "flow_prediction"
+    )
 
 
 def load(source: Folder, info: ModelInfo, spec: ModelSpec) -> WholePipeline:

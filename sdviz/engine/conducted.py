@@ -1,0 +1,456 @@
+"""Cells that are diffusers' own pipelines, unmodified, side by side in one continuous batch.
+
+Each cell is a pipeline in a greenlet (`conductor`). It stops where it calls its denoiser or its
+VAE's decoder; a tick takes the calls that have waited longest and are of one form, computes them as
+one, and lets each pipeline go on with its own rows.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from greenlet import getcurrent
+
+from sdviz.engine.batcher import RowBudget, RowCounter
+from sdviz.engine.calls import Call, together
+from sdviz.engine.conductor import Body, Captured, Remembered
+from sdviz.engine.devices import free, now
+from sdviz.engine.finishing import Finisher
+from sdviz.engine.frames import statistics
+from sdviz.engine.pace import Pace, Use
+from sdviz.engine.preview import to_pixels
+from sdviz.engine.track import Clock
+from sdviz.errors import CellError, reason_of
+from sdviz.events import CellFailed, CellFinished, CellStarted, Event, Frame, Note
+from sdviz.models.families.whole_pipeline import Evaluation, WholePipeline
+from sdviz.models.hardware.options import TILED, is_exhausted, tile, uncompile
+from sdviz.pictures.pixels import Pixels
+from sdviz.plan import samplers
+from sdviz.plan.cells import Cell
+from sdviz.plan.config import Config, PreviewConfig
+from sdviz.plan.passes import rows_of
+
+# Components that denoise, and those that decode; the rest encode texts.
+_DENOISERS = ("transformer", "unet", "prior", "decoder")
+_DECODERS = ("vae", "vqvae", "vqgan", "movq")
+# Largest difference between rows alone and among others, as a share of the output's range.
+_ROUNDING = {torch.float32: 1e-4, torch.float16: 0.02, torch.bfloat16: 0.06}
+
+
+class Conducted:
+    """As Engine, for a WholePipeline."""
+
+    def __init__(
+        self,
+        model: WholePipeline,
+        cells: Sequence[Cell],
+        *,
+        config: Config,
+        budget: RowBudget,
+        emit: Callable[[Event], None],
+        counter: RowCounter,
+        finisher: Finisher,
+        pace: Pace,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.overflowed: list[Cell] = []
+        self.budget = budget
+        self._model = model
+        self._waiting = deque(cells)
+        self._riding: list[_Ride] = []
+        self._config = config.preview
+        self._emit = emit
+        self._counter = counter
+        self._finisher = finisher
+        self._pace = pace
+        self._notes = notes
+        self._is_warm = False
+        self._shows = config.preview.decoder != "none"
+        self._merges: bool | None = None  # None: not tried yet
+        self._encoders: dict[str, Remembered] = {}
+        if self._config.of in ("prompt", "negative"):
+            text = f"preview.of={self._config.of}: {model.name} cannot show it; frames show x0"
+            emit(Note("preview", text, {"of": "x0"}))
+        for note in model.notes:
+            emit(Note("parts", f"{model.name}: {note}", {}))
+
+    @property
+    def is_idle(self) -> bool:
+        return not (self._waiting or self._riding)
+
+    @torch.inference_mode()
+    def tick(self) -> None:
+        """One forward, or one decoding, over the calls of many cells, and all that follows."""
+        self._admit()
+        rides = self._next()
+        if rides:
+            start = now(self._model.device)
+            answers = self._answers([ride.due for ride in rides])
+            if answers is not None:
+                self._hand_out(rides, answers, now(self._model.device) - start)
+        self._settle()
+
+    def close(self) -> None:
+        """Leaves all pipelines where they stand."""
+        for ride in self._riding:
+            ride.body.close()
+        self._riding = []
+
+    def _admit(self) -> None:
+        """New cells, as many as a tick has rows."""
+        while self._waiting and sum(map(_rows, self._riding)) < self.budget.rows:
+            cell = self._waiting.popleft()
+            self._emit(CellStarted(cell.index))
+            ride = _Ride(cell, self._apart, self._config, shows=self._shows, pace=self._pace)
+            self._riding.append(ride)
+            ride.start()
+
+    def _apart(self) -> WholePipeline:
+        return self._model.apart(self._stand_in)
+
+    def _stand_in(self, name: str, module: torch.nn.Module) -> Any:
+        here = getcurrent()
+        if name.startswith(_DENOISERS):
+            return Captured(module, ["forward"], here)
+        if name.startswith(_DECODERS):
+            return Captured(module, ["decode"], here)
+        return self._encoders.setdefault(name, Remembered(module))
+
+    def _next(self) -> list[_Ride]:
+        """The rides of this tick: the one that has waited longest, and those of its form."""
+        due = sorted((ride for ride in self._riding if ride.call), key=lambda ride: ride.since)
+        if not due:
+            return []
+        first = due[0].due
+        if self._merges is False:
+            return due[:1]
+        chosen, rows = due[:1], first.rows
+        for ride in due[1:]:
+            fits = rows + ride.due.rows <= self.budget.rows
+            if fits and ride.due.function == first.function and ride.due.form == first.form:
+                chosen.append(ride)
+                rows += ride.due.rows
+        return chosen
+
+    def _answers(self, calls: Sequence[Call]) -> list[Any] | None:
+        """What each call gets: a result, or an exception that it raises. None where the tick is to
+        be tried again.
+        """
+        try:
+            answers = together(calls)
+        except Exception as error:  # the guard of a tick
+            reason, exhausted = reason_of(error), is_exhausted(error)
+            compiling = uncompile(self._model.unet, error)
+            failure = error.with_traceback(None)
+        else:
+            if len(calls) > 1 and self._merges is None and calls[0].name == "forward":
+                return self._proven(calls, answers)
+            return answers
+        # Outside the handler, whose traceback would keep what the forward has made.
+        if compiling:
+            text = f"engine.compile: {reason.splitlines()[0]}; continuing without it"
+            self._emit(Note("options", text))
+            return None
+        if exhausted and self._spare(calls):
+            return None
+        if len(calls) == 1:
+            return [CellError(f"memory ran out: {reason}") if exhausted else failure]
+        answers = []
+        for call in calls:  # which of them it is, each alone tells
+            while (alone := self._answers([call])) is None:
+                continue
+            answers += alone
+        if not any(isinstance(answer, Exception) for answer in answers):
+            self._part(f"its calls cannot be joined ({reason})", calls[0])
+        return answers
+
+    def _proven(self, calls: Sequence[Call], answers: list[Any]) -> list[Any]:
+        """The answers, once the first call's rows are known to be the same alone; or each call's
+        own, and no more merging.
+        """
+        alone = calls[0].run()
+        self._merges = _agree(alone, answers[0], self._model.dtype)
+        if self._merges:
+            return answers
+        self._part("its rows influence one another", calls[0])
+        return [alone, *(call.run() for call in calls[1:])]
+
+    def _part(self, why: str, call: Call) -> None:
+        """No more merging for this model."""
+        self._merges = False
+        self.budget.rows, self.budget.settled = call.rows, True
+        text = f"{self._model.name}: {why}; cells are computed one by one"
+        self._emit(Note("solo", text, {"pipeline": self._model.name}))
+
+    def _spare(self, calls: Sequence[Call]) -> bool:
+        """Less at once, where memory ran out; False where it is as little as it can be."""
+        free(self._model.device)
+        if calls[0].name == "decode" and tile(self._model.vae):
+            text = "memory ran out in the VAE; continuing with it in tiles"
+            self._emit(Note("memory", text, {"vae_tiling": True}))
+            self._notes = (*self._notes, TILED)
+            return True
+        rows = sum(call.rows for call in calls)
+        if len(calls) == 1:
+            return False
+        self.budget.halve()
+        text = f"memory ran out at {rows} rows; continuing with {self.budget.rows}"
+        self._emit(Note("memory", text, {"rows": self.budget.rows}))
+        return True
+
+    def _hand_out(self, rides: Sequence[_Ride], answers: Sequence[Any], seconds: float) -> None:
+        calls = [ride.due for ride in rides]
+        rows = sum(call.rows for call in calls)
+        is_forward = calls[0].name == "forward"
+        if is_forward and self._is_warm:
+            self._pace.ticked(rides[0].size, rows, seconds)
+        for ride, call, answer in zip(rides, calls, answers, strict=True):
+            share = seconds * call.rows / rows
+            ride.answered(answer, share, rows=rows, warmup=not self._is_warm, forward=is_forward)
+        if is_forward:
+            if self._is_warm:
+                self.budget.measured(rows, seconds)
+            self._is_warm = True
+
+    def _settle(self) -> None:
+        """Frames that are due, and cells that are over."""
+        for ride in list(self._riding):
+            for seen in ride.take_evaluations():
+                self._counter.add(rows_of(ride.cell.recipe))
+                ride.last = seen
+            for frame in ride.take_frames():
+                self._emit(frame)
+            if ride.trouble and self._shows:
+                self._shows = False
+                text = f"no frames: {self._model.name}'s latents cannot be decoded on the way: "
+                self._emit(Note("preview", text + ride.trouble, {"decoder": "none"}))
+            if ride.body.is_over and not ride.is_showing:
+                self._riding.remove(ride)
+                self._counter.settle(ride.cell, ride.evaluations)
+                self._end(ride)
+        for ride in self._riding:
+            ride.shows = self._shows
+        self._pace.tell(self.budget.rows, settled=self.budget.settled)
+
+    def _end(self, ride: _Ride) -> None:
+        cell = ride.cell
+        try:
+            image = ride.body.result
+            if torch.isfinite(image).all():
+                self._keep(ride, image)
+            elif self._model.dtype == torch.float32:
+                self._emit(CellFailed(cell.index, "NaN or infinite pixels"))
+            else:
+                self.overflowed.append(cell)
+        except Exception as error:  # the guard of a cell: what it asks for cannot be
+            self._emit(CellFailed(cell.index, reason_of(error)))
+
+    def _keep(self, ride: _Ride, image: torch.Tensor) -> None:
+        """The last frame, which is the image itself, and the end of the cell."""
+        if ride.last is None:
+            raise CellError(f"{self._model.name} does not use the sampler that it is given")
+        done = self._finisher.finish(ride.cell.recipe, to_pixels(image[None])[0])
+        shown = done.pixels if self._config.decoder != "none" else None
+        steps = ride.cell.recipe.steps
+        self._emit(ride.frame(steps, ride.last, ride.last.latents, shown))
+        notes = (*self._notes, *done.notes)
+        self._pace.decoding.add(ride.size, ride.clock.decode)
+        self._pace.finished(ride.cell.index, ride.clock.use)
+        timings = ride.clock.timings()
+        self._emit(CellFinished(ride.cell.index, done.pixels, timings, notes))
+
+
+class _Ride:
+    """One cell on its way through its pipeline, and what its frames need beside it."""
+
+    def __init__(
+        self,
+        cell: Cell,
+        apart: Callable[[], WholePipeline],
+        config: PreviewConfig,
+        *,
+        shows: bool,
+        pace: Pace,
+    ) -> None:
+        """`apart` makes a pipeline of the cell's own; its frames have a second one."""
+        self.cell = cell
+        self.shows = shows
+        recipe = cell.recipe
+        self.size = (recipe.width, recipe.height)
+        self.clock = Clock(Use(rows=1, sampler=recipe.sampler, texts=1))
+        self.evaluations = 0
+        self.last: Evaluation | None = None
+        self.trouble = ""
+        self.since = 0.0
+        self._config = config
+        self._pace = pace
+        self._sampler = samplers.resolve(cell.recipe.sampler)
+        model, self._tail_of = apart(), apart()
+        self._device = model.device
+        self._seen: list[Evaluation] = []
+        self._frames: list[Frame] = []
+        self._output: Any = None  # of the denoiser's latest call: the tail of a frame is given it
+        self._tails: deque[tuple[int, Evaluation, torch.Tensor]] = deque()
+        self._tail: Body[torch.Tensor] | None = None
+        self._mark = self._shown = 0.0
+        self.body = Body(lambda: model.generate(cell.recipe, self._watch, self._encoded))
+
+    @property
+    def call(self) -> Call | None:
+        """What it waits for: its tail's call before its own."""
+        return self._tail.call if self._tail else self.body.call
+
+    @property
+    def due(self) -> Call:
+        call = self.call
+        assert call is not None, "only rides that wait are asked"
+        return call
+
+    @property
+    def is_showing(self) -> bool:
+        return self._tail is not None or bool(self._tails)
+
+    def start(self) -> None:
+        self._mark = now(self._device)
+        self.body.start()
+        self._moved()
+
+    def answered(
+        self, answer: Any, seconds: float, *, rows: int, warmup: bool, forward: bool
+    ) -> None:
+        """Goes on with what its call gives: a result, or an exception that the call raises."""
+        if self._tail is not None:
+            self.clock.preview += seconds
+            self._shown += seconds
+            self._show(answer)
+            return
+        if forward:
+            self._output = answer
+            self.clock.use.rows = self.due.rows
+            self.clock.ticked(seconds, rows=rows, warmup=warmup, size=self.size)
+        else:
+            self.clock.decode += seconds
+        self._mark = now(self._device)
+        _go_on(self.body, answer)
+        arithmetic = now(self._device) - self._mark
+        if forward:
+            self._pace.steps.add((self._sampler.name, self.size), arithmetic)
+        self._moved()
+
+    def take_evaluations(self) -> list[Evaluation]:
+        seen, self._seen = self._seen, []
+        return seen
+
+    def take_frames(self) -> list[Frame]:
+        frames, self._frames = self._frames, []
+        return frames
+
+    def frame(
+        self, step: int, seen: Evaluation, latent: torch.Tensor, pixels: Pixels | None
+    ) -> Frame:
+        return Frame(
+            cell=self.cell.index,
+            step=step,
+            steps=self.cell.recipe.steps,
+            sigma=seen.sigma,
+            timestep=seen.timestep,
+            seconds=self.clock.denoise,
+            pixels=pixels,
+            stats=statistics(latent, None),
+        )
+
+    def _encoded(self) -> None:
+        """Until now texts were encoded: pipelines do it before they ask for timesteps."""
+        seconds = now(self._device) - self._mark
+        self.clock.encode += seconds
+        self._pace.texts.add(None, seconds)
+        self._mark = now(self._device)
+
+    def _watch(self, seen: Evaluation) -> None:
+        self.evaluations += 1
+        self._seen.append(seen)
+        step = self._sampler.step_completed(seen.number, self.cell.recipe.steps)
+        if step and step < self.cell.recipe.steps and step % self._config.every == 0:
+            latents = seen.latents if self._config.of == "xt" else seen.x0
+            self._tails.append((step, seen, latents))
+
+    def _moved(self) -> None:
+        """The body has gone on to its next call: the arithmetic between is its own."""
+        self.clock.denoise += now(self._device) - self._mark
+        self.since = now(self._device)
+        self._show()
+
+    def _show(self, *answer: Any) -> None:
+        """Frames that are due: each is the pipeline's own tail, run from the frame's latents. It
+        goes on with an `answer` to its call.
+        """
+        start = now(self._device)
+        if answer and self._tail:
+            _go_on(self._tail, *answer)
+        while self._tails:
+            if not self.shows:
+                self._finish_tail(None)
+                continue
+            if self._tail is None:
+                tail = self._tail_of.tail
+                self._tail = Body(functools.partial(tail, self.cell.recipe, self._tails[0][2]))
+                self._tail.start()
+            while self._tail.call and self._tail.call.name == "forward":
+                self._tail.go_on(self._output)
+            if not self._tail.is_over:  # it waits for its VAE
+                break
+            self._shown += now(self._device) - start
+            self.clock.preview += now(self._device) - start
+            start = now(self._device)
+            try:
+                self._finish_tail(to_pixels(self._tail.result[None])[0])
+            except Exception as error:  # a frame is not worth the cell
+                self.trouble, self.shows = reason_of(error), False
+        else:
+            return
+        self._shown += now(self._device) - start
+        self.clock.preview += now(self._device) - start
+
+    def _finish_tail(self, pixels: Pixels | None) -> None:
+        step, seen, latents = self._tails.popleft()
+        if pixels is not None:
+            self._pace.frames.add(None, self._shown)
+            self.clock.use.frames += 1
+        self._tail, self._shown = None, 0.0
+        self._frames.append(self.frame(step, seen, latents, pixels))
+
+
+def _go_on(body: Body[Any], answer: Any) -> None:
+    if isinstance(answer, BaseException):
+        body.fail(answer)
+    else:
+        body.go_on(answer)
+
+
+def _rows(ride: _Ride) -> int:
+    return ride.call.rows if ride.call else rows_of(ride.cell.recipe)
+
+
+def _agree(alone: Any, among: Any, dtype: torch.dtype) -> bool:
+    """Are an output's rows the same among others as alone, but for rounding?"""
+    first, second = _tensor(alone), _tensor(among)
+    if first is None or second is None or first.shape != second.shape:
+        return False
+    spread = float(first.float().abs().max().clamp(min=1e-6))
+    difference = float((first.float() - second.float()).abs().max())
+    return difference <= _ROUNDING.get(dtype, 1e-4) * spread
+
+
+def _tensor(result: Any) -> torch.Tensor | None:
+    """The prediction in an output, whatever form it has."""
+    while not isinstance(result, torch.Tensor):
+        if isinstance(result, dict):
+            result = tuple(result.values())
+        if not isinstance(result, list | tuple) or not result:
+            return None
+        result = result[0]
+    return result

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdviz.errors import ConfigError, ConfigErrors, SdvizError
-from sdviz.models.addons import checks, scores
+from sdviz.models.addons import checks
 from sdviz.models.files import diffusers_source
 from sdviz.models.hardware import device
 from sdviz.plan import loras, reference
@@ -24,7 +24,10 @@ from sdviz.plan.rules import matches
 from sdviz.plan.settings import SETTINGS
 from sdviz.plan.values import draw_seeds, plain, several_seeds
 from sdviz.request import init_images
-from sdviz.request.checks import machine, recipes, settings, warnings
+from sdviz.request.checks import faults, remarks
+from sdviz.request.checks.asked import Asked, Planned
+from sdviz.request.checks.recipes import counted
+from sdviz.request.checks.settings import search_text
 from sdviz.request.command_line import escape_interpolation
 from sdviz.request.draft import Draft, read_draft
 from sdviz.request.from_picture import with_picture
@@ -37,7 +40,6 @@ if TYPE_CHECKING:
 # is none
 Recorded = Callable[[Path, str], "tuple[str, list[int]]"]
 _DISTILLED = "true_cfg_scale"  # a pipeline with it has another CFG scale in its `guidance_scale`
-_BY_NAME = ("models", "inits")  # of the configuration: made anew from what the settings name
 
 
 @dataclass(frozen=True)
@@ -79,56 +81,37 @@ def read_request(
         draft.values["noise_seed"] = [seeds[0]]
     plan = reference.referenced(_plan(draft, config), config.reference)
     record = _record(draft, config, asked, drawn, signed)
-    told = [
-        *of_picture,
-        *warnings.prompts(plan, draft.infos),
-        *warnings.prompt_signs(plan),
-        *warnings.warnings(plan),
-        *warnings.unheard(plan, draft.infos),
-        *warnings.overlap(seeds, draft.values["seed"]),
-        *_bundled(plan, config),
-    ]
-    return Request(config, plan, record, told)
+    planned = Planned(
+        config=config,
+        plan=plan,
+        infos=draft.infos,
+        seeds=seeds,
+        all_seeds=draft.values["seed"],
+    )
+    return Request(config, plan, record, [*of_picture, *remarks(planned)])
 
 
 def _checked(draft: Draft, preset: str, also: Callable[[Config], None]) -> tuple[Config, str]:
     """The configuration with device, dtype, init images and name settled, and the signature of what
     is asked for. Raises ConfigErrors with everything that is wrong with the draft.
     """
-    config = replace(draft.config, outputs=str(Path(draft.config.outputs).expanduser()))
-    axes: tuple[Axis, ...] = ()
-    with draft.collecting():
-        has_flow = any(info.is_flow for info in draft.infos.values())
-        where, dtype = device.resolve(config, has_flow=has_flow)
-        config = replace(config, device=where, dtype=dtype)
-    with draft.collecting():
-        machine.outputs(Path(config.outputs))
+    config = _settled(draft)
     with draft.collecting():
         also(config)
-    values, infos = draft.values, draft.infos
-    beside = settings.by_model(values, draft.zipped, draft.rules)
-    draft.errors.extend(settings.settings(values, beside, config.models, infos))
-    draft.errors.extend(settings.check(values, beside, infos, _defaults(draft, config)))
-    draft.errors.extend(machine.weights(config, draft.infos))
-    with draft.collecting():
-        machine.compiler(config)
-    draft.errors.extend(scores.check(config))
-    with draft.collecting():
-        settings.check_reference(config.reference, draft.infos)
-    with draft.collecting():
-        own = [spec.defaults.get("init") for spec in config.models.values()]
-        found = init_images.read([*draft.values["init"], *own], Path(config.outputs))
-        config = replace(config, inits=found)
+    asked = Asked(
+        config=config,
+        values=draft.values,
+        zipped=draft.zipped,
+        rules=draft.rules,
+        infos=draft.infos,
+        defaults=_defaults(draft, config),
+    )
+    axes: tuple[Axis, ...] = ()
     with draft.collecting():
         axes = make_axes(draft.values, draft.zipped)
         if draft.grid_is_known:
-            several = recipes.counted(
-                draft.values, draft.zipped, draft.rules, _defaults(draft, config)
-            )
-            draft.errors.extend(recipes.steps(several))
-            draft.errors.extend(recipes.images(several))
-            draft.errors.extend(recipes.watermarks(several))
-            draft.errors.extend(machine.pictures(several, config, draft.infos))
+            asked = replace(asked, recipes=counted(asked))
+    draft.errors.extend(faults(asked))
     rules = {"zip": draft.zipped, "exclude": draft.rule_texts}
     signed = signature(config, draft.values, rules)
     name = config.name or made_name([axis.name for axis in axes], signed, preset=preset)
@@ -136,6 +119,20 @@ def _checked(draft: Draft, preset: str, also: Callable[[Config], None]) -> tuple
         config = replace(config, name=check_name(name))
     draft.raise_errors()
     return config, signed
+
+
+def _settled(draft: Draft) -> Config:
+    """The configuration with outputs, device, dtype and init images as they are on this machine."""
+    config = replace(draft.config, outputs=str(Path(draft.config.outputs).expanduser()))
+    with draft.collecting():
+        has_flow = any(info.is_flow for info in draft.infos.values())
+        where, dtype = device.resolve(config, has_flow=has_flow)
+        config = replace(config, device=where, dtype=dtype)
+    with draft.collecting():
+        own = [spec.defaults.get("init") for spec in config.models.values()]
+        found = init_images.read([*draft.values["init"], *own], Path(config.outputs))
+        config = replace(config, inits=found)
+    return config
 
 
 def _known_seeds(draft: Draft, config: Config, signed: str, recorded: Recorded) -> list[int]:
@@ -160,7 +157,7 @@ def _plan(draft: Draft, config: Config) -> Plan:
         dtype=config.dtype,
         excluded=(lambda settings: matches(draft.rules, settings)) if draft.rules else None,
         contents=_contents(draft, config),
-        search=settings.search_text(draft.values),
+        search=search_text(draft.values),
     )
     _check_scales(plan)
     if not plan.cells:
@@ -217,19 +214,6 @@ def _contents(draft: Draft, config: Config) -> dict[str, str]:
     asked += [(key, spec.defaults.get(key)) for key in checks.FILES for spec in specs]
     files = {name: checks.content(key, name) for key, name in asked if name}
     return {**pixels, **files, **_checkers(draft), **_manners(draft)}
-
-
-def _bundled(plan: Plan, config: Config) -> list[str]:
-    """Warnings of embeddings in LoRAs, which are left out."""
-    worn = {cell.recipe.lora: cell.recipe.model for cell in plan.cells if cell.recipe.lora}
-    told = []
-    for name, model in worn.items():
-        if words := checks.bundled(name, config.models[model]):
-            told.append(
-                f"lora={name}: brings the embedding {', '.join(words)} along, which is left out; "
-                "embedding= takes it as a file of its own"
-            )
-    return told
 
 
 def _manners(draft: Draft) -> dict[str, str]:

@@ -5,25 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdviz.errors import ConfigError, SdvizError
+from sdviz.request.checks.asked import Asked
 
 if TYPE_CHECKING:
-    from sdviz.models import ModelInfo
-    from sdviz.plan.config import Config
-    from sdviz.plan.settings import Recipe
+    pass
 
 _SPARE = 64 << 20  # bytes that must be free to begin at all
 
 
-def outputs(folder: Path) -> None:
-    """Can archives be written into `folder`, and is there room? Nothing is made. Raises
-    ConfigError.
-    """
-    there = folder.expanduser().absolute()
+def outputs(asked: Asked) -> list[SdvizError]:
+    """Can archives be written into `folder`, and is there room? Nothing is made."""
+    folder = Path(asked.config.outputs)
+    there = folder.absolute()
     while not there.exists() and there != there.parent:
         there = there.parent
     if not there.is_dir():
@@ -45,13 +43,15 @@ def outputs(folder: Path) -> None:
             "another disk, or free some space",
             key="outputs",
         )
+    return []
 
 
-def compiler(config: Config) -> None:
-    """torch.compile makes C++ of a model that is computed on the CPU. Raises ConfigError."""
+def compiler(asked: Asked) -> Iterator[SdvizError]:
+    """torch.compile makes C++ of a model that is computed on the CPU."""
+    config = asked.config
     names = [os.environ.get("CXX", ""), "g++", "clang++", "cl"]
     if config.engine.compile and config.device == "cpu" and not any(map(_compiles, names)):
-        raise ConfigError(
+        yield ConfigError(
             "engine.compile=true: needs a C++ compiler on the CPU, and there is none; apt-get "
             "install g++, or remove it",
             key="engine.compile",
@@ -69,30 +69,30 @@ def _compiles(name: str) -> bool:
         return False
 
 
-def weights(config: Config, infos: Mapping[str, ModelInfo]) -> Iterator[SdvizError]:
+def weights(asked: Asked) -> Iterator[SdvizError]:
     """Models whose weights alone are more than the device has room for."""
     from sdviz.models.hardware import room
 
+    config = asked.config
     if config.dtype == "auto":  # what cannot be settled is told elsewhere
         return
-    for name, info in infos.items():
+    for name, info in asked.infos.items():
         try:
             room.check_weights(config.models[name], info, device=config.device, dtype=config.dtype)
         except SdvizError as error:
             yield error
 
 
-def pictures(
-    recipes: Sequence[Recipe], config: Config, infos: Mapping[str, ModelInfo]
-) -> Iterator[SdvizError]:
+def pictures(asked: Asked) -> Iterator[SdvizError]:
     """Sizes that the device has no room for: of each model's pictures the largest."""
     from sdviz.models.hardware import room
     from sdviz.plan.passes import passes
 
+    config = asked.config
     if config.engine.vae_tiling or config.dtype == "auto":  # what cannot be settled is told
         return
-    ends = [(recipe.model, passes(recipe)[-1]) for recipe in recipes]
-    for name, info in infos.items():
+    ends = [(recipe.model, passes(recipe)[-1]) for recipe in asked.recipes]
+    for name, info in asked.infos.items():
         own = [end for model, end in ends if model == name]
         if not own:
             continue

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from sdviz.errors import ConfigError, SdvizError, gathered
 from sdviz.models.addons.checks import SMALLEST_MARKED
 from sdviz.plan.passes import GRID, passes
 from sdviz.plan.planning import combinations, make_axes, recipe_of
-from sdviz.plan.rules import Rule, matches
+from sdviz.plan.rules import matches
 from sdviz.plan.samplers import rescheduled, resolve
 from sdviz.plan.settings import Recipe, names
+from sdviz.request.checks.asked import Asked
 
 if TYPE_CHECKING:
     pass
@@ -23,18 +24,14 @@ if TYPE_CHECKING:
 _COUNTED = names(lambda row: row.counts in ("steps", "size"))
 
 
-def counted(
-    values: Mapping[str, Sequence[Any]],
-    zipped: Sequence[Sequence[str]],
-    rules: Sequence[Rule],
-    defaults: Mapping[str, Mapping[str, Any]],
-) -> list[Recipe]:
+def counted(asked: Asked) -> list[Recipe]:
     """One recipe for each way of counting steps and pixels that the plan will have.
 
     It is made before there is a plan, so that what it tells is told together with other faults;
-    `defaults` are by model, as for sdviz.plan.planning.make_plan. Raises ConfigError where there
+    Raises ConfigError where there
     are too many combinations, ConfigErrors where samplers do not go with schedules.
     """
+    values, zipped, rules = asked.values, asked.zipped, asked.rules
     kept = {*_COUNTED, *(term.key for rule in rules for term in rule)}
     kept.update(*(group for group in zipped if kept.intersection(group)))
     fewer = {name: several if name in kept else several[:1] for name, several in values.items()}
@@ -42,7 +39,7 @@ def counted(
     fixed = {name: several[0] for name, several in fewer.items()}
     found = {
         tuple(settings[name] for name in _COUNTED): settings
-        for settings in combinations(axes, fixed, defaults)
+        for settings in combinations(axes, fixed, asked.defaults)
         if not matches(rules, settings)
     }
     pairs = {(settings["sampler"], settings["schedule"]) for settings in found.values()}
@@ -54,19 +51,19 @@ def _scheduled(sampler: str, schedule: str) -> list[str]:
     return [rescheduled(sampler, schedule)] if schedule else []
 
 
-def steps(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:
+def steps(asked: Asked) -> Iterator[SdvizError]:
     """Recipes with more steps than their sampler can take, such as LCM's 50."""
-    asked = {(recipe.sampler, part.steps): None for recipe in recipes for part in passes(recipe)}
-    for name, count in asked:
+    pairs = {(one.sampler, part.steps): None for one in asked.recipes for part in passes(one)}
+    for name, count in pairs:
         most = resolve(name).max_steps
         if count > most:
             yield ConfigError(f"steps={count}: {name} allows at most {most}", key="steps")
 
 
-def images(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:
+def images(asked: Asked) -> Iterator[SdvizError]:
     """Passes that start from an image and have no step left, or make it no larger."""
     found: dict[str, None] = {}
-    for recipe in recipes:
+    for recipe in asked.recipes:
         first, *second = passes(recipe)
         for name, part in zip(("strength", "hires_strength"), (first, *second), strict=False):
             if part.count < 1:
@@ -83,10 +80,10 @@ def images(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:
     yield from map(ConfigError, found)
 
 
-def watermarks(recipes: Iterable[Recipe]) -> Iterator[SdvizError]:
+def watermarks(asked: Asked) -> Iterator[SdvizError]:
     """Finished pictures that have no room for the watermark that they are to have."""
     found: dict[str, None] = {}
-    for recipe in (recipe for recipe in recipes if recipe.watermark):
+    for recipe in (recipe for recipe in asked.recipes if recipe.watermark):
         end = passes(recipe)[-1]
         for side, length in (("width", end.width), ("height", end.height)):
             if length < SMALLEST_MARKED:

@@ -6,26 +6,29 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from sdviz.models.addons import checks
 from sdviz.models.files.diffusers_source import takes
-from sdviz.plan.cells import GUIDANCE, Plan
+from sdviz.plan.cells import GUIDANCE
 from sdviz.plan.prompts import is_plain, spoken
 from sdviz.plan.samplers import resolve
 from sdviz.plan.settings import SETTINGS, Recipe, is_guided
+from sdviz.request.checks.asked import Planned
 
 if TYPE_CHECKING:
-    from sdviz.models import ModelInfo
+    pass
 
 _MOST_WARNINGS = 5
 WITH_CLIP = ("sd1", "sd2", "sdxl")  # the kinds that have CLIP
 
 
-def prompts(plan: Plan, infos: Mapping[str, ModelInfo]) -> list[str]:
+def prompts(planned: Planned) -> list[str]:
     """A warning for each prompt of which the text encoder does not see the end, with that end."""
+    plan, infos = planned.plan, planned.infos
     texts: dict[tuple[str, str, str], None] = {}
     for cell in plan.cells:
         if cell.recipe.emphasis == "a1111" and infos[cell.recipe.model].kind in WITH_CLIP:
@@ -57,19 +60,11 @@ _SAME = "; cells that differ only in it are the same picture"
 _OWN_GUIDANCE = "true_cfg_scale"  # pipelines with it heed a negative prompt by it alone
 
 
-def warnings(plan: Plan) -> list[str]:
-    """What settings have no effect, and on what."""
-    return [
-        *_eta(plan), *_schedules(plan), *_embeddings(plan), *_unguided(plan), *_idle(plan),
-        *_alike(plan),
-    ]  # fmt: skip
-
-
-def unheard(plan: Plan, infos: Mapping[str, ModelInfo]) -> list[str]:
+def unheard(planned: Planned) -> list[str]:
     """Warnings where a model does not read prompts as those of Stable Diffusion 1, 2 and XL do."""
     told: dict[str, None] = {}
-    for recipe in (cell.recipe for cell in plan.cells):
-        info = infos[recipe.model]
+    for recipe in (cell.recipe for cell in planned.plan.cells):
+        info = planned.infos[recipe.model]
         if info.kind in WITH_CLIP:
             continue
         if recipe.emphasis != "none" and not is_plain(recipe.prompt + recipe.negative):
@@ -79,8 +74,9 @@ def unheard(plan: Plan, infos: Mapping[str, ModelInfo]) -> list[str]:
     return list(told)
 
 
-def overlap(seeds: Sequence[int], made: Sequence[int]) -> list[str]:
-    """A warning where the seeds that follow `seeds` are some of them again; `made` are all."""
+def overlap(planned: Planned) -> list[str]:
+    """A warning where the seeds that follow `seeds` are some of them again."""
+    seeds, made = planned.seeds, planned.all_seeds
     different = len(set(made))
     if different == len(made) or len(set(seeds)) < len(seeds):
         return []
@@ -91,8 +87,9 @@ def overlap(seeds: Sequence[int], made: Sequence[int]) -> list[str]:
     return [f"{told}; choose seeds that are further apart"]
 
 
-def _embeddings(plan: Plan) -> list[str]:
+def embeddings(planned: Planned) -> list[str]:
     """Warnings where no prompt says a word of the embeddings that are given."""
+    plan = planned.plan
     texts: dict[str, set[str]] = {}
     for recipe in (cell.recipe for cell in plan.cells if cell.recipe.embedding):
         texts.setdefault(recipe.embedding, set()).update((recipe.prompt, recipe.negative))
@@ -105,8 +102,9 @@ def _embeddings(plan: Plan) -> list[str]:
     return told
 
 
-def _schedules(plan: Plan) -> list[str]:
+def schedules(planned: Planned) -> list[str]:
     """Warnings where schedules of two names are one: "Automatic" stands for another."""
+    plan = planned.plan
     names: dict[str, dict[str, None]] = {}
     for recipe in (cell.recipe for cell in plan.cells):
         names.setdefault(recipe.sampler, {})[recipe.schedule] = None
@@ -115,8 +113,9 @@ def _schedules(plan: Plan) -> list[str]:
             for sampler, own in several.items()]  # fmt: skip
 
 
-def _unguided(plan: Plan) -> list[str]:
+def unguided(planned: Planned) -> list[str]:
     """A warning where several CFG scales switch guidance off."""
+    plan = planned.plan
     scales: dict[str, set[float]] = {}
     for recipe in (cell.recipe for cell in plan.cells if not is_guided(cell.recipe)):
         if GUIDANCE.format(recipe.model) in plan.contents:
@@ -126,8 +125,9 @@ def _unguided(plan: Plan) -> list[str]:
             for own in several]  # fmt: skip
 
 
-def _idle(plan: Plan) -> list[str]:
+def idle(planned: Planned) -> list[str]:
     """Warnings where settings have no effect on some cells, and where that makes cells alike."""
+    plan = planned.plan
     recipes = [cell.recipe for cell in plan.cells]
     values = zip(*set(map(attrgetter(*_IDLE), recipes)), strict=True)
     told = []
@@ -144,8 +144,9 @@ def _idle(plan: Plan) -> list[str]:
     return told
 
 
-def _alike(plan: Plan) -> list[str]:
+def alike(planned: Planned) -> list[str]:
     """A warning where seeds make no difference: one start noise, and no noise on the way."""
+    plan = planned.plan
     seeds: dict[Recipe, set[int]] = {}
     for recipe in (cell.recipe for cell in plan.cells):
         if recipe.noise_seed is not None and recipe.hires_scale == 1 and not _draws(recipe):
@@ -163,8 +164,9 @@ def _draws(recipe: Recipe) -> bool:
     return bool(recipe.eta) if recipe.eta is not None and method.takes_eta else method.stochastic
 
 
-def _eta(plan: Plan) -> list[str]:
+def eta(planned: Planned) -> list[str]:
     """A warning, naming them, where `eta` is given to samplers that have none."""
+    plan = planned.plan
     asked = {cell.recipe.sampler: None for cell in plan.cells if cell.recipe.eta is not None}
     without = [name for name in asked if not resolve(name).method.takes_eta]
     if not without:
@@ -199,8 +201,9 @@ _SIGNS = (
 )
 
 
-def prompt_signs(plan: Plan) -> list[str]:
+def prompt_signs(planned: Planned) -> list[str]:
     """A warning for each such sign that occurs in the plan's prompts, with its first occurrence."""
+    plan = planned.plan
     texts = {text for one in plan.cells for text in (one.recipe.prompt, one.recipe.negative)}
     return list(_signs(sorted(texts)))
 
@@ -210,3 +213,16 @@ def _signs(texts: Iterable[str]) -> Iterator[str]:
         found = next((match for match in map(sign.search, texts) if match), None)
         if found:
             yield f"`{found[0]}` in a prompt is read as text: {fault}; {remedy}"
+
+
+def bundled(planned: Planned) -> list[str]:
+    """Warnings of embeddings in LoRAs, which are left out."""
+    worn = {cell.recipe.lora: cell.recipe.model for cell in planned.plan.cells if cell.recipe.lora}
+    told = []
+    for name, model in worn.items():
+        if words := checks.bundled(name, planned.config.models[model]):
+            told.append(
+                f"lora={name}: brings the embedding {', '.join(words)} along, which is left out; "
+                "embedding= takes it as a file of its own"
+            )
+    return told

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import sdviz
+from sdviz.archive.export.compare import Side, align, worst_sheet
 from sdviz.archive.export.grid import grid_sheet
 from sdviz.archive.reader import Archive
 from sdviz.commands.archive.command import main
@@ -66,6 +67,17 @@ def test_no_export_tells_a_folder(archive: Path, tmp_path: Path, command: tuple[
     name, out, *flags = command
     assert main([name, str(archive), str(tmp_path / out), *flags]) == 0
     assert leaks(tmp_path) == []
+
+
+def test_a_comparison_tells_no_folder(archive: Path) -> None:
+    with Archive(archive) as opened:
+        path = str(archive)
+        sides = [
+            Side(opened, [cell], f"{path} model={archive.parent}/m.ckpt") for cell in opened.cells
+        ]
+        pairs = align(*sides)
+        sheet = worst_sheet(*sides, pairs)
+    assert sheet.columns == ["a model=m.ckpt", "a model=m.ckpt", "difference x4"]
 
 
 def test_a_picture_in_its_archive_is_still_made_again(archive: Path, tmp_path: Path) -> None:

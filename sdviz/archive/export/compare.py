@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from sdviz.archive.records import CellRecord
 from sdviz.errors import ArchiveError
 from sdviz.pictures.measures import largest_difference, normalized_rms, psnr, ssim_of_any_size
 from sdviz.pictures.sheet import Sheet
-from sdviz.plan.labels import value_label
+from sdviz.plan.labels import place_name, shareable, value_label
 from sdviz.regular_files import whole_file
 
 
@@ -147,7 +148,7 @@ def worst_sheet(a: Side, b: Side, pairs: Sequence[Pair], *, most: int = 12) -> S
     """A picture of the pairs that are farthest apart: a, b, and their difference made visible."""
     shown = list(pairs[:most])
     labels = [
-        "\n".join(f"{key}={value_label(value)}" for key, value in pair.shared.items())
+        "\n".join(f"{key}={value_label(value)}" for key, value in shareable(pair.shared).items())
         + f"\nrms {pair.rms:.4f}"
         for pair in shown
     ]
@@ -159,8 +160,15 @@ def worst_sheet(a: Side, b: Side, pairs: Sequence[Pair], *, most: int = 12) -> S
         return difference(x, y) if isinstance(x, Image.Image) and isinstance(y, Image.Image) else ""
 
     size = largest_size([pair.a for pair in shown])
-    columns = [a.label, b.label, "difference x4"]
+    columns = [_heading(a), _heading(b), "difference x4"]
     return Sheet(rows=labels, columns=columns, picture=picture, size=size)
+
+
+def _heading(side: Side) -> str:
+    """The side's label without folders: a sheet may be shown to others."""
+    archive = side.archive.path
+    text = side.label.replace(str(archive), archive.resolve().name)
+    return re.sub(r"(?<==)\S+", lambda match: str(place_name(match[0])), text)
 
 
 def difference(a: Image.Image, b: Image.Image) -> Image.Image:

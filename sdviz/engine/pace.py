@@ -10,13 +10,15 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections import defaultdict, deque
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sdviz.events import ComparableTimes, Event
 
 _KEPT = 999  # measurements of each kind: the latest
 _NEARLY = 0.75  # of the settled rows: a row of a smaller tick is dearer
+_AT_ONCE = 5000  # cells in one event
 _EVERY_S = 5.0  # how often the finished cells are told on the way
 
 # Width and height of a pass in pixels; and the rows, where a cell's own are all that ride.
@@ -36,6 +38,24 @@ class Use:
 
     def evaluated(self, size: Size) -> None:
         self.evaluations[size] = self.evaluations.get(size, 0) + 1
+
+    def frozen(self) -> _Frozen:
+        """The same as a key: most cells of a sweep ask for the same."""
+        evaluations = tuple(self.evaluations.items())
+        images = tuple(self.images)
+        return _Frozen(self.rows, self.sampler, evaluations, self.texts, images, self.frames)
+
+
+class _Frozen(NamedTuple):
+    rows: int
+    sampler: str
+    evaluations: tuple[tuple[Size, int], ...]
+    texts: int
+    images: tuple[Size, ...]
+    frames: int
+
+
+_Key = tuple[int, _Frozen]  # with the group
 
 
 class Rates:
@@ -82,8 +102,9 @@ class Pace:
         self._ticks: dict[tuple[int, Size], deque[tuple[int, float]]] = defaultdict(
             lambda: deque(maxlen=_KEPT)
         )
-        self._uses: dict[int, tuple[int, Use]] = {}  # of finished cells, with their groups
-        self._untold: list[int] = []
+        # Cells by what they have asked for, with their group: a sweep has many cells and few uses.
+        self._finished: dict[_Key, list[int]] = defaultdict(list)
+        self._untold: dict[_Key, list[int]] = defaultdict(list)
         self._told = clock()
 
     def ticked(self, size: Size, rows: int, seconds: float) -> None:
@@ -93,8 +114,9 @@ class Pace:
         self._ticks[self.group, size].append((rows, seconds))
 
     def finished(self, cell: int, use: Use) -> None:
-        self._uses[cell] = (self.group, use)
-        self._untold.append(cell)
+        key = (self.group, use.frozen())
+        self._finished[key].append(cell)
+        self._untold[key].append(cell)
 
     def tell(self, batch: int, *, settled: bool) -> None:
         """Tells the cells that have finished since, every few seconds once the batch is settled."""
@@ -103,27 +125,25 @@ class Pace:
 
     def tell_all(self, batch: int, *, settled: bool) -> None:
         """Tells all that have finished, at the rates as they are now: the same for each."""
-        self._tell(list(self._uses), batch, settled=settled)
+        self._tell(self._finished, batch, settled=settled)
 
-    def _tell(self, cells: Sequence[int], batch: int, *, settled: bool) -> None:
-        self._untold, self._told = [], self.clock()
-        asked = {
-            (group, size)
-            for group, use in (self._uses[cell] for cell in cells)
-            for size in use.evaluations
-        }
+    def _tell(self, finished: Mapping[_Key, list[int]], batch: int, *, settled: bool) -> None:
+        asked = {(group, size) for group, use in finished for size, _ in use.evaluations}
         costs = {one: cost for one in asked if (cost := self._cost(one, batch)) is not None}
-        seconds = {}
-        for cell in cells:
-            group, use = self._uses[cell]
-            if all((group, size) in costs for size in use.evaluations):
-                rows = {size: costs[group, size].seconds for size in use.evaluations}
-                seconds[cell] = self._seconds(use, rows)
-        if seconds:
-            rows_a_tick = max(cost.rows for cost in costs.values())
-            whole = settled and all(cost.is_full for cost in costs.values())
-            event = ComparableTimes(self._model, seconds, rows_a_tick, whole, self._device)
-            self._emit(event)
+        seconds: dict[int, tuple[float, float]] = {}
+        for (group, use), cells in finished.items():
+            rows = {size: costs.get((group, size)) for size, _ in use.evaluations}
+            known = {size: row.seconds for size, row in rows.items() if row}
+            if len(known) == len(rows):
+                seconds |= dict.fromkeys(cells, self._seconds(use, known))
+        self._untold, self._told = defaultdict(list), self.clock()
+        if not seconds:
+            return
+        rows_a_tick = max(cost.rows for cost in costs.values())
+        whole = settled and all(cost.is_full for cost in costs.values())
+        several = iter(seconds.items())
+        while part := dict(itertools.islice(several, _AT_ONCE)):
+            self._emit(ComparableTimes(self._model, part, rows_a_tick, whole, self._device))
 
     def _cost(self, one: tuple[int, Size], batch: int) -> _Cost | None:
         """Of a row in ticks that nearly fill the batch: those of the group, or else of all groups;
@@ -141,13 +161,13 @@ class Pace:
         most = max(rows for rows, _ in every)
         return _Cost(_row((rows, s) for rows, s in every if rows == most), most, is_full=False)
 
-    def _seconds(self, use: Use, rows: dict[Size, float]) -> tuple[float, float]:
+    def _seconds(self, use: _Frozen, rows: Mapping[Size, float]) -> tuple[float, float]:
         """In all, and of them for denoising; `rows` are the seconds of a row by size."""
         denoising = sum(
             count * (use.rows * rows[size] + self.steps.median((use.sampler, size)))
-            for size, count in use.evaluations.items()
+            for size, count in use.evaluations
         )
-        total = denoising + self.decoding.median(list(use.evaluations)[-1])
+        total = denoising + self.decoding.median(use.evaluations[-1][0])
         total += use.texts * self.texts.median(None) + use.frames * self.frames.median(None)
         return total + sum(map(self.images.median, use.images)), denoising
 

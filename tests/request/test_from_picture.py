@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 from sdviz.archive.reader import Archive
 from sdviz.errors import ArchiveError
 from sdviz.pictures.recipes import read_picture
+from sdviz.request.compose import prepare
 from tests.archive.twins import run
 
 
@@ -105,3 +107,29 @@ def test_import_refuses_what_has_no_recipe(tmp_path: Path) -> None:
 def test_what_import_prints_is_the_sweep(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = run(capsys, "import", Archive(outputs / "a").image_path(0))
     assert text.startswith("python -m sdviz.sweep") and "'prompt=a red pyramid'" in text
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        'a "red, green" cat', '"quoted"', "[a, b]", "null", "it's, 100% $HOME !x", "back\\slash",
+        "猫,\n犬",
+    ],
+)  # fmt: skip
+def test_the_printed_command_runs_whatever_the_values_have(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], prompt: str
+) -> None:
+    folder = tmp_path / "my, models"
+    folder.mkdir()
+    Image.new("RGB", (64, 64)).save(folder / "a, b.png")
+    recipe = {
+        "prompt": prompt, "negative": "x, y", "init": str(folder / "a, b.png"), "strength": 1 / 3,
+        "seed": 2**63, "cfg": 7.0, "width": 64, "height": 64, "sampler": "Heun Karras", "steps": 3,
+    }  # fmt: skip
+    info = PngInfo()
+    info.add_text("sdviz", json.dumps({"recipe": recipe}))
+    Image.new("RGB", (8, 8)).save(tmp_path / "p.png", pnginfo=info)
+    printed = shlex.split(run(capsys, "import", tmp_path / "p.png"))
+    assert printed[:3] == ["python", "-m", "sdviz.sweep"]
+    (cell,) = prepare([*printed[3:], f"outputs={tmp_path}", "visdom.enabled=false"]).plan.cells
+    assert {key: getattr(cell.recipe, key) for key in recipe} == recipe

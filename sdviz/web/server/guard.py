@@ -21,13 +21,24 @@ _FRAMES = ("iframe", "frame", "embed", "object", "fencedframe")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
+class _Hosts(frozenset[str]):
+    """Names of hosts; `*.x` among them stands for every name below x, and not for x itself."""
+
+    def __contains__(self, name: object) -> bool:
+        if super().__contains__(name):
+            return True
+        labels = str(name).split(".")
+        below = (".".join(["*", *labels[at:]]) for at in range(1, len(labels)))
+        return all(labels) and any(map(super().__contains__, below))
+
+
 class Guard:
     """Decides by a request's headers. `hosts` are further names, as in `visdom.hosts`."""
 
     def __init__(self, hosts: tuple[str, ...], *, listen: bool) -> None:
-        self.hosts = frozenset(filter(None, map(_hostname, hosts)))
+        self.hosts = _Hosts(filter(None, map(_entry, hosts)))
         own = {socket.gethostname().lower(), socket.getfqdn().lower()} if listen else set()
-        self.names = _LOOPBACK | self.hosts | own
+        self.names = _Hosts(_LOOPBACK | self.hosts | own)
         self.listen = listen
 
     def refuses(self, headers: Mapping[str, str]) -> str:
@@ -108,6 +119,12 @@ def _hostname(host: str) -> str:
     except ValueError:
         return ""
     return name if re.fullmatch(r"[a-z0-9_.:%-]+", name) else ""
+
+
+def _entry(host: str) -> str:
+    """The name in an entry of `visdom.hosts`, such as `*.example.com`; "" where there is none."""
+    name = _hostname(host.replace("*.", "", 1))
+    return f"*.{name}" if name and "*." in host else name
 
 
 def _is_address(name: str) -> bool:

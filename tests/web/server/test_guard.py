@@ -96,6 +96,18 @@ def test_own_names_pass(host: str, origin: str | None) -> None:
     assert guard.refuses(headers) == ""
 
 
+@pytest.mark.parametrize("entry", ["*.gpu.example", "https://*.GPU.example:8443/"])
+def test_a_star_stands_for_every_name_below(entry: str) -> None:
+    guard = Guard((entry,), listen=False)
+    for host in ("a.gpu.example", "a.b.gpu.example:6006", "x--6006.gpu.example"):
+        assert guard.refuses({"Host": host}) == ""
+        assert guard.refuses({"Host": "127.0.0.1:6006", "Origin": f"https://{host}"}) == ""
+    for host in ("gpu.example", "evil.example", "agpu.example", ".gpu.example", "*.gpu.example",
+                 "a.gpu.example.evil.example", "a..gpu.example"):  # fmt: skip
+        assert guard.refuses({"Host": host}) == host
+    assert "https://*.gpu.example:*" in guard.headers["Content-Security-Policy"]
+
+
 def test_addresses_pass_only_when_listening() -> None:
     headers = {"Host": "192.168.1.5:6006"}
     assert Guard((), listen=True).refuses(headers) == ""

@@ -11,4 +11,5 @@ FACE = (
     "from_picture",
     "model_specs",
     "request",
+    "setting_keys",
 )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sdviz.errors import ConfigError, ConfigErrors, SdvizError
 from sdviz.plan.config import conf_dir
 from sdviz.regular_files import read_regular
+from sdviz.request import setting_keys
 from sdviz.request.command_line import to_hydra
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def _compose(overrides: Sequence[str]) -> tuple[dict[str, Any], str]:
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
 
+    setting_keys.register()
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             composed = hydra_compose("sweep", list(overrides), return_hydra_config=True)

@@ -13,6 +13,7 @@ from sdviz.errors import ConfigError, SdvizError, nearest
 from sdviz.plan.config import Config, ModelSpec, VisdomConfig, conf_dir, keys_of, read
 from sdviz.plan.settings import SETTINGS
 from sdviz.plan.values import plurals
+from sdviz.request.compose import compose
 
 
 def test_plain_values_become_typed_ones() -> None:
@@ -76,15 +77,18 @@ def test_nearest_names() -> None:
     assert nearest("zzzz", ["Euler", "Heun"]) == "known: Euler, Heun"
 
 
-def test_the_yaml_of_a_sweep_holds_every_key_and_no_other() -> None:
-    given = yaml.safe_load((conf_dir() / "sweep.yaml").read_text(encoding="utf-8"))
+def test_a_configuration_holds_every_key_and_no_other() -> None:
+    given, _ = compose([])
     expected = {
         *(set(SETTINGS) - {"model"}), *plurals(), "models", "model", "zip", "exclude", "order",
-        "drawn_seeds", "signature", "defaults", "hydra", "from", "instead",
-        *(set(keys_of(Config)) - {"engine", "preview", "visdom"}),
+        "drawn_seeds", "signature", "from", "instead", *keys_of(Config),
     }  # fmt: skip
     assert set(given) == expected
     assert set(given["model"]) == {f.name for f in fields(ModelSpec)} - {"name", "defaults"}
+    written = yaml.safe_load((conf_dir() / "sweep.yaml").read_text(encoding="utf-8"))
+    assert written.keys() - {"defaults", "hydra", "model"} == expected - {
+        *SETTINGS, *plurals(), "models", "engine", "preview", "visdom"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("group", ["preview", "visdom", "engine"])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sdviz.commands.terminal import guarded, say, say_error, say_text
 from sdviz.errors import BoardError, SdvizError
 from sdviz.plan.config import conf_dir
+from sdviz.request import setting_keys
 from sdviz.request.compose import plain, plan, to_checked
 from sdviz.request.foreign_config import check_foreign
 
@@ -35,6 +36,7 @@ def _main() -> None:
         return
     import hydra
 
+    setting_keys.register()
     statuses: list[int] = []
     begun = False
 

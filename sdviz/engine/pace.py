@@ -124,8 +124,12 @@ class Pace:
             self._tell(self._untold, batch, settled=settled)
 
     def tell_all(self, batch: int, *, settled: bool) -> None:
-        """Tells all that have finished, at the rates as they are now: the same for each."""
-        self._tell(self._finished, batch, settled=settled)
+        """Tells all that have finished, at the rates as they are now: the same for each.
+
+        In a sweep of very many cells only those not told yet: its rates have long settled.
+        """
+        is_small = sum(map(len, self._finished.values())) <= _AT_ONCE
+        self._tell(self._finished if is_small else self._untold, batch, settled=settled)
 
     def _tell(self, finished: Mapping[_Key, list[int]], batch: int, *, settled: bool) -> None:
         asked = {(group, size) for group, use in finished for size, _ in use.evaluations}

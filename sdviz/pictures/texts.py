@@ -140,7 +140,10 @@ def exif_texts(data: bytes) -> dict[str, str]:
 def _plain(value: Any) -> str:
     if isinstance(value, bytes):
         return _decoded(value).strip("\0 ")
-    return value.strip("\0 ") if isinstance(value, str) else ""
+    text = value if isinstance(value, str) else ""
+    with contextlib.suppress(UnicodeEncodeError):  # Pillow reads UTF-8 as Latin-1 here
+        text = _decoded(text.encode("latin-1"))
+    return text.strip("\0 ")
 
 
 def user_comment(value: Any, *, is_big: bool = True) -> str:

@@ -20,6 +20,7 @@ from sdviz.engine.track import Track
 from sdviz.events import CellFinished, ComparableTimes, Event
 from sdviz.plan.config import ModelSpec
 from tests.engine.sweeping import cells_of, of_type, sweep
+from tests.families import flux
 
 SAMPLERS = ("Euler a", "Heun", "DPM++ 2M Karras", "DDIM", "UniPC")
 ONCE = tuple(name for name in SAMPLERS if name != "Heun")
@@ -205,3 +206,13 @@ def test_a_group_of_few_takes_the_rate_of_all() -> None:
     pace.tell_all(16, settled=True)
     (event,) = of_type(told, ComparableTimes)
     assert event.seconds == {0: (0.1, 0.1), 1: (0.1, 0.1)} and event.settled
+
+
+def test_pipelines_of_their_own_have_them_too(tmp_path: Path) -> None:
+    """On the machine's own clock: equal work is equal, whatever it measured."""
+    cells = cells_of(*({"seed": seed, "cfg": 2.0} for seed in range(3)), {"steps": 6, "cfg": 2.0})
+    events = sweep(cells, folder=flux(tmp_path / "flux"))
+    told = costs(events)
+    assert told.keys() == {event.cell for event in of_type(events, CellFinished)} == {0, 1, 2, 3}
+    assert told[0] == told[1] == told[2]
+    assert told[3][1] == pytest.approx(2 * told[0][1]), "twice the steps"

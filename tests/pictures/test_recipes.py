@@ -395,6 +395,10 @@ def test_comments_that_are_no_recipes(tmp_path: Path) -> None:
         read_picture(path)
     Image.new("RGB", (16, 16)).save(path, comment=TEXT.encode())
     assert read_picture(path).settings == CAT
+    exif = Image.Exif()
+    exif[0x010E] = TEXT.encode()  # ImageDescription
+    Image.new("RGB", (16, 16)).save(tmp_path / "b.jpg", exif=exif)
+    assert read_picture(tmp_path / "b.jpg").settings == CAT
     assert user_comment(b"UNICODE\0" + "小".encode("utf-16-le"), is_big=False) == "小"
     assert exif_texts(b"Exif\0\0MM\0*\xff\xff\xff\xff") == {}
 

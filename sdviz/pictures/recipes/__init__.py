@@ -58,6 +58,7 @@ def _recipe(texts: Mapping[str, str]) -> PictureRecipe | None:
         (USER_COMMENT, _comment),
         ("Comment", _comment),
         ("comment", _comment),
+        ("Description", _comment),
         ("prompt", _graph),
     ]
     for key, reader in readers:

@@ -247,7 +247,9 @@ def whole_file(path: Path) -> Iterator[Path]:
             return
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
-    aside = path.with_name(f"{WRITING}{secrets.token_hex(6)}{path.suffix}")
+    aside = path.with_name(f"{WRITING}{path.name}")
+    with contextlib.suppress(FileNotFoundError):  # of a process that was killed
+        os.unlink(aside)
     try:
         yield aside
         os.replace(aside, path)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from sdviz.archive.reader import Archive
+from sdviz.archive.upkeep.verify import verify
 from sdviz.errors import ArchiveError
+from tests.acceptance.forks import Forks, fill
 from tests.commands.sweep.test_sweep import environment, sdviz
 
 Mount = Callable[[str], Path]
@@ -41,17 +43,6 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
     yield mounted
     for folder in made:
         subprocess.run(["umount", "-l", str(folder)], check=False)
-
-
-def fill(folder: Path) -> Path:
-    """A file that takes all the room that is left."""
-    filler = folder / "filler"
-    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as stream:
-        for size in (1 << 20, 1 << 12, 1):
-            with contextlib.suppress(OSError):
-                while stream.write(bytes(size)) == size:
-                    pass
-    return filler
 
 
 def done_in(root: Path) -> int:
@@ -81,7 +72,8 @@ def test_a_full_disk_stops_the_sweep_which_goes_on_when_there_is_room(
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
         process.send_signal(signal.SIGSTOP)
-        filler = fill(disk)
+        filler = disk / "filler"
+        fill(filler)
         process.send_signal(signal.SIGCONT)
         _, err = process.communicate(timeout=240)
     finally:
@@ -122,3 +114,58 @@ def test_outputs_below_a_file_are_refused_before_the_model_loads(tmp_path: Path)
     assert result.returncode == 2 and "Traceback" not in result.stderr
     assert f"{file} is a file, not a folder; name a folder" in result.stderr
     assert os.listdir(tmp_path) == ["file"]
+
+
+MOMENTS = 20
+SMALL = ["seed=1-4", "steps=2", "engine.batch=2", "name=full", "outputs=.", "visdom=off"]
+
+
+def test_a_disk_that_fills_at_any_moment_loses_nothing_that_was_finished(
+    mount: Mount, tiny_model: Path, tmp_path: Path
+) -> None:
+    """At every twentieth of a small sweep, from before its beginning to behind its end."""
+    disk = mount("size=80m")
+    typed = [*SMALL, f"model={tiny_model}"]
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    forks = Forks(tmp_path / "log", elsewhere)
+    try:
+        forks(disk / "warm", typed)
+        whole = forks(disk / "undisturbed", typed)
+        assert whole["status"] == 0, forks.log.read_text()
+        stopped = 0
+        for moment in range(MOMENTS):
+            folder, filler = disk / str(moment), disk / "filler"
+            log = forks.log = tmp_path / f"log{moment}"
+            after = whole["seconds"] * moment / MOMENTS
+            ended = forks(folder, typed, full_after=after, filler=str(filler))
+            filler.unlink(missing_ok=True)  # not there where the sweep had ended before
+            text = log.read_text()
+            assert ended["status"] in (0, 1, 2) and "Traceback" not in text, text
+            if ended["status"]:
+                assert "free some space" in text or "make room" in text, text
+                stopped += 1
+            if not (folder / "full").exists():
+                continue  # refused before it began
+            before = finished_in(folder / "full")
+            assert forks(folder, typed)["status"] == 0, log.read_text()
+            with Archive(folder / "full") as archive:
+                assert archive.counts() == {"done": 4} and archive.status == "finished"
+            assert list(verify(folder / "full")) == []
+            assert before.items() <= finished_in(folder / "full").items()
+            shutil.rmtree(folder)
+        assert stopped, "the disk was full while it mattered"
+    finally:
+        forks.close()
+
+
+def finished_in(root: Path) -> dict[str, bytes]:
+    """Key -> image of the cells that an archive calls finished; each can be read."""
+    try:
+        with Archive(root) as archive:
+            done = [cell for cell in archive.cells if cell.status == "done"]
+            assert all(archive.image(cell.i).size == (64, 64) for cell in done)
+            return {cell.key: archive.image_path(cell.i).read_bytes() for cell in done}
+    except ArchiveError as error:
+        assert "image" not in str(error), error
+        return {}  # it had not begun

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import re
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +15,7 @@ import pytest
 
 from sdviz.archive.reader import Archive
 from sdviz.archive.upkeep.verify import verify
-from sdviz.plan.config import PACKAGE
+from tests.acceptance.forks import Forks
 
 KILLS = 20
 SEED = 20
@@ -34,32 +31,13 @@ pytestmark = [
 ]
 
 
-class Sweeps:
+class Sweeps(Forks):
     """Runs COMMAND in a folder, killed after some seconds or not at all."""
 
-    def __init__(self, log: Path, temporary: Path) -> None:
-        self._log = log
-        variables = {"PYTHONPATH": str(PACKAGE.parent), "OMP_NUM_THREADS": "1"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.acceptance.forks"],
-            cwd=PACKAGE.parent, env=os.environ | variables | {"TMPDIR": str(temporary)},
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-
-    def __call__(self, folder: Path, kill_after: float | None = None) -> dict[str, Any]:
-        folder.mkdir(exist_ok=True)
-        order = {
-            "argv": COMMAND, "cwd": str(folder), "log": str(self._log), "kill_after": kill_after,
-        }  # fmt: skip
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        assert answer["killed"] or answer["status"] == 0, self._log.read_text()
+    def sweep(self, folder: Path, kill_after: float | None = None) -> dict[str, Any]:
+        answer = self(folder, COMMAND, kill_after=kill_after)
+        assert answer["killed"] or answer["status"] == 0, self.log.read_text()
         return answer
-
-    def close(self) -> None:
-        self._process.communicate()
 
 
 @pytest.fixture
@@ -116,14 +94,14 @@ def assert_as_undisturbed(root: Path, undisturbed: Path) -> None:
 def test_killed_at_random_moments_it_ends_complete(
     tmp_path: Path, temporary: Path, sweeps: Sweeps
 ) -> None:
-    sweeps(tmp_path / "warm")  # the first reads the weights from the disk
-    whole = sweeps(tmp_path / "undisturbed")["seconds"]
+    sweeps.sweep(tmp_path / "warm")  # the first reads the weights from the disk
+    whole = sweeps.sweep(tmp_path / "undisturbed")["seconds"]
     undisturbed = archive_of(tmp_path / "undisturbed")
     moments = random.Random(SEED)
     kills = sweep = 0
     while kills < KILLS:
         folder = tmp_path / f"sweep{sweep}"
-        attempt = sweeps(folder, kill_after=moments.uniform(0, whole))
+        attempt = sweeps.sweep(folder, kill_after=moments.uniform(0, whole))
         if attempt["killed"]:
             kills += 1
             assert_whole(archive_of(folder))
@@ -132,7 +110,7 @@ def test_killed_at_random_moments_it_ends_complete(
             sweep += 1
             whole = min(whole, attempt["seconds"])
     folder = tmp_path / f"sweep{sweep}"
-    sweeps(folder)
+    sweeps.sweep(folder)
     assert_as_undisturbed(archive_of(folder), undisturbed)
     taken_up = re.findall(r"^(\d+) cells? to compute", (tmp_path / "log").read_text(), re.MULTILINE)
     assert any(0 < int(left) < CELLS for left in taken_up), "some kill came in the middle"

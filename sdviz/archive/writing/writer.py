@@ -73,6 +73,7 @@ class ArchiveWriter:
         self._encoders = Encoders(device)
         self._failure: ArchiveError | None = None
         self._is_raised = False
+        self._is_closing = False
         self._broken = False
         self._finished = False
         self._stale_grid = False
@@ -172,19 +173,24 @@ class ArchiveWriter:
             self._failure.__cause__ = error
         self._broken = self._failure is not None
         if self._broken:
-            while self._mailbox.get() is not _CLOSE:
-                pass  # lets the engine's thread run on to the failure
+            while not self._is_closing:
+                self._take()  # lets the engine's thread run on to the failure
+
+    def _take(self, until: float | None = None) -> _Item | None:
+        item = self._mailbox.get(until)
+        self._is_closing = self._is_closing or item is _CLOSE
+        return item
 
     def _transaction(self) -> bool:
         """Records the events of the next moments in one commit; False when it was the last."""
-        item = self._mailbox.get()
+        item = self._take()
         if item is _CLOSE:
             return False
         deadline = time.monotonic() + _LATENCY
         self._recorder.begin()
         while item is not None and item.event is not None:
             self._recorder.record(item.event, item.picture)
-            item = self._mailbox.get(until=deadline)
+            item = self._take(deadline)
         self._recorder.commit()
         if self._recorder.ended is not None and not self._finished:
             self._finish(self._recorder.ended)

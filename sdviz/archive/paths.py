@@ -11,6 +11,7 @@ from pathlib import Path
 from sdviz.errors import ArchiveError
 from sdviz.regular_files import is_regular, write_below
 
+_NOT_OF_A_NAME = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
 _DEVICES = r"con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]"
 DATABASE = "sweep.db"
 _NAME_LIMIT = 120  # characters; file systems stop at 255 bytes, and a Chinese letter takes three
@@ -78,9 +79,9 @@ def is_reserved(name: str) -> bool:
 
 def archive_paths(outputs: Path, name: str) -> ArchivePaths:
     """The paths of outputs/<name>; raises ArchiveError where `name` is no plain folder name."""
-    if not name or name.startswith(".") or re.search(r'[/\\:*?"<>|\x00-\x1f]', name):
+    if not name or name.startswith(".") or name[-1] in ". " or _NOT_OF_A_NAME.search(name):
         raise ArchiveError(
-            f'name={name!r} is not a folder name: leave out / \\ : * ? " < > | and a leading dot',
+            f'name={name!r} is not a folder name: leave out / \\ : * ? " < > | and a dot at either end',
             key="name",
         )
     if is_reserved(name):

@@ -35,8 +35,11 @@ def read_picture(path: Path) -> PictureRecipe:
         raise ArchiveError(f"from={path}: there is no such file", key="from")
     try:
         recipe = _recipe(read_texts(path))
-    except ValueError as error:
-        raise ArchiveError(f"from={path}: its text cannot be read: {error}", key="from") from error
+    except ArchiveError:
+        raise
+    except Exception as error:  # a stranger's text makes a reader raise anything
+        reason = f"{type(error).__name__}: {error}"[:300]
+        raise ArchiveError(f"from={path}: its text cannot be read: {reason}", key="from") from error
     if recipe is None:
         raise ArchiveError(
             f"from={path}: no recipe in it; sdviz reads {KNOWN}, if no other program has removed "

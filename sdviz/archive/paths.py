@@ -81,7 +81,7 @@ def archive_paths(outputs: Path, name: str) -> ArchivePaths:
     """The paths of outputs/<name>; raises ArchiveError where `name` is no plain folder name."""
     if not name or name.startswith(".") or name[-1] in ". " or _NOT_OF_A_NAME.search(name):
         raise ArchiveError(
-            f'name={name!r} is not a folder name: leave out / \\ : * ? " < > | and a dot at either end',
+            f'name={name!r} is not a folder name: leave out / \\ : * ? " < > | and outer dots',
             key="name",
         )
     if is_reserved(name):

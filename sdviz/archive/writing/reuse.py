@@ -95,7 +95,8 @@ class _Copier:
             return None
         query = "SELECT * FROM frame WHERE cell=? ORDER BY step"
         frames = db.execute(query, (row["i"],)).fetchall()
-        if not all(map(_is_frame, frames)):
+        pictures = sum(frame["webp"] is not None for frame in frames)
+        if not all(map(_is_frame, frames)) or pictures != record.frames:
             return None
         return Adopted(row, data, frames, _scores(db, row["i"]), self._source.root.name)
 

@@ -13,4 +13,5 @@ FACE = (
     "report",
     "server.app",
     "server.server",
+    "setting_rows",
 )

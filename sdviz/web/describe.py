@@ -18,6 +18,7 @@ from sdviz.pictures.measures import frame_measures
 from sdviz.pictures.pixels import Pixels
 from sdviz.plan.labels import common_settings, position_label, telling
 from sdviz.web.references import References
+from sdviz.web.setting_rows import setting_rows, typed_texts
 
 FORMAT = 1
 URLS = {
@@ -51,6 +52,8 @@ def description(archive: Archive) -> dict[str, Any]:
             for a in dims
         ],
         "fixed": _exact(fixed),
+        "settings": setting_rows(),
+        "typed": typed_texts(fixed, [own_settings(recipe, fixed) for recipe in whole]),
         "quiet": [key for key in fixed if key not in telling(fixed)],
         "cells": [
             _whole(archive, record, fixed) | references.told(record) | _scores(scored, record.i)
@@ -132,8 +135,13 @@ def _exact(recipe: Mapping[str, Any]) -> dict[str, Any]:
     return {k: str(v) if isinstance(v, int) and v > 2**53 else v for k, v in recipe.items()}
 
 
+def own_settings(recipe: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that are not the same in all cells."""
+    return {key: value for key, value in recipe.items() if key not in fixed}
+
+
 def _whole(archive: Archive, record: CellRecord, fixed: dict[str, Any]) -> dict[str, Any]:
-    own = {key: value for key, value in record.recipe.items() if key not in fixed}
+    own = own_settings(record.recipe, fixed)
     whole = {"c": list(record.coords), "r": _exact(own), **_changing(archive, record)}
     taken, evaluations = steps_taken(record), evaluations_taken(record)
     if taken != record.recipe.get("steps", taken):

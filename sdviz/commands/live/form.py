@@ -21,14 +21,13 @@ from sdviz.plan.settings import DEFAULTS, SETTINGS, names
 from sdviz.plan.values import entries, entry, setting_of
 from sdviz.request.compose import plan
 from sdviz.request.from_picture import recipe_of_picture
+from sdviz.web.setting_rows import form_fields
 
 if TYPE_CHECKING:
     from sdviz.request.request import Request
 
 # What the form shows; all other settings stand in one field, as on the command line.
-FIELDS = tuple(
-    sorted((name for name, row in SETTINGS.items() if row.form), key=lambda n: SETTINGS[n].form)
-)
+FIELDS = tuple(field["name"] for field in form_fields())
 FURTHER = "further"
 _ALSO = ("zip", "exclude", "samples", "rounds", "fixed_noise", "reference")  # taken there as well
 

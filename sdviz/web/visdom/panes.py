@@ -8,11 +8,13 @@ not. Text windows are HTML, so whatever a person typed is escaped.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
 from sdviz.plan.labels import duration, listed, telling, value_label
+from sdviz.web.setting_rows import form_fields
 
 Message = dict[str, Any]
 
@@ -78,7 +80,11 @@ def overview(source: str) -> Message:
 
 def control(source: str) -> Message:
     """The form of `python -m sdviz.live`, in which live.js mounts itself."""
-    element = f'<div class="sdviz-live" data-src="{escape(source)}" style="height:100%"></div>'
+    fields = escape(json.dumps(form_fields()))
+    element = (
+        f'<div class="sdviz-live" data-src="{escape(source)}" data-fields="{fields}"'
+        ' style="height:100%"></div>'
+    )
     return _window("control", "live", "text", element, _WIDE, 500)
 
 

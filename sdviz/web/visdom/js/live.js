@@ -3,11 +3,14 @@
 (() => {
   const { h, mountOn } = window.sdvizPane; // of pane.js
   const { say, style: STYLE } = window.sdvizLive; // of live_text.js
-  const FIELDS = ["prompt", "negative", "cfg", "sampler", "steps", "seed", "width", "height", "model", "further"];
+  const FURTHER = { name: "further", kind: "further" };
 
   class Control {
-    constructor(source) {
+    // `fields`: the settings that have a field, [{name, kind}]; all others stand in one more.
+    constructor(source, fields) {
       this.source = source;
+      this.rows = [...fields, FURTHER];
+      this.names = this.rows.map(({ name }) => name);
       this.secret = "";
       this.met = new Promise((resolve) => { this.meet = resolve; }); // the first state has come, and with it the secret
       this.seq = -1;
@@ -20,7 +23,7 @@
     build() {
       this.inputs = {};
       this.errors = {};
-      const fields = FIELDS.map((name) => this.field(name));
+      const fields = this.rows.map((row) => this.field(row));
       this.remark = h("div", { class: "row quiet remark", role: "status" });
       this.size = h("span", { class: "quiet", "aria-live": "polite" });
       this.general = h("div", { class: "error row", role: "alert" });
@@ -47,9 +50,9 @@
       return root;
     }
 
-    field(name) {
-      const long = name === "prompt" || name === "negative";
-      const listed = !long && name !== "further";
+    field({ name, kind }) {
+      const long = kind === "text";
+      const listed = !long && kind !== FURTHER.kind;
       const input = h(long ? "textarea" : "input", {
         id: name, name, spellcheck: "false", autocomplete: "off", list: listed ? `${name}-choices` : undefined,
         placeholder: name === "further" ? "clip_skip=1,2 hires_scale=1.5 zip=[[cfg,steps]]" : "",
@@ -59,7 +62,7 @@
       this.inputs[name] = input;
       this.errors[name] = h("div", { class: "error", id: `${name}-error`, role: "alert" });
       const choices = listed ? [h("datalist", { id: `${name}-choices` })] : [];
-      return h("div", { class: `field ${name}` }, h("label", { for: name }, say[name]), input, ...choices, this.errors[name]);
+      return h("div", { class: `field ${name}` }, h("label", { for: name }, say[name] || name), input, ...choices, this.errors[name]);
     }
 
     typed() {
@@ -69,11 +72,11 @@
     }
 
     settings() {
-      return Object.fromEntries(FIELDS.map((name) => [name, this.inputs[name].value]));
+      return Object.fromEntries(this.names.map((name) => [name, this.inputs[name].value]));
     }
 
     fill(settings) {
-      for (const name of FIELDS) if (name in settings) this.inputs[name].value = settings[name] ?? "";
+      for (const name of this.names) if (name in settings) this.inputs[name].value = settings[name] ?? "";
     }
 
     // Another page's "run this again with ..." brings its recipe along.
@@ -103,7 +106,7 @@
 
     async again({ recipe, what }) {
       this.remark.textContent = "";
-      const settings = Object.fromEntries(FIELDS.filter((name) => name in recipe).map((name) => [name, String(recipe[name] ?? "")]));
+      const settings = Object.fromEntries(this.names.filter((name) => name in recipe).map((name) => [name, String(recipe[name] ?? "")]));
       if (what === "seeds") {
         const seed = BigInt(recipe.seed ?? 0);
         settings.seed = [1n, 2n, 3n, 4n].map((more) => String(seed + more)).join(",");
@@ -142,11 +145,11 @@
 
     tell(errors) {
       const other = [];
-      for (const name of FIELDS) {
+      for (const name of this.names) {
         this.errors[name].textContent = errors[name] || "";
         this.inputs[name].setAttribute("aria-invalid", String(Boolean(errors[name])));
       }
-      for (const [name, text] of Object.entries(errors)) if (!FIELDS.includes(name)) other.push(text);
+      for (const [name, text] of Object.entries(errors)) if (!this.names.includes(name)) other.push(text);
       this.general.textContent = other.join(" ");
     }
 
@@ -207,8 +210,8 @@
     sessionStorage.setItem("sdviz-rerun", JSON.stringify(event.detail));
     location.href = `${base}/env/live`;
   });
-  mountOn(".sdviz-live", STYLE, (source) => {
-    control = control || new Control(source);
+  mountOn(".sdviz-live", STYLE, (source, { fields }) => {
+    control = control || new Control(source, JSON.parse(fields || "[]"));
     return control.root;
   });
 })();

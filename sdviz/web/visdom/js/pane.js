@@ -26,7 +26,7 @@ window.sdvizPane = (() => {
       sheet.replaceSync(style);
       shadow.adoptedStyleSheets = [sheet];
       for (const name of KEPT) element.addEventListener(name, (event) => event.stopPropagation()); // Visdom would take them
-      shadow.append(root(element.dataset.src));
+      shadow.append(root(element.dataset.src, element.dataset));
     }
     const mountAll = () => document.querySelectorAll(selector).forEach(mount);
     new MutationObserver(mountAll).observe(document.documentElement, { childList: true, subtree: true });

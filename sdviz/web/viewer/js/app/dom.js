@@ -63,11 +63,9 @@ function valueText(value) {
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
-// Settings that name a file or a size and that "" switches off, for which people type "none".
-const SWITCHED_OFF = ["init", "lora", "vae", "embedding", "seed_resize"];
-
-function settingText(name, value) {
-  return value === "" && SWITCHED_OFF.includes(name) ? "none" : valueText(value);
+// `row`: the setting's, of the description.
+function settingText(row, value) {
+  return value === "" && row.none ? "none" : valueText(value);
 }
 
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));

@@ -1,23 +1,14 @@
 // Cells as the command that computes them: `python -m sdviz.sweep` with all their settings.
 
-const TEXTS = ["prompt", "negative"];
-const ABSORBED = ["sr", "schedule"]; // the prompt and the sampler's name have their effect already
-
-// A text that is not read as a quoted string, as a list or as null stands as it is, commas and all.
-const standsAlone = (text) => /^[^\s"'[](.*\S)?$/s.test(text) && !/^(null$|choice\()/.test(text);
-
-const quoted = (text) => `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
-
-function commandValue(value) {
-  if (typeof value !== "string") return String(value);
-  const plain = /^[\w./+#-]+( [\w./+#-]+)*$/.test(value) && !/^(true|false|null)$/i.test(value);
-  return plain ? value : quoted(value);
+// A value as it is typed; the description has the texts that do not stand as they are.
+function commandValue(store, name, value) {
+  const { [name]: texts = {} } = store.description.typed || {};
+  return Object.hasOwn(texts, value) ? texts[value] : String(value);
 }
 
-function commandValues(name, values) {
-  if (!TEXTS.includes(name)) return values.map(commandValue).join(",");
-  if (values.length > 1) return `[${values.map(quoted).join(",")}]`;
-  return standsAlone(values[0]) ? values[0] : quoted(values[0]);
+function commandValues(store, name, values) {
+  const words = values.map((value) => commandValue(store, name, value)).join(",");
+  return values.length > 1 && store.setting(name).kind === "text" ? `[${words}]` : words;
 }
 
 const shellWord = (text) =>
@@ -33,14 +24,14 @@ function sweepCommand(store, cells) {
     ...new Map(recipes.map((recipe) => [JSON.stringify(recipe[name]), recipe[name]])).values(),
   ];
   const settings = [...new Set(recipes.flatMap((recipe) => Object.keys(recipe)))]
-    .filter((name) => !ABSORBED.includes(name) && !quiet.includes(name))
+    .filter((name) => !store.setting(name).absorbed && !quiet.includes(name))
     .map((name) => ({ name, values: different(name) }))
     .filter(({ values }) => values.length > 1 || !["", null, undefined].includes(values[0]));
   const varying = settings.filter(({ values }) => values.length > 1);
   const paired = varying.reduce((n, { values }) => n * values.length, 1) > cells.length;
   if (paired)
     for (const setting of varying) setting.values = recipes.map((recipe) => recipe[setting.name]);
-  const words = settings.map(({ name, values }) => `${name}=${commandValues(name, values)}`);
+  const words = settings.map(({ name, values }) => `${name}=${commandValues(store, name, values)}`);
   if (paired) words.push(`zip=[[${varying.map(({ name }) => name).join(",")}]]`);
   return ["python -m sdviz.sweep", ...words.map(shellWord)].join(" ");
 }

@@ -40,6 +40,7 @@ class Store {
     this.schedules = description.schedules || [];
     this.notes = description.notes || [];
     this.comparable = description.comparable || {}; // model -> {batch, settled, device}
+    this.rows = new Map((description.settings || []).map((row) => [row.name, row]));
     this.scores = description.scores || {}; // cell index -> {scores, caption}
     this.cells = description.cells || [];
     this.urls = description.urls || {};
@@ -61,6 +62,11 @@ class Store {
 
   at(coords) {
     return this.byPlace.get(coords.join(",")) || null;
+  }
+
+  // What the description has of a setting; little of one that it does not know.
+  setting(name) {
+    return this.rows.get(name) || { name };
   }
 
   recipe(cell) {

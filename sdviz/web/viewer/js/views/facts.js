@@ -48,7 +48,7 @@ class Facts {
     const recipe = Object.entries(store.recipe(cell)).sort((a, b) => rank(a) - rank(b));
     const rows = (list) =>
       list.map(([name, value]) =>
-        this.row(name, settingText(name, value), varying.includes(name) ? "varying" : ""),
+        this.row(name, settingText(store.setting(name), value), varying.includes(name) ? "varying" : ""),
       );
     const { quiet = [] } = store.description;
     const isQuiet = ([name]) => quiet.includes(name);

@@ -117,7 +117,8 @@ def open_prompt(measures: Measures) -> Iterator[Line]:
     before, after = row["without"]["pyramid"], row["with"]["pyramid"]
     yield at_least(f"pyramids in `{row['prompt']}`", before, 0.25)
     name = f"the same with negative `{row['negative']}`"
-    yield Line(name, "under 3.0 %", percent(after), after < 0.03)
+    # Where there was none, a negative prompt has taken none away.
+    yield Line(name, "under 3.0 %", percent(after), after < 0.03 and before >= 0.25)
     share = row["without"]["none"]
     yield Line("pictures of it without any object", "few", percent(share), share < 0.2)
 

@@ -36,6 +36,18 @@ def test_a_sampler_that_is_not_nearest_fails_its_line(distance: float, nearest: 
         assert line.met is nearest and "Euler a 10.00" in line.measured
 
 
+@pytest.mark.parametrize(
+    "before, after, met", [(0.4, 0.01, True), (0.4, 0.1, False), (0, 0, False)]
+)
+def test_a_negative_prompt_takes_away_what_was_there(
+    before: float, after: float, met: bool
+) -> None:
+    row = {"prompt": sampling.OPEN_PROMPT, "negative": sampling.NEGATIVE}
+    row |= {"without": {"pyramid": before, "none": 0.0}, "with": {"pyramid": after, "none": 0.0}}
+    table = {line.name: line for line in lines.lines({"open prompt": row})}
+    assert table["the same with negative `pyramid`"].met is met
+
+
 def test_equal_evaluations_are_fewer_steps_of_samplers_that_evaluate_twice() -> None:
     assert sampling.steps_within(8, "Euler") == 8
     assert sampling.steps_within(8, "Heun") == 4  # 7 evaluations

@@ -103,7 +103,7 @@ def test_an_aesthetic_score_is_the_linear_head_on_clip(clip: Path, head: Path) -
 def test_a_head_of_another_clip_or_none_is_refused(clip: Path, tmp_path: Path) -> None:
     wide = tmp_path / "wide.pth"
     torch.save({"weight": torch.zeros(1, 768), "bias": torch.zeros(1)}, wide)
-    with pytest.raises(ModelError, match="takes 768 numbers and CLIP gives 12"):
+    with pytest.raises(ModelError, match="takes 768 numbers, but CLIP gives 12"):
         scoring.Aesthetic(wide, scoring.Clip(clip, "cpu"))
     other = tmp_path / "other.pth"
     other.write_bytes(b"no tensors")
@@ -161,7 +161,7 @@ def test_models_of_other_kinds_are_refused_before_it_begins(
     (blind,) = told(score=("clip",), score_clip=str(blip))
     assert "score_clip: " in blind and "is a model of type blip" in blind
     (few,) = told(score=both, score_aesthetic=str(narrow))
-    assert "takes 3 numbers and CLIP gives 12" in few
+    assert "takes 3 numbers, but CLIP gives 12" in few
     (text,) = told(score=both, score_aesthetic=str(tmp_path / "text.pth"))
     assert "not a linear layer with weight and bias" in text
 

@@ -107,8 +107,8 @@ def show_text(archive: Archive, *, most: int) -> str:
 
 def pace_text(model: str, made: Mapping[str, Any]) -> str:
     """How the comparable seconds of a model's cells were made, in words."""
-    how = f"comparable seconds of {model}: at {made['batch']} rows a tick on {made['device']}"
-    return how if made["settled"] else f"{how}, which never settled: too few cells"
+    how = f"comparable seconds of {model}: at {made['batch']} rows per tick on {made['device']}"
+    return how if made["settled"] else f"{how} (too few cells to settle)"
 
 
 def _cells(keys: list[str], cells: list[CellRecord], scored: dict[int, dict[str, Any]]) -> str:

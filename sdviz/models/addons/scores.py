@@ -78,8 +78,8 @@ def _check_head(file: Path, width: int) -> None:
         raise ConfigError(f"{told}: it has {', '.join(list(shapes)[:3])}", key="score_aesthetic")
     if shapes["weight"][-1:] != (width,):
         raise ConfigError(
-            f"score_aesthetic={file}: takes {shapes['weight'][-1]} numbers and CLIP gives {width}; "
-            "set score_clip= to the CLIP that it was trained on",
+            f"score_aesthetic={file}: takes {shapes['weight'][-1]} numbers, but CLIP gives "
+            f"{width}; set score_clip= to the CLIP that it was trained on",
             key="score_aesthetic",
         )
 

@@ -52,7 +52,7 @@ def test_show_find_and_tables_have_them(
     assert all(cell["timings"]["denoise_s"] == 0.03 for cell in shown["cells"]), "what it took"
     main(["show", str(archive.path)])
     text = capsys.readouterr().out
-    assert "comparable seconds of miniature: at 32 rows a tick on cpu\n" in text
+    assert "comparable seconds of miniature: at 32 rows per tick on cpu\n" in text
     main(["find", "comparable_s>0.255", str(tmp_path), "--json"])
     assert [cell["sampler"] for cell in json.loads(capsys.readouterr().out)] == ["DDIM"]
     main(["export", str(archive.path), str(tmp_path / "a.csv")])

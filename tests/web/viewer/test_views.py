@@ -195,7 +195,7 @@ def test_seconds_are_comparable_and_the_measured_ones_one_click_away(
         "Euler a": ("0.100", "1.25 s"), "DDIM": ("0.100", "1.25 s"), "Heun": ("0.190", "2.15 s"),
     }  # fmt: skip
     how = page.locator(".timings .pace")
-    expect(how).to_contain_text("32 rows a tick on cpu")
+    expect(how).to_contain_text("32 rows per tick on cpu")
     expect(how).to_contain_text("never reached its size")
     assert page.locator(".cell-bar .num").all_inner_texts() == ["1.25 s", "1.25 s *", "2.15 s"]
     page.locator(".timings").get_by_label("Order").select_option("slowest")

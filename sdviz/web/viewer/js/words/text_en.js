@@ -84,7 +84,7 @@ const EN = {
   comparable: "comparable",
   measured: "as measured",
   reused: "reused from {from}",
-  about_comparable: "What each cell costs at the settled pace, at {batch} rows a tick on {device}: evaluations × rows × seconds of a row, the sampler's own arithmetic, and encoding, decoding and previews.",
+  about_comparable: "What each cell costs at the settled pace, at {batch} rows per tick on {device}: evaluations × rows × seconds of a row, the sampler's own arithmetic, and encoding, decoding and previews.",
   about_unsettled: "The batch never reached its size, because few cells were computed: compare with care.",
   about_reused: "* reused from another sweep, at that sweep's pace.",
   about_measured: "What each cell took. This depends on when the cell was computed: early cells pay for warm-up and for small batches.",

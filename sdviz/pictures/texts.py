@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,7 +108,7 @@ def _decoded(text: bytes) -> str:
 
 def _others(stream: BinaryIO) -> dict[str, str]:
     stream.seek(0)
-    with Image.open(stream) as image:
+    with _quietly(), Image.open(stream) as image:
         texts = {str(k): v for k, v in image.info.items() if isinstance(v, str)}
         exif = image.info.get("exif")
         comment = image.info.get("comment")  # JPEG's COM
@@ -119,10 +120,18 @@ def _others(stream: BinaryIO) -> dict[str, str]:
     return texts
 
 
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Without Pillow's warnings of damaged files, which are no news to the user."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def exif_texts(data: bytes) -> dict[str, str]:
     """The texts of an EXIF block; {} where it is damaged."""
     exif = Image.Exif()
-    with contextlib.suppress(Exception):  # whatever a damaged block makes Pillow raise
+    with contextlib.suppress(Exception), _quietly():  # whatever damage makes Pillow raise
         exif.load(data)
         texts = {}
         for tag, name in _TAGS.items():

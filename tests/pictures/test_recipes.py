@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -22,6 +24,7 @@ from sdviz.errors import ArchiveError
 from sdviz.pictures.recipes import read_picture
 from sdviz.pictures.recipes.novelai import emphasis
 from sdviz.pictures.texts import exif_texts, read_texts, user_comment
+from tests.fuzzing import fuzzed
 
 CASES = Path(__file__).parent / "cases"
 CAT = {
@@ -470,3 +473,74 @@ def test_a_terminal_without_utf_8_gets_what_it_can_show(tmp_path: Path, encoding
     done = subprocess.run(command, capture_output=True, env=environment, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert b"caf\\xe9" in done.stdout and b"seed=5" in done.stdout
+
+
+KEYS = (
+    *("prompt", "negative_prompt", "full_prompt", "steps", "seed", "sampler", "scheduler", "loras"),
+    *(
+        "guidance_scale",
+        "base_model",
+        "styles",
+        "resolution",
+        "vae",
+        "clip_skip",
+        "width",
+        "height",
+    ),
+    *(
+        "sui_image_params",
+        "negativeprompt",
+        "cfgscale",
+        "loraweights",
+        "uc",
+        "v4_prompt",
+        "caption",
+    ),
+    *("base_caption", "char_captions", "positive_prompt", "model", "name", "weight", "image"),
+    *("class_type", "inputs", "text", "positive", "latent_image", "cfg", "KSampler", "1", "2", "3"),
+    *("lora_name", "strength_model", "guidance", "sigmas", "noise", "guider", "Comment"),
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20)
+    | st.sampled_from(["euler", "karras", "512x512", "KSampler", "SaveImage", "\ud800", 10**30]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS), inner),
+    max_leaves=30,
+)  # fmt: skip
+
+
+@fuzzed(150)
+@given(
+    values=st.dictionaries(st.sampled_from(KEYS), VALUES),
+    key=st.sampled_from(["parameters", "invokeai_metadata", "sd-metadata", "prompt", "sdviz"]),
+)
+def test_any_json_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any], key: str
+) -> None:
+    path = tmp_path_factory.mktemp("fuzz") / "a.png"
+    info = PngInfo()
+    info.add_text(key, json.dumps({"recipe": values} if key == "sdviz" else values))
+    Image.new("RGB", (8, 8)).save(path, pnginfo=info)
+    try:
+        recipe = read_picture(path)
+    except ArchiveError:
+        return
+    "".join([*recipe.warnings, *map(str, recipe.settings.values())]).encode()
+
+
+@fuzzed(150)
+@given(
+    name=st.sampled_from(sorted(EXPECTED)),
+    at=st.integers(0, 2000),
+    cut=st.integers(0, 12),
+    filling=st.binary(max_size=12),
+)
+def test_a_damaged_picture_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, name: str, at: int, cut: int, filling: bytes
+) -> None:
+    data = (CASES / name).read_bytes()
+    path = tmp_path_factory.mktemp("fuzz") / name
+    path.write_bytes(data[:at] + filling + data[at + cut :])
+    try:
+        read_picture(path)
+    except ArchiveError as error:
+        assert str(path) in str(error)

@@ -46,6 +46,8 @@ def read_picture(path: Path) -> PictureRecipe:
             "their text",
             key="from",
         )
+    values = recipe.settings.items()  # JSON may have halves of characters, which are no text
+    recipe.settings = {k: infotext.clean(v) if isinstance(v, str) else v for k, v in values}
     return recipe
 
 

@@ -136,6 +136,7 @@ def named(omitted: Sequence[tuple[str, str]]) -> str:
     """`Refiner: x, ADetailer (9 settings)`: what an extension has written is joined."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for key, value in omitted:
+        key = clean(key)
         groups.setdefault(key if key.startswith("LoRA ") else key.split(" ")[0], []).append(
             (key, value)
         )

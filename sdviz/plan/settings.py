@@ -72,6 +72,7 @@ class Setting:
     # "checker": its value, and the model's safety checker
     counts: str = ""  # what it decides: "steps" and evaluations, "rows" of each, "size" in pixels
     batched_only: bool = False  # other pipelines do not take it
+    flow: bool | None = None  # True: for models trained by flow matching alone; False: not for them
     needs: str = ""  # without it there is no use for this: `hires_scale=2`
     idle: Idle | None = None  # from `needs`, or where it has no effect
     idle_alone: bool = False  # worth a warning also where no two cells are alike by it
@@ -255,6 +256,7 @@ class Recipe:
         composed=True,
         plot="Schedule type",
         absorbed=True,
+        flow=False,
         counts="steps",
     )
     steps: int = _row(

@@ -18,7 +18,7 @@ from sdviz.errors import ArchiveError, ConfigError, ConfigErrors, SdvizError, ne
 from sdviz.plan.config import conf_dir
 from sdviz.plan.labels import telling, value_label
 from sdviz.plan.settings import DEFAULTS, SETTINGS, names
-from sdviz.plan.values import entries, entry, setting_of
+from sdviz.plan.values import entries, entry, setting_of, typed
 from sdviz.request.compose import plan
 from sdviz.request.from_picture import recipe_of_picture
 from sdviz.web.setting_rows import form_fields
@@ -103,15 +103,21 @@ def field_errors(error: SdvizError) -> dict[str, str]:
 
 def as_typed(given: Mapping[str, Any]) -> dict[str, str]:
     """The form's first content: the settings that the command line gave."""
-    typed = {}
+    fields = {}
     for name in FIELDS:
         _, value = entry(given, name)
         parts = value if isinstance(value, list) else [value]
         sign = "\n" if SETTINGS[name].kind == "text" else ","
-        typed[name] = sign.join(str(part) for part in parts if part is not None)
-    others = [name for name in SETTINGS if name not in FIELDS and given.get(name) is not None]
-    typed[FURTHER] = _words({name: given[name] for name in others})
-    return typed
+        fields[name] = sign.join(str(part) for part in parts if part is not None)
+    others = {name: given[name] for name in SETTINGS if name not in FIELDS and name in given}
+    texts = {name: _as_given(name, value) for name, value in others.items() if value is not None}
+    return fields | {FURTHER: _words(texts)}
+
+
+def _as_given(name: str, value: Any) -> str:
+    """A text is typed already; a preset has numbers, and lists of both."""
+    parts = value if isinstance(value, list | tuple) else [value]
+    return ",".join(part if isinstance(part, str) else typed(name, part) for part in parts)
 
 
 def form_of(kind: str, given: str) -> dict[str, str]:
@@ -158,23 +164,20 @@ def as_form(recipe: Mapping[str, Any]) -> dict[str, str]:
     for name, value in told.items():
         if SETTINGS[name].kind == "text":  # a line of the form is a prompt of its own
             told[name] = " ".join(str(value).split("\n"))
-    fields = {name: _typed(told.pop(name, None)) for name in FIELDS}
-    return fields | {FURTHER: _words(told)}
+    fields = {name: _field(name, told.pop(name, None)) for name in FIELDS}
+    return fields | {FURTHER: _words({name: typed(name, value) for name, value in told.items()})}
 
 
-def _words(settings: Mapping[str, Any]) -> str:
-    """Settings as a command line has them."""
-    several = ((n, v if isinstance(v, list | tuple) else [v]) for n, v in settings.items())
-    texts = ((name, ",".join(map(_typed, values))) for name, values in several)
-    return " ".join(shlex.quote(f"{name}={text}") for name, text in texts if text)
-
-
-def _typed(value: Any) -> str:
+def _field(name: str, value: Any) -> str:
+    """A recipe's value as its field has it; a line of the form is a prompt as it stands."""
     if value is None:
         return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
+    return str(value) if SETTINGS[name].kind == "text" else typed(name, value)
+
+
+def _words(settings: Mapping[str, str]) -> str:
+    """Settings as a command line has them."""
+    return " ".join(shlex.quote(f"{name}={text}") for name, text in settings.items() if text)
 
 
 def choices() -> dict[str, list[str]]:
@@ -189,6 +192,5 @@ def defaults() -> dict[str, str]:
     """What an empty field stands for, where it is not the model's to say."""
     return {
         name: value_label(DEFAULTS[name])
-        for name in ("cfg", "sampler", "steps", "seed")
-        if DEFAULTS[name]
+        for name in names(lambda row: row.form and row.default and not row.key)
     }

@@ -75,13 +75,13 @@ def supported(asked: Asked) -> Iterator[SdvizError]:
 
 
 def _supported(values: Values, model: str, info: ModelInfo) -> Iterator[SdvizError]:
-    if info.is_flow and _is_used(values, "schedule"):
-        yield ConfigError(
-            f"schedule: {model} was trained by flow matching and has its own; remove schedule=",
-            key="schedule",
-        )
+    used = [(name, row) for name, row in SETTINGS.items() if _is_used(values, name)]
+    for name, row in used:
+        if row.flow is not None and row.flow != info.is_flow:
+            trained = "was trained by flow matching and has its own"
+            why = trained if info.is_flow else "was not trained by flow matching"
+            yield ConfigError(f"{name}: {model} {why}; remove {name}=", key=name)
     if not info.is_batched:
-        used = [(name, row) for name, row in SETTINGS.items() if _is_used(values, name)]
         for name, row in used:
             if row.batched_only:
                 yield ConfigError(f"{name}: the pipeline of {model} does not support it", key=name)

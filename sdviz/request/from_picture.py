@@ -10,6 +10,7 @@ from sdviz.archive.guard import guarded
 from sdviz.archive.paths import DATABASE
 from sdviz.errors import ArchiveError, ConfigError, SdvizError
 from sdviz.pictures.recipes import PictureRecipe, read_picture
+from sdviz.plan import loras
 from sdviz.plan.labels import place_name, shareable
 from sdviz.plan.settings import DEFAULTS, SETTINGS, names
 from sdviz.plan.values import entries, entry, plain
@@ -75,11 +76,18 @@ def recipe_of_picture(path: Path) -> PictureRecipe:
             read.settings[key] = known[key]
     for key in names(lambda row: row.content in ("pixels", "file", "words")):
         name = read.settings.get(key)
-        if isinstance(name, str) and name and not Path(name).expanduser().exists():
-            beside = path.parent / name
-            if place_name(name) == name and beside.exists():
-                read.settings[key] = str(beside)
+        if isinstance(name, str) and name:
+            several = loras.names(name) if key == "lora" else [name]
+            read.settings[key] = "+".join(_beside(path.parent, one) for one in several)
     return read
+
+
+def _beside(folder: Path, name: str) -> str:
+    """The file of this name in the picture's folder, where there is one and none is at `name`."""
+    if Path(name).expanduser().exists() or place_name(name) != name:
+        return name
+    files = (folder / f"{name}{ending}" for ending in ("", *_CHECKPOINTS))
+    return next((str(file) for file in files if file.exists()), name)
 
 
 def _archived(path: Path) -> dict[str, Any]:

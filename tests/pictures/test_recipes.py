@@ -83,10 +83,10 @@ EXPECTED: dict[str, tuple[Mapping[str, Any], list[str]]] = {
             "prompt": "a cat", "negative": "", "sampler": "DPM++ 2M SDE Karras", "steps": 30,
             "cfg": 4.0, "seed": 6271850543921365207, "width": 1152, "height": 896,
             "model": "juggernautXL_v8Rundiffusion", "clip_skip": 2,
-            "lora": "sd_xl_offset_example-lora_1.0", "lora_scale": 0.1,
+            "lora": "sd_xl_offset_example-lora_1.0+mine", "lora_scale": "0.1+0.8",
         },
         [
-            "ignored: LoRA mine: 0.8, styles: ['Fooocus V2'], sharpness: 2.0, adm_guidance: (1.5, "
+            "ignored: styles: ['Fooocus V2'], sharpness: 2.0, adm_guidance: (1.5, "
             "0.8, 0.3)"
         ],
     ),
@@ -98,8 +98,8 @@ EXPECTED: dict[str, tuple[Mapping[str, Any], list[str]]] = {
         ],
     ),
     "tag1.png": (
-        {**PLAIN, "lora": "foo", "lora_scale": 0.8},
-        ["ignored: foo at 0.5 in the text encoder, hypernet: h:0.5, LoRA bar: 0.7"],
+        {**PLAIN, "lora": "foo+bar", "lora_scale": "0.8+0.7"},
+        ["ignored: foo at 0.5 in the text encoder, hypernet: h:0.5"],
     ),
     "comfy.png": (
         {
@@ -182,8 +182,8 @@ def test_the_second_pass_by_its_size(tmp_path: Path) -> None:
 def test_tags_of_networks_leave_the_prompt(tmp_path: Path) -> None:
     recipe = webui(tmp_path, "", prompt="<lora:a b:0.5:0.25>, a cat <lyco:ink>, sits")
     assert recipe.settings["prompt"] == "a cat, sits"
-    assert (recipe.settings["lora"], recipe.settings["lora_scale"]) == ("a b", 0.25)
-    assert recipe.warnings == ["ignored: a b at 0.5 in the text encoder, LoRA ink: 1"]
+    assert (recipe.settings["lora"], recipe.settings["lora_scale"]) == ("a b+ink", "0.25+1")
+    assert recipe.warnings == ["ignored: a b at 0.5 in the text encoder"]
 
 
 def test_a_distilled_scale_and_a_true_one(tmp_path: Path) -> None:
@@ -462,8 +462,8 @@ def test_the_commands_read_and_warn(tmp_path: Path) -> None:
         "visdom.enabled=false", f"outputs={tmp_path}", "sampler=Heun",
     )  # fmt: skip
     assert swept.returncode == 0, swept.stderr
-    assert "ignored: LoRA mine: 0.8" in swept.stderr
-    assert "lora=sd_xl_offset_example-lora_1.0, which is not available here" in swept.stderr
+    assert "ignored: styles" in swept.stderr
+    assert "lora=sd_xl_offset_example-lora_1.0+mine, which is not available here" in swept.stderr
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp932"])

@@ -14,6 +14,7 @@ from sdviz.archive.reader import Archive
 from sdviz.errors import ArchiveError
 from sdviz.pictures.recipes import read_picture
 from sdviz.request.compose import prepare
+from sdviz.request.from_picture import with_picture
 from tests.archive.twins import run
 
 
@@ -74,8 +75,8 @@ def test_a_webui_picture_tells_its_lora_and_vae(tmp_path: Path) -> None:
     recipe = read_picture(picture)
     told, warnings = recipe.settings, " ".join(recipe.warnings)
     assert (told["prompt"], told["vae"]) == ("a castle, by a lake", "ft-mse.pt")
-    assert (told["lora"], told["lora_scale"]) == ("add_detail", 0.8)
-    assert "LoRA ink: 0.5" in warnings, "what is left out is said"
+    assert (told["lora"], told["lora_scale"]) == ("add_detail+ink", "0.8+0.5")
+    assert "ink at 1 in the text encoder" in warnings, "what is not done again is said"
     assert "embedding=<folder>, EasyNegative, bad_hands is plain" in warnings
 
 
@@ -133,3 +134,13 @@ def test_the_printed_command_runs_whatever_the_values_have(
     assert printed[:3] == ["python", "-m", "sdviz.sweep"]
     (cell,) = prepare([*printed[3:], f"outputs={tmp_path}", "visdom.enabled=false"]).plan.cells
     assert {key: getattr(cell.recipe, key) for key in recipe} == recipe
+
+
+def test_the_loras_beside_a_picture_are_found(tmp_path: Path) -> None:
+    for name in ("add_detail.safetensors", "ink.safetensors"):
+        (tmp_path / name).touch()
+    text = "a castle <lora:add_detail:0.8> <lora:ink:0.5>\nSteps: 8, Sampler: Heun, Seed: 5"
+    warnings: list[str] = []
+    known = with_picture({"from": str(webui_png(tmp_path / "l.png", text))}, [], warnings)
+    assert known["lora"] == f"{tmp_path}/add_detail.safetensors+{tmp_path}/ink.safetensors"
+    assert known["lora_scale"] == "0.8+0.5" and not warnings

@@ -100,13 +100,22 @@ class PictureRecipe:
             self.omit(key, schedule)
 
     def loras(self, several: Sequence[tuple[str, Any]]) -> None:
-        """The LoRAs of the text, each with its scale: the first is taken, the others are named."""
-        for at, (name, scale) in enumerate(several):
-            if at:
-                self.omit(f"LoRA {name}", f"{scale}")
+        """The LoRAs of the text, each with its scale; one whose name has a plus sign, which would
+        be read as two, is named only.
+        """
+        taken: dict[str, float] = {}
+        for name, scale in several:
+            text = _number_text(1 if scale in (None, "") else scale)
+            if name and "+" not in name and name not in taken and _NUMBER.fullmatch(text):
+                taken[clean(name)] = float(text)
             else:
-                self.settings["lora"] = clean(name)
-                self.number("lora_scale", scale)
+                self.omit(f"LoRA {name}", f"{scale}")
+        if taken:
+            self.settings["lora"] = "+".join(taken)
+            scales = list(taken.values())
+            self.settings["lora_scale"] = (
+                scales[0] if len(scales) == 1 else "+".join(f"{scale:g}" for scale in scales)
+            )
 
 
 def sampler_named(name: str, schedule: str) -> tuple[str, bool]:

@@ -204,7 +204,7 @@ def _samples(denoiser: Denoiser) -> tuple[torch.Tensor, torch.Tensor]:
     factor = 2 ** (len(vae.config.block_out_channels) - 1)
     images = F.interpolate(patches, size=(16 * factor, 16 * factor), mode="bilinear")
     encoded = vae.encode(images.to(denoiser.device, vae.dtype)).latent_dist.mode()
-    latents = encoded.float() * vae.config.scaling_factor
+    latents = denoiser.scaled(encoded.float())
     return latents.cpu(), in_chunks(denoiser.decode, latents).cpu()
 
 

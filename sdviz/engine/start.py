@@ -134,11 +134,8 @@ def _encode(denoiser: Denoiser, image: Image.Image) -> Any:
 
 
 def _sampled(denoiser: Denoiser, distribution: Any) -> Source:
-    scale = denoiser.vae.config.scaling_factor
-
     def sample(generator: torch.Generator) -> torch.Tensor:
-        latents: torch.Tensor = scale * distribution.sample(generator)
-        return latents.float().cpu()
+        return denoiser.scaled(distribution.sample(generator)).float().cpu()
 
     return sample
 

@@ -64,6 +64,10 @@ class Denoiser(Protocol):
         """Predictions (n, c, h, w), float32, of `x` (n, c, h, w) at one timestep (n,) a row."""
         ...
 
+    def scaled(self, encoded: torch.Tensor) -> torch.Tensor:
+        """Latents as the denoiser takes them, of what the VAE's encoder gives (n, c, h, w)."""
+        ...
+
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Images (n, 3, H, W), float32, about -1..1, from latents (n, c, h, w) by the full VAE."""
         ...

@@ -40,8 +40,11 @@ class Folder:
 
     def part(self, cls: Any, name: str, dtype: torch.dtype | None = None) -> Any:
         """The component `name`, ready for inference."""
-        module = self._load(cls, name, dtype or self.dtype)
-        return ready(module, self.device)
+        return ready(self.component(cls, name, dtype), self.device)
+
+    def component(self, cls: Any, name: str, dtype: torch.dtype | None = None) -> Any:
+        """The component `name`, with all of its weights; ModelError."""
+        return self._load(cls, name, dtype or self.dtype)
 
     def _load(self, cls: Any, name: str, dtype: torch.dtype) -> Any:
         options: dict[str, Any] = {"local_files_only": True, "torch_dtype": dtype}

@@ -122,7 +122,8 @@ def _leave_out_absent(recipe: dict[str, Any], given: Mapping[str, Any], picture:
     warnings = []
     for key in names(lambda row: row.content in ("file", "words")):
         name = str(recipe.get(key, ""))
-        if name and given.get(key) is None and not _may_be_here(name):
+        parts = loras.names(name) if key == "lora" else [name]
+        if name and given.get(key) is None and not all(map(_may_be_here, parts)):
             del recipe[key]
             recipe.pop(f"{key}_scale", None)
             warnings.append(

@@ -50,7 +50,9 @@ class LinearVAE:
 def test_the_linear_decoder_is_fitted_to_the_models_own_vae() -> None:
     vae = LinearVAE()
     fitted = preview.linear_rgb(
-        SimpleNamespace(vae=vae, device="cpu", decode=vae.decode)  # type: ignore[arg-type]
+        SimpleNamespace(  # type: ignore[arg-type]
+            vae=vae, device="cpu", decode=vae.decode, scaled=lambda encoded: encoded * 0.5
+        )
     )
     # Latents such as the VAE itself makes; of others it has told nothing.
     latents = vae.encode(torch.rand(2, 3, 64, 64)).latent_dist.mode() * 0.5

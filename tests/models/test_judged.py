@@ -202,3 +202,28 @@ def test_pickles_of_a_base_and_of_a_safety_checker_need_consent(
     (checker / "pytorch_model.bin").write_bytes(b"PK")
     with pytest.raises(ModelError, match=r"model\.safety_checker=.*trust_pickle=true"):
         checks.find_checker(spec_of(tiny_model, safety_checker=str(checker)))
+
+
+@pytest.mark.parametrize("component", ["transformer", "vae", "text_encoder"])
+def test_a_pipeline_whose_weights_are_not_all_there_is_refused(
+    component: str, tmp_path: Path
+) -> None:
+    """The libraries would go on with random numbers."""
+    from safetensors.torch import save_file
+
+    from tests import families
+
+    folder = families.sd3(tmp_path / "sd3")
+    (file,) = (folder / component).glob("*.safetensors")
+    tensors = load_file(file)
+    tensors.pop(sorted(tensors)[-1])
+    save_file(tensors, file, metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"lacks .* fetch the model anew"):
+        models.load(spec_of(folder))
+
+
+def test_a_lora_on_a_pipeline_that_takes_none_is_refused(tmp_path: Path) -> None:
+    assert diffusers_source.takes_loras("StableDiffusion3Pipeline")
+    assert diffusers_source.takes_loras("FluxKontextPipeline")
+    assert not diffusers_source.takes_loras("PixArtSigmaPipeline")
+    assert not diffusers_source.takes_loras("HunyuanDiTPipeline")

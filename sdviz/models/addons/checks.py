@@ -11,7 +11,7 @@ from typing import Any
 from sdviz.errors import ModelError
 from sdviz.models.addons import embeddings, kohya_lora, lora, lora_tensors, vae
 from sdviz.models.checkpoints import tensor_names, unet_file
-from sdviz.models.files import component_files, identity, places, tensors
+from sdviz.models.files import component_files, diffusers_source, identity, places, tensors
 from sdviz.models.files.refusal import read_object, refusing
 from sdviz.models.info import ModelInfo
 from sdviz.plan import loras, samplers
@@ -40,6 +40,11 @@ def _check_lora(name: str, spec: ModelSpec, info: ModelInfo) -> None:
     if importlib.util.find_spec("peft") is None:
         raise ModelError(
             f"lora={name}: needs the package peft; python -m pip install peft", key="lora"
+        )
+    if not (info.is_batched or diffusers_source.takes_loras(info.pipeline)):
+        raise ModelError(
+            f"lora={name}: {info.pipeline}, which runs {spec.name}, supports no LoRA; leave it out",
+            key="lora",
         )
     shapes: Mapping[str, tuple[int, ...]] = tensors.shapes(
         lora.find(name), key="lora", trust_pickle=spec.trust_pickle

@@ -16,6 +16,8 @@ from sdviz.plan.settings import Recipe, is_guided
 class SizedDenoiser(UNetDenoiser):
     """A UNet with three conditionings: hidden states, a pooled text, and the size in pixels."""
 
+    _normalises_encoded = True
+
     def __init__(self, *, zeros_for_empty: bool = True, **parts: Any) -> None:
         """`zeros_for_empty`: an empty negative prompt is zeros, and not the encoding of ""."""
         super().__init__(**parts)
@@ -54,6 +56,8 @@ class SizedDenoiser(UNetDenoiser):
 
 class StableDiffusionXL(SizedDenoiser):
     """A Denoiser of diffusers' and transformers' own components."""
+
+    _normalises_decoded = True
 
     def __init__(
         self,

@@ -17,6 +17,10 @@ _HIDDEN = "encoder_hidden_states"
 class UNetDenoiser:
     """The part of a Denoiser that does not know its text encoder."""
 
+    # Does its pipeline heed the statistics of the VAE's latents, where it encodes and decodes?
+    _normalises_encoded = False
+    _normalises_decoded = False
+
     def __init__(
         self,
         *,
@@ -65,14 +69,31 @@ class UNetDenoiser:
         )[0]
         return prediction.float()
 
-    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+    def scaled(self, encoded: torch.Tensor) -> torch.Tensor:
+        factor = float(self.vae.config.scaling_factor)
+        statistics = self._statistics(encoded) if self._normalises_encoded else None
+        if statistics is None:
+            return encoded * factor
+        mean, std = statistics
+        return (encoded - mean) * factor / std
+
+    def _statistics(self, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """(mean, standard deviation) of the VAE's latents by channel, if its configuration has
+        them.
+        """
         config = self.vae.config
-        scaled = latents.to(self.device, self.vae.dtype) / config.scaling_factor
-        if getattr(config, "latents_mean", None) and getattr(config, "latents_std", None):
-            mean, std = (
-                torch.tensor(values, device=scaled.device, dtype=scaled.dtype).view(1, -1, 1, 1)
-                for values in (config.latents_mean, config.latents_std)
-            )
+        mean, std = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
+        if not mean or not std:
+            return None
+        made = (torch.tensor(one, device=like.device, dtype=like.dtype) for one in (mean, std))
+        mean, std = (one.view(1, -1, 1, 1) for one in made)
+        return mean, std
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        scaled = latents.to(self.device, self.vae.dtype) / self.vae.config.scaling_factor
+        statistics = self._statistics(scaled) if self._normalises_decoded else None
+        if statistics is not None:
+            mean, std = statistics
             scaled = scaled * std + mean
         images: torch.Tensor = self.vae.decode(scaled, return_dict=False)[0]
         return images.float()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import importlib
 import inspect
 import warnings
 from collections.abc import Callable, Mapping
@@ -18,7 +19,9 @@ from typing import Any
 import diffusers
 import numpy as np
 import torch
+from diffusers import ModelMixin
 from diffusers.schedulers.scheduling_utils import SchedulerOutput
+from transformers import PreTrainedModel
 
 from sdviz.errors import CellError
 from sdviz.models.families import schedulers
@@ -295,8 +298,14 @@ def _from_folder(made: Any, source: Folder, spec: ModelSpec) -> Any:
              "watermarker": None}  # fmt: skip
     options |= {name: value for name, value in alone.items() if name in taken}
     for name, kind in source.json("model_index.json").items():
+        if name in alone or not isinstance(kind, list):
+            continue
         if kind == [None, None]:  # saved without it, as Stable Diffusion 3 often is without T5
             options[name] = None
+        elif kind[0] in ("diffusers", "transformers") and name in taken:
+            cls = getattr(importlib.import_module(kind[0]), str(kind[1]), None)
+            if isinstance(cls, type) and issubclass(cls, (ModelMixin, PreTrainedModel)):
+                options[name] = source.component(cls, name)
     return made.from_pretrained(
         source.path, torch_dtype=source.dtype, local_files_only=True, **options
     )

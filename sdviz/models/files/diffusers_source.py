@@ -133,6 +133,13 @@ def sample_size(name: str) -> int:
     return 0
 
 
+@functools.lru_cache
+def takes_loras(name: str) -> bool:
+    """Can LoRAs be put on the pipeline class `name`?"""
+    bases = [base for one in _classes(name) for base in one.bases if isinstance(base, ast.Name)]
+    return any(base.id.endswith("LoraLoaderMixin") for base in bases)
+
+
 def _classes(name: str) -> list[ast.ClassDef]:
     """The class and those that it inherits of, as far as they are pipelines."""
     found = _class(name)

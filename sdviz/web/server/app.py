@@ -75,6 +75,7 @@ class BoardApplication(Application):  # type: ignore[misc]
         tornado_settings.update(
             autoreload=False,  # would start the server anew, without its state, when a file changes
             serve_traceback=False,
+            compiled_template_cache=True,  # Visdom compiles its page anew for each request
             compress_response=True,
             websocket_ping_interval=20,
             template_loader=tornado.template.DictLoader(

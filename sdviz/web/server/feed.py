@@ -19,20 +19,25 @@ from sdviz.archive.reader import Archive
 from sdviz.archive.store import as_json
 from sdviz.errors import ArchiveError
 from sdviz.web import describe
-from sdviz.web.server.readers import Readers, Threads
+from sdviz.web.server.readers import NoAnswer, Readers, Threads
 from sdviz.web.server.thumbs import Original, Thumbs, originals, packed, plain_bytes
 
 _LOOK_S = 0.04  # between two looks at a database that somebody watches
 _SETTLING_S = 1.0  # how long after a write a commit may become readable, generously
 _AGAIN_S = 0.1  # between two looks in that time
 _PATIENCE_S = 20.0  # the longest time that a watcher is kept waiting
+_LATEST_S = 60.0  # a description is of use
 _MOST_TOLD = 64 << 20  # bytes of descriptions that are kept
-_MOST_AXES = 8 << 20  # bytes; prompts of a thousand words, a thousand of them
-_MOST_TEXT = 96 << 20  # bytes; some 80,000 cells
-_SIZES = (
-    'SELECT total(length(keys)) + total(length("values")) FROM axis',
+_MOST_VALUES = 50_000  # along all axes together
+_MOST_AXES = 8_000_000  # bytes of them; a thousand prompts of a thousand words
+_MOST_TEXT = 100_000_000  # bytes of settings; some 80,000 cells
+_AXES = (
+    'SELECT total(CASE WHEN json_valid("values") THEN json_array_length("values") END),'
+    ' total(length(keys)) + total(length("values")) FROM axis'
+)
+_TEXT = (
     "SELECT total(length(recipe)) + total(length(coords)) + total(length(timings))"
-    " + total(length(notes)) + total(length(reason)) FROM cell",
+    " + total(length(notes)) + total(length(reason)) FROM cell"
 )
 
 T = TypeVar("T")
@@ -44,12 +49,13 @@ class Feed:
     def __init__(self) -> None:
         self._quick, self._slow = Readers("archives"), Readers("archives-slow")
         self._told: OrderedDict[Path, tuple[tuple[float, ...], Encoded]] = OrderedDict()
+        self._telling: dict[tuple[Path, tuple[float, ...]], asyncio.Task[Encoded]] = {}
         self._thumbs = Thumbs()
         self._scaling = Threads("scaling", os.cpu_count() or 1)
 
     async def described(self, path: Path) -> dict[str, Any]:
         """The description of docs/viewer-data.md, with the addresses of the server's own extras."""
-        return await self._quick.read(path, _described)
+        return await self._quick.read(path, _described, _LATEST_S)
 
     async def described_json(self, path: Path, *, live_control: bool) -> Encoded:
         """The same for a browser, read and encoded once for each state of the archive."""
@@ -57,8 +63,26 @@ class Feed:
         known = self._told.get(path)
         if known is not None and known[0] == stamp:
             return known[1]
+        key = path, stamp
+        if key not in self._telling:
+            self._telling[key] = asyncio.create_task(self._tell(path, stamp, live_control))
+            self._telling[key].add_done_callback(lambda task: self._told_now(key, task))
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._telling[key]), _PATIENCE_S)
+        except asyncio.TimeoutError:
+            raise NoAnswer(f"{path} does not answer yet") from None
+
+    def _told_now(self, key: tuple[Path, tuple[float, ...]], task: asyncio.Task[Encoded]) -> None:
+        del self._telling[key]
+        if not task.cancelled():
+            task.exception()  # seen, also where nobody waits for it any more
+
+    async def _tell(self, path: Path, stamp: tuple[float, ...], live_control: bool) -> Encoded:
+        """Also for those who ask while it is under way, or after others gave up."""
         more = {"live_control": True} if live_control else {}
-        running, encoded = await self._quick.read(path, lambda a: _encoded(_described(a) | more))
+        running, encoded = await self._quick.read(
+            path, lambda archive: _encoded(_described(archive) | more), _LATEST_S
+        )
         self._told.pop(path, None)
         if not running:  # else its seconds pass, and its process may die
             self._told[path] = stamp, encoded
@@ -179,14 +203,27 @@ def _encoded(described: dict[str, Any]) -> tuple[bool, Encoded]:
     return described["status"] == "running", Encoded(plain, gzip.compress(plain, 4))
 
 
-def _described(archive: Archive) -> dict[str, Any]:
-    axes, cells = (int(archive.query(size)[0][0] or 0) for size in _SIZES)
-    if axes > _MOST_AXES or axes + cells > _MOST_TEXT:
+def check_size(archive: Archive) -> None:
+    """Raises ArchiveError for an archive that is too large for a page, before it is read.
+
+    SQLite counts; no other thread waits for that.
+    """
+    values, axes = (int(one or 0) for one in archive.query(_AXES)[0])
+    if values > _MOST_VALUES or axes > _MOST_AXES:
         raise ArchiveError(
-            f"{archive.path} holds {(axes + cells) >> 20} MB of settings, {axes >> 20} MB of them"
-            f" along its axes; the page shows {_MOST_TEXT >> 20} MB, and {_MOST_AXES >> 20} MB of"
-            " axes"
+            f"{archive.path} has {values:,} values along its axes, {axes / 1e6:.1f} MB; the page"
+            f" shows up to {_MOST_VALUES:,} and {_MOST_AXES / 1e6:.0f} MB"
         )
+    text = int(archive.query(_TEXT)[0][0] or 0)
+    if text > _MOST_TEXT:
+        raise ArchiveError(
+            f"{archive.path} has {text / 1e6:.0f} MB of settings; the page shows up to"
+            f" {_MOST_TEXT / 1e6:.0f} MB"
+        )
+
+
+def _described(archive: Archive) -> dict[str, Any]:
+    check_size(archive)
     described = describe.description(archive)
     version = version_of(described)
     urls = described["urls"]

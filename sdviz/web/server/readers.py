@@ -78,7 +78,6 @@ class _Opened:
         self.late = False  # a question has been given up and is still being answered
         self.inode = 0
         self.archive: Archive | None = None
-        self.asked = 0.0
 
     def ask(self, path: Path, question: Callable[[Archive], T]) -> T:
         """In a thread."""
@@ -129,8 +128,9 @@ class Readers:
                 asyncio.shield(answer), max(0.1, deadline - time.monotonic())
             )
         except asyncio.TimeoutError:
-            opened.late = True
-            self._late += 1
+            if not answer.done():
+                opened.late = True
+                self._late += 1
             raise NoAnswer(f"{path} does not answer") from None
 
     def _answered(self, opened: _Opened, answer: asyncio.Future[Any]) -> None:

@@ -36,6 +36,9 @@ def run(settings: Settings, ready: Callable[[BoardApplication], None] = lambda _
 
 
 async def _run(settings: Settings, ready: Callable[[BoardApplication], None]) -> None:
+    # Whoever answers requests gives up the interpreter with each system call, and by default waits
+    # 5 ms for a thread that reads an archive to hand it back.
+    sys.setswitchinterval(0.0005)
     sockets = _bind(settings)
     state = BoardState.of_port(settings.port)
     try:

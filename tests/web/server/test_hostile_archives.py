@@ -73,6 +73,7 @@ DAMAGED: dict[str, Callable[[Path], None]] = {
     "axes with objects": values([{"a": 1}]),
     "numbers without end": alter(f"UPDATE sweep SET value='{'9' * 5000}'"),
     "a huge axis": values([["x" * (9 << 20)], [7]]),
+    "a long axis": values([[number] for number in range(60_000)]),
     "no database": lambda path: (path / "sweep.db").write_bytes(b"SQLite format 3\0" + bytes(500)),
     "half a database": lambda path: os.truncate(path / "sweep.db", 5000),
 }
@@ -134,8 +135,7 @@ def test_a_damaged_archive_is_named_and_hides_no_other(
         assert status in (200, 404)
         return
     assert status == 404 and strictly(body)["error"]
-    if what != "a huge axis":
-        assert told["bad"]["status"] == "damaged" and told["bad"]["reason"]
+    assert told["bad"]["status"] == "damaged" and told["bad"]["reason"]
     pane = eventually(
         lambda: json.loads(ask("POST", "/win_data", {"eid": page, "win": "about"})[2])
     )
@@ -153,7 +153,7 @@ def test_strange_values_reach_browsers_as_json(
     bad = make(folder, "bad", STRANGE[what])
     page = register(board, bad, f"strange {what}", 60)
     listing = strictly(ask("GET", "/sdviz/sweeps")[2])["sweeps"]
-    assert {one["name"] for one in listing} == {"good", "bad"}
+    assert {"good", "bad"} <= {one["name"] for one in listing}
     for one in listing:
         assert isinstance(one.get("seconds", 0), float | int | None)
     for path in ("description.json", "live?since=-1", "cell/0.json", "curves?cells=0,1"):

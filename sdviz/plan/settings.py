@@ -314,6 +314,14 @@ class Recipe:
         plot="Eta",
         argument="eta",
     )
+    shift: float | None = _row(
+        None,  # the model's own; Esser et al. 2024, section 5.3.2
+        "time shift of flow-matching models; default: the model's; above 1: more noise for longer",
+        least=0.01,
+        most=100,
+        elsewhere=("flowshift", "timeshift", "timestepshift"),
+        flow=True,
+    )
     guidance_rescale: float = _row(
         0.0,  # share of the guided prediction that is brought back to the contrast of the prompt's
         "reduces burnt colours at high CFG; 0.7 is usual",  # Lin et al. 2023, section 3.4

@@ -130,8 +130,11 @@ class WholePipeline:
 
     def _scheduler(self, recipe: Recipe) -> Any:
         sampler = samplers.resolve(recipe.sampler)
+        # A shift that is given takes the place of one that depends on the size, as Flux's does.
+        given = {"shift": recipe.shift, "use_dynamic_shifting": False}
+        shifted = {} if recipe.shift is None else given
         if sampler.method_name == samplers.NATIVE:
-            return self._published.from_config(self._original)
+            return self._published.from_config(self._original, **shifted)
         if not self._is_flow:
             scheduler = schedulers.build(sampler, self._original, steps=recipe.steps)
             if isinstance(scheduler, EulerAncestral) and recipe.eta is None:
@@ -140,7 +143,7 @@ class WholePipeline:
             if sampler.method.seeded:
                 scheduler.noise_sampler_seed = recipe.seed
             return scheduler
-        return getattr(diffusers, _FLOW[sampler.name]).from_config(self._original)
+        return getattr(diffusers, _FLOW[sampler.name]).from_config(self._original, **shifted)
 
     def _arguments(self, recipe: Recipe) -> dict[str, Any]:
         """What the pipeline takes of a recipe, by its own argument names."""

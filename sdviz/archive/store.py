@@ -26,8 +26,9 @@ from sdviz.archive.formats import (
     format_of,
 )
 from sdviz.errors import ArchiveError
-from sdviz.regular_files import kind_of
+from sdviz.regular_files import kind_of, open_regular
 
+_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 _LONGEST = 64 << 20  # bytes of a text or blob that is read; a frame has some kilobytes
 
 SCHEMA = """
@@ -225,6 +226,18 @@ def _check_files(path: Path, *, is_read: bool) -> None:
             raise ArchiveError(f"{path.parent} is not an archive: {error}") from error
         if not stat.S_ISREG(mode):
             raise ArchiveError(f"{path.parent} is not an archive: its {name} is {kind_of(mode)}")
+        if name.endswith("-journal") and _names_another(path.with_name(name)):
+            raise ArchiveError(f"{path.parent / name} names another file to be deleted; delete it")
+
+
+def _names_another(journal: Path) -> bool:
+    """Whether a rollback journal ends in the name of a super-journal, which SQLite would delete.
+
+    Ours never do; a stranger's may name any file (sqlite.org/fileformat.html, section 3).
+    """
+    with open_regular(journal) as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - len(_JOURNAL_MAGIC)))
+        return file.read() == _JOURNAL_MAGIC
 
 
 @functools.lru_cache(maxsize=1)

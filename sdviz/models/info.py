@@ -155,6 +155,13 @@ def _info(spec: ModelSpec, folder: Path, *, kind: str, checkpoint: Path | None =
             raise ModelError(
                 f"model={spec.name}: {reason}; name another with model.id=", key="model"
             )
+    if library := diffusers_source.foreign_library(index):
+        raise ModelError(
+            f"model={spec.name}: {folder / 'model_index.json'} takes a component from"
+            f" {library[:60]!r}, and sdviz takes them from diffusers and transformers only; name"
+            " another with model.id=",
+            key="model",
+        )
     pipeline = str(pipeline)
     denoiser = folder / ("unet" if (folder / "unet").is_dir() else "transformer")
     config = _read(denoiser / "config.json")

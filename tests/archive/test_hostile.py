@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sqlite3
+import struct
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from sdviz.archive.reader import Archive
 from sdviz.archive.upkeep.verify import verify
+from sdviz.archive.writing.stage import Stage
 from sdviz.archive.writing.writer import ArchiveWriter
 from sdviz.commands.archive.command import main
 from sdviz.errors import ArchiveError
@@ -317,3 +319,35 @@ def test_a_merge_that_was_killed_goes_on(
     assert list(verify(tmp_path / "all")) == []
     run(capsys, *typed)
     assert "already" in run(capsys, "merge", tmp_path / "all", outputs / "a", status=1)
+
+
+def test_a_journal_that_names_another_file_does_not_delete_it(
+    root: Path, outside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SQLite deletes the super-journal that a journal names when it has played it back."""
+    victim = str(outside / "notes.txt").encode()
+    name = struct.pack(">I", 0) + victim + struct.pack(">II", len(victim), sum(victim))
+    magic = bytes.fromhex("d9d505f920a163d7")
+    head = magic + struct.pack(">IIIII", 0, 1, 1, 512, 4096)
+    (root / "sweep.db-journal").write_bytes(head.ljust(512, b"\0") + name + magic)
+    assert main(["gc", str(root.parent), "--yes"]) == 0
+    assert "names another file" in capsys.readouterr().err
+    with pytest.raises(ArchiveError, match="names another file"):
+        write(root.parent, "a", PLAN)
+
+
+def test_a_replay_takes_no_fifo(root: Path, tmp_path: Path) -> None:
+    first = sorted((root / "images").iterdir())[0]
+    first.unlink()
+    os.mkfifo(first)
+    with Archive(root) as archive, Stage(archive, tmp_path / "copy", "copy") as stage:
+        stage.play(0)
+    assert not (tmp_path / "copy" / "images" / first.name).exists()
+
+
+def test_two_cells_of_one_image_are_both_in_a_dataset(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change("UPDATE cell SET image=(SELECT image FROM cell WHERE i=0)")(root)
+    run(capsys, "export", root, tmp_path / "set", "--dataset")
+    assert len((tmp_path / "set" / "metadata.jsonl").read_text().splitlines()) == 4

@@ -155,3 +155,16 @@ def test_a_fifo_in_the_place_of_a_file_is_refused(
     others = [] if key == "model" else [f"model={tiny_model}"]
     with pytest.raises(ConfigError, match=path.name):
         prepare([f"{key}={path}", *others])
+
+
+@pytest.mark.parametrize("library", ["os", "antigravity", "evil", "..", "../evil", 3, "sdviz"])
+def test_a_component_of_another_library_is_refused(
+    tiny_model: Path, tmp_path: Path, library: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Importing it would run what lies beside the model, in the folder that the user is in."""
+    folder = Path(shutil.copytree(tiny_model, tmp_path / "broken"))
+    (tmp_path / "evil.py").write_text("raise SystemExit('code of the model ran')")
+    monkeypatch.syspath_prepend(tmp_path)
+    set_json("model_index.json", lambda index: {**index, "tokenizer": [library, "X"]})(folder)
+    with pytest.raises(ModelError, match="diffusers and transformers only"):
+        models.inspect(ModelSpec(name="x", id=str(folder)))

@@ -105,8 +105,10 @@ def _dataset(archive: Archive, cells: Iterable[CellRecord], folder: Path) -> int
         for row, cell in _finished(cells):
             try:
                 source = archive.image_path(cell.i)
-                with open_regular(source) as file, (folder / source.name).open("xb") as copy:
-                    shutil.copyfileobj(file, copy)
+                with open_regular(source) as file:
+                    if not (folder / source.name).exists():  # else two rows name one image
+                        with (folder / source.name).open("xb") as copy:
+                            shutil.copyfileobj(file, copy)
             except (ArchiveError, FileNotFoundError):
                 continue  # `verify` names it
             told = {"file_name": source.name, "text": row.pop("prompt", ""), **row}

@@ -24,6 +24,7 @@ from sdviz.archive.store import connect_writer, settle
 from sdviz.archive.upkeep.removal import remove
 from sdviz.archive.writing.journal import Journal, now
 from sdviz.errors import ArchiveError
+from sdviz.regular_files import open_regular
 
 _LATENCY = 0.08  # seconds that a row may wait for its commit
 _OWN = ("name", "status", "created", "started", "ended", "progress", "paced", "seq", "laid_out")
@@ -181,7 +182,9 @@ def _evaluations(cell: CellRecord) -> float:
 
 
 def _same_file(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another disk, or one without links
-        shutil.copyfile(source, target)
+    with open_regular(source) as file:  # raises for what a stranger may have put in its place
+        try:
+            os.link(source, target)
+        except OSError:  # another disk, or one without links
+            with target.open("xb") as copy:
+                shutil.copyfileobj(file, copy)

@@ -7,7 +7,7 @@ import functools
 import importlib.metadata
 import importlib.util
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +152,21 @@ def _classes(name: str) -> list[ast.ClassDef]:
     ]
 
 
+def foreign_library(index: Mapping[str, Any]) -> str:
+    """A library in a model_index.json that is neither diffusers, a pipeline of it, nor
+    transformers; "" where there is none. Importing it would run code that lies beside the model.
+    """
+    for component, entry in index.items():
+        if component.startswith("_") or not isinstance(entry, list) or not entry:
+            continue
+        library = entry[0]
+        if library is not None and library not in ("diffusers", "transformers"):
+            plain = isinstance(library, str) and library.isidentifier()
+            if not plain or not (_pipelines() / library).is_dir():
+                return str(library)
+    return ""
+
+
 @functools.lru_cache
 def _arguments(name: str) -> dict[str, bool] | None:
     """The arguments of the pipeline's call, and whether each can be left out; None: no such class.
@@ -187,10 +202,15 @@ def _class(name: str) -> ast.ClassDef | None:
 @functools.lru_cache
 def _places() -> dict[str, Path]:
     """The file of each class among diffusers' pipelines."""
-    spec = importlib.util.find_spec("diffusers")
-    assert spec is not None and spec.origin is not None
     found: dict[str, Path] = {}
-    for path in sorted((Path(spec.origin).parent / "pipelines").rglob("*.py")):
+    for path in sorted(_pipelines().rglob("*.py")):
         for name in re.findall(r"^class (\w+)\(", path.read_text(encoding="utf-8"), re.MULTILINE):
             found.setdefault(name, path)
     return found
+
+
+def _pipelines() -> Path:
+    """The folder of diffusers' pipelines."""
+    spec = importlib.util.find_spec("diffusers")
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent / "pipelines"

@@ -96,7 +96,11 @@ class Forks:
 
     def __init__(self, log: Path, temporary: Path) -> None:
         self.log = log
-        variables = {"PYTHONPATH": str(PACKAGE.parent), "OMP_NUM_THREADS": "1"}
+        variables = {
+            "PYTHONPATH": str(PACKAGE.parent),
+            "OMP_NUM_THREADS": "1",
+            "TORCHINDUCTOR_CACHE_DIR": str(log.parent / "torch"),  # made by importing diffusers
+        }
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.acceptance.forks"],
             cwd=PACKAGE.parent, env=os.environ | variables | {"TMPDIR": str(temporary)},

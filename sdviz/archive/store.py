@@ -10,6 +10,7 @@ import functools
 import json
 import math
 import os
+import re
 import sqlite3
 import stat
 import sys
@@ -96,6 +97,7 @@ CREATE TABLE event (
 CREATE INDEX event_cell ON event (cell);
 CREATE INDEX event_seq ON event (seq);
 """
+_INDEXES = re.findall(r"CREATE INDEX [^;]+", SCHEMA)
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:
@@ -253,9 +255,8 @@ def _described(connection: sqlite3.Connection, table: str) -> list[Any]:
 
 
 def _check_columns(connection: sqlite3.Connection, path: Path) -> None:
-    """Raises ArchiveError where a table is not one of plain columns as SCHEMA has them.
-
-    One that SQLite computes as it is read could take any time and memory.
+    """Raises ArchiveError where a table is not one of plain columns as SCHEMA has them, or where
+    there is anything else that SQLite would compute as it reads or writes, for any time and memory.
     """
     for table, columns in _columns().items():
         rows = [tuple(row) for row in _described(connection, table)]
@@ -266,9 +267,11 @@ def _check_columns(connection: sqlite3.Connection, path: Path) -> None:
                 f"table {table} lacks {', '.join(lacks)}" if lacks else f"table {table} is foreign"
             )
             raise ArchiveError(f"{path} is damaged: {what}")
-    virtual = "SELECT name FROM sqlite_master WHERE type='table' AND sql LIKE 'CREATE VIRTUAL%'"
-    if foreign := connection.execute(virtual).fetchone():
-        raise ArchiveError(f"{path} is damaged: table {foreign[0]} is foreign")
+    for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_master"):
+        if kind == "index" and (sql is None or " ".join(sql.split()) in _INDEXES):
+            continue
+        if kind != "table" or re.search(r"CREATE VIRTUAL|\bCHECK\b", sql or "", re.IGNORECASE):
+            raise ArchiveError(f"{path} is damaged: {kind} {name} is foreign")
 
 
 def _guarded(connection: sqlite3.Connection) -> sqlite3.Connection:

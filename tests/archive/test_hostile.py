@@ -177,6 +177,11 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "a missing column": change("ALTER TABLE frame DROP COLUMN crc"),
     "a column that is computed": change(f"{HEAVY} AS (hex(zeroblob(400000000))) VIRTUAL)"),
     "a table of a module": change("DROP TABLE event; CREATE VIRTUAL TABLE event USING fts5(n)"),
+    "a trigger": change("CREATE TRIGGER t AFTER DELETE ON frame BEGIN DELETE FROM cell; END"),
+    "an index that is computed": change("CREATE INDEX x ON cell (length(zeroblob(9000000)))"),
+    "another index of our name": change(
+        "DROP INDEX cell_key; CREATE INDEX cell_key ON cell (length(zeroblob(9000000)))"
+    ),
     "numbers as text": change("UPDATE cell SET i=i+9000000000000000000, frames=1e300"),
     "deep JSON": change("UPDATE sweep SET value=replace(hex(zeroblob(60000)),'00','[')"),
     "an absurd axis": change('UPDATE axis SET "values"=\'[[{"a":1}],[[2]]]\''),

@@ -139,7 +139,7 @@ def write_zip(archive: Archive, path: Path) -> int:
                 inside = Path(archive.path.resolve().name) / file.relative_to(archive.path)
                 with open_below(archive.path, file) as source:
                     facts = os.fstat(source.fileno())
-                    info = zipfile.ZipInfo(inside.as_posix(), time.localtime(facts.st_mtime)[:6])
+                    info = zipfile.ZipInfo(inside.as_posix(), _zip_time(facts.st_mtime))
                     info.external_attr = (facts.st_mode & 0xFFFF) << 16
                     info.file_size = facts.st_size
                     packed = file.suffix != ".png"
@@ -149,3 +149,12 @@ def write_zip(archive: Archive, path: Path) -> int:
     except OSError as error:
         raise ArchiveError(f"{path} cannot be written: {error}") from error
     return len(files)
+
+
+def _zip_time(seconds: float) -> tuple[int, int, int, int, int, int]:
+    """A file's time as a zip can have it: from 1980 to 2107."""
+    year, *others = time.localtime(min(max(seconds, 0), 2**32))[:6]
+    if year < 1980:
+        return 1980, 1, 1, 0, 0, 0
+    month, day, hour, minute, second = others
+    return min(year, 2107), month, day, hour, minute, min(second, 59)

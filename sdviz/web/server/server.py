@@ -15,8 +15,10 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
+from typing import Any
 
 from tornado.httpserver import HTTPServer
+from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets
 
 from sdviz.errors import BoardError
@@ -25,7 +27,43 @@ from sdviz.web.client.state import BoardState
 from sdviz.web.server.app import BoardApplication, Settings
 
 _BODY_S = 120.0  # the longest that a body may take; bodies.py bounds its length
+_MOST_FILES = 4096  # open at once, half of them connections
 _IDLE_S = 120.0  # until a connection that asks nothing is closed
+
+
+class _Server(HTTPServer):
+    """With more connections than the process may have files, it could open no archive: the oldest
+    connection goes then, and a page comes back by itself.
+    """
+
+    def initialize(self, *arguments: Any, **named: Any) -> None:
+        super().initialize(*arguments, **named)
+        self._open: dict[IOStream, None] = {}
+        self._most = _allow_files() // 2
+
+    def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
+        if len(self._open) >= self._most:
+            self._open = {one: None for one in self._open if not one.closed()}
+        if len(self._open) >= self._most:
+            oldest = next(iter(self._open))
+            del self._open[oldest]
+            oldest.close()
+        self._open[stream] = None
+        super().handle_stream(stream, address)
+
+
+def _allow_files() -> int:
+    """Asks for as many open files as the system allows, up to a limit; how many there may be."""
+    if sys.platform == "win32":
+        return 512  # the C library's
+    import resource
+
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if most == resource.RLIM_INFINITY else min(most, _MOST_FILES)
+    if allowed != resource.RLIM_INFINITY and allowed < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+        return wanted
+    return _MOST_FILES if allowed == resource.RLIM_INFINITY else min(allowed, _MOST_FILES)
 
 
 def run(settings: Settings, ready: Callable[[BoardApplication], None] = lambda _: None) -> None:
@@ -46,7 +84,7 @@ async def _run(settings: Settings, ready: Callable[[BoardApplication], None]) ->
     except OSError as error:
         raise BoardError(state.unwritable(error)) from None
     application = BoardApplication(settings, state, token)
-    server = HTTPServer(application, body_timeout=_BODY_S, idle_connection_timeout=_IDLE_S)
+    server = _Server(application, body_timeout=_BODY_S, idle_connection_timeout=_IDLE_S)
     stopped = asyncio.Event()
     application.stop = stopped.set
     loop = asyncio.get_running_loop()

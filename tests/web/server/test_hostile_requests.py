@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import socket
 import threading
 from collections.abc import Iterator
@@ -252,3 +253,20 @@ def test_numbers_reach_the_page_finite(board: Server, ask: Ask) -> None:
     shown = listener.until(command="window", id="nan")["content"]["data"][0]
     assert (shown["x"], shown["y"]) == ([1, None], [None, None])
     listener.close()
+
+
+def test_thousands_of_idle_connections_keep_nobody_out(board: Server, ask: Ask) -> None:
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most < 4000:
+        pytest.skip("this process may not open so many itself")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    idle = []
+    try:
+        for _ in range(2500):
+            idle.append(socket.create_connection(("127.0.0.1", board.port), timeout=20))
+        assert ask("GET", "/sdviz/")[0] == 200
+    finally:
+        for one in idle:
+            one.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+    assert ask("GET", "/sdviz/sweeps")[0] == 200

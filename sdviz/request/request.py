@@ -67,7 +67,9 @@ def read_request(
     Raises ConfigErrors with everything that is wrong.
     """
     of_picture: list[str] = []
-    draft = read_draft(with_picture(given, model_folders, of_picture), model_folders)
+    if given.get("from"):
+        given = with_picture(given, model_folders, of_picture)
+    draft = read_draft(given, model_folders)
     config, signed = _checked(draft, preset, also)
     asked = dict(draft.values)
     known = _known_seeds(draft, config, signed, recorded)

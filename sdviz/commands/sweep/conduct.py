@@ -13,11 +13,11 @@ from sdviz.archive.machine import machine, versions
 from sdviz.archive.writing.writer import ArchiveWriter
 from sdviz.commands.sweep import late_scores
 from sdviz.commands.sweep.interrupt import Interruptible
-from sdviz.commands.sweep.progress import ProgressBar
-from sdviz.commands.sweep.sinks import EventLog, Fanout, Tally
+from sdviz.commands.sweep.sinks import EventLog, Fanout, ProgressBar, Tally
 from sdviz.commands.terminal import say
 from sdviz.errors import ArchiveError, BoardError, SdvizError
 from sdviz.events import CellFailed, Event, Sink, SweepFinished, SweepStarted, warning
+from sdviz.models.addons import scores
 from sdviz.models.hardware import device
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def conduct(
             stack.callback(archive.close)
             say(*(note.text for note in archive.notes))
             todo = list(archive.todo)
-            unsaid = late_scores.unscored(archive.path, request.plan, todo, config)
+            unsaid = _unscored(request, archive.path, todo)
             if not todo:
                 say("nothing to compute: all cells are archived (reuse=false computes them again)")
             if unsaid:
@@ -138,8 +138,8 @@ def _denoise(
                 should_stop=should_stop,
                 load=load,
             )
-        folder = Path(config.outputs) / config.name
-        late_scores.score(folder, unsaid, config, emit, should_stop)
+        if unsaid:
+            late_scores.score(Path(config.outputs) / config.name, unsaid, config, emit, should_stop)
         if broken:
             raise broken[0]
     except KeyboardInterrupt:
@@ -151,6 +151,15 @@ def _denoise(
     if interrupt():
         return finish("interrupted")
     return finish("failed" if failed else "finished")
+
+
+def _unscored(
+    request: Request, archive: Path, todo: Sequence[Cell]
+) -> dict[Cell, late_scores.Told]:
+    """Archived cells that lack a score or a caption that is asked for; with what they have."""
+    if not scores.is_asked(request.config):
+        return {}
+    return late_scores.unscored(archive, request.plan, todo, request.config)
 
 
 def _open_board(request: Request, archive: Path) -> tuple[BoardSink | None, list[str]]:

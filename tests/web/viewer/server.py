@@ -13,7 +13,7 @@ import tornado.httpserver
 import tornado.netutil
 import tornado.web
 
-from sdviz.web.setting_rows import setting_rows, typed_texts
+from sdviz.web.setting_rows import typed_texts
 from sdviz.web.viewer import assets
 from tests.web.viewer import synthetic
 
@@ -43,7 +43,6 @@ class Sweeps:
 
     def add(self, name: str, sweep: dict[str, Any], *, pack: bool = True) -> str:
         """The address of a page that shows the sweep."""
-        sweep.setdefault("settings", setting_rows())
         texts = typed_texts(sweep["fixed"], [cell["r"] for cell in sweep["cells"]])
         sweep.setdefault("typed", texts)
         if pack:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from sdviz.web.setting_rows import setting_rows
+
 SAMPLERS = ["Euler a", "DPM++ 2M Karras", "Heun"]
 CFG = [1, 7, 20]
 FIXED = {
@@ -61,6 +63,7 @@ def description(
         "created": "2026-01-31T12:00:00Z",
         "dims": [{"keys": [key], "labels": [str(v) for v in axes[key]]} for key in axes],
         "fixed": fixed,
+        "settings": setting_rows(),
         "cells": cells,
         "schedules": [schedule(sampler, count) for sampler, count in schedules],
         "urls": dict(URLS),

@@ -85,7 +85,7 @@ def archive_paths(outputs: Path, name: str) -> ArchivePaths:
             key="name",
         )
     if is_reserved(name):
-        raise ArchiveError(f"name={name}: a name that Windows reserves; name={name}-1 would do")
+        raise ArchiveError(f"name={name}: a name that Windows reserves; for example name={name}-1")
     if len(name) > _NAME_LIMIT or len(name.encode("utf-8", "replace")) > 240:
         raise ArchiveError(
             f"name= has {len(name)} characters, more than {_NAME_LIMIT}; shorten it", key="name"

@@ -226,7 +226,7 @@ class Conducted:
                 self._emit(frame)
             if ride.trouble and self._shows:
                 self._shows = False
-                text = f"no frames: {self._model.name}'s latents cannot be decoded on the way: "
+                text = f"no frames: {self._model.name}'s latents cannot be decoded: "
                 self._emit(Note("preview", text + ride.trouble, {"decoder": "none"}))
             if ride.body.is_over and not ride.is_showing:
                 self._riding.remove(ride)
@@ -252,7 +252,7 @@ class Conducted:
     def _keep(self, ride: _Ride, image: torch.Tensor) -> None:
         """The last frame, which is the image itself, and the end of the cell."""
         if ride.last is None:
-            raise CellError(f"{self._model.name} does not use the sampler that it is given")
+            raise CellError(f"{self._model.name} ignores the given sampler")
         done = self._finisher.finish(ride.cell.recipe, to_pixels(image[None])[0])
         shown = done.pixels if self._config.decoder != "none" else None
         steps = ride.cell.recipe.steps

@@ -181,7 +181,7 @@ def _info(spec: ModelSpec, folder: Path, *, kind: str, checkpoint: Path | None =
     if is_flow and spec.prediction != "auto":
         raise ModelError(
             f"model.prediction={spec.prediction}: {spec.name} was trained by flow matching, which "
-            "predicts a velocity; leave it out",
+            "predicts a velocity; remove it",
             key="model.prediction",
         )
     kind = kind if kind != "auto" else _kind(index, config)
@@ -192,8 +192,8 @@ def _info(spec: ModelSpec, folder: Path, *, kind: str, checkpoint: Path | None =
             kind = "other"
             if checkpoint is not None or diffusers_source.why_not(pipeline):
                 raise ModelError(
-                    f"model={spec.name}: was trained with {_formulation(scheduler)}, for which "
-                    "sdviz takes folders in diffusers' layout alone",
+                    f"model={spec.name}: was trained with {_formulation(scheduler)}, which sdviz "
+                    "reads only as folders in diffusers' layout",
                     key="model",
                 )
     if kind == "kolors" and importlib.util.find_spec("sentencepiece") is None:
@@ -259,7 +259,7 @@ def _refuse_misfits(
     latents = vae.get("latent_channels", 4)
     takes, gives = unet.get("in_channels", 4), unet.get("out_channels", 4)
     if takes != latents:
-        more = "an inpainting or editing model, which wants a picture beside the prompt"
+        more = "an inpainting or editing model, which needs a picture besides the prompt"
         raise ModelError(
             f"model={spec.name}: its UNet takes latents of {takes} channels, and its VAE gives "
             f"{latents}: it is {more}; name another with model.id=",
@@ -267,20 +267,20 @@ def _refuse_misfits(
         )
     if gives != takes:
         raise ModelError(
-            f"model={spec.name}: its UNet takes {takes} channels and gives {gives}, as no model of "
-            "Stable Diffusion's kind; name another with model.id=",
+            f"model={spec.name}: its UNet takes {takes} channels and gives {gives}, unlike models "
+            "of Stable Diffusion's kind; name another with model.id=",
             key="model",
         )
     if unet.get("class_embed_type") or unet.get("num_class_embeds"):
         raise ModelError(
-            f"model={spec.name}: its UNet wants class labels, as upscalers have them, beside the "
-            "prompt; name another with model.id=",
+            f"model={spec.name}: its UNet needs class labels besides the prompt, as upscalers do; "
+            "name another with model.id=",
             key="model",
         )
     if str(scheduler.get("_class_name", "")).startswith(_FLOW):
         raise ModelError(
-            f"model={spec.name}: was trained by flow matching, and diffusers' pipeline for UNets "
-            "does not run that; name another with model.id=",
+            f"model={spec.name}: was trained by flow matching, which diffusers' pipeline for UNets "
+            "does not run; name another with model.id=",
             key="model",
         )
 

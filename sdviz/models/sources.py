@@ -134,8 +134,8 @@ def whole(cls: Any, folder: Path, **options: Any) -> Any:
         if found := sorted(map(str, report.get(what) or ())):
             word = "lacks" if what == "missing_keys" else "has of another shape"
             raise ModelError(
-                f"{place}: its file of weights {word} {found[0]}, and {len(found)} in all; fetch "
-                "the model anew",
+                f"{place}: its file of weights {word} {found[0]}, and {len(found)} in all; "
+                "download the model again",
                 key="model",
             )
     return module

@@ -253,7 +253,8 @@ def _hydra_range(part: str, inside: str, whole: bool) -> list[Fraction]:
     if len(values) == 1:
         only = f"{float(values[0]):g}"
         raise ConfigError(
-            f"`{part}` holds {only} alone, for its end is left out; write {only}, or another end"
+            f"`{part}` contains only {only}, because its end is left out; write {only}, or another "
+            "end"
         )
     return values
 

@@ -60,7 +60,7 @@ def read_scales(text: str) -> str | None:
     try:
         return "+".join(f"{float(part):g}" for part in text.split("+"))
     except ValueError:
-        raise ConfigError(f"{text!r}: numbers are needed, such as 1+0.5", key="lora") from None
+        raise ConfigError(f"{text!r}: must be numbers, such as 1+0.5", key="lora") from None
 
 
 def expanded(lora: str) -> list[str]:
@@ -81,9 +81,7 @@ def _files(name: str) -> Iterator[str]:
         found = [file for file in glob.glob(str(path), recursive=True)
                  if Path(file).is_dir() or file.endswith(_SUFFIXES)]  # fmt: skip
         if not found:
-            raise ConfigError(
-                f"lora={name}: no file matches; name files that are there", key="lora"
-            )
+            raise ConfigError(f"lora={name}: no file matches; name existing files", key="lora")
         yield from in_order(found)
     else:
         yield name

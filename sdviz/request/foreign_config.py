@@ -31,7 +31,7 @@ def check_foreign(arguments: Sequence[str]) -> None:
         return
     where = given.config_path or str(conf_dir())
     if not os.path.isabs(where) and not where.startswith("pkg://"):
-        raise ConfigError(f"--config-path {where}: give the whole path, or --config-dir")
+        raise ConfigError(f"--config-path {where}: give the full path, or --config-dir")
     name = given.config_name or "sweep"
     ours = _of_hydra(
         str(conf_dir()), None, "sweep", [one for one in given.overrides if _is_hydras(one)]
@@ -40,9 +40,9 @@ def check_foreign(arguments: Sequence[str]) -> None:
     changed = sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key))
     if changed:
         raise ConfigError(
-            f"{name}: sets hydra.{changed[0]}; a configuration file may not say what Hydra runs and"
-            " writes: begin it with `defaults: [sweep, _self_]` and leave its `hydra:` out, or say"
-            " it on the command line"
+            f"{name}: sets hydra.{changed[0]}; a configuration file must not set what Hydra runs "
+            "and writes: begin it with `defaults: [sweep, _self_]` and leave its `hydra:` out, or "
+            "say it on the command line"
         )
 
 

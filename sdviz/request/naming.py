@@ -52,7 +52,7 @@ def check_name(name: str) -> str:
     """
     name = unicodedata.normalize("NFC", name)
     if is_reserved(name):
-        raise ConfigError(f"name={name}: a name that Windows reserves; name={name}-1 would do")
+        raise ConfigError(f"name={name}: a name that Windows reserves; for example name={name}-1")
     if name and name == _plain(name, longest=_LONGEST):
         return name
     safe = _plain(name, longest=_LONGEST).strip(".-") or "my-sweep"

@@ -102,8 +102,8 @@ def with_lines(given: Mapping[str, Any]) -> Mapping[str, Any]:
         if len(several) > 1 or given.get(SETTINGS[name].plural) is not None:
             errors.append(
                 ConfigError(
-                    f"{name}: lines of prompts={source} have their own; give one value for the"
-                    " others, or none",
+                    f"{name}: lines of prompts={source} set it; give at most one value for the "
+                    "others",
                     key=name,
                 )
             )
@@ -155,7 +155,7 @@ def _options(line: str) -> dict[str, Any]:
     try:
         words = shlex.split(line)
     except ValueError as error:
-        raise ConfigError(f"{error}; put quotes around the whole prompt") from None
+        raise ConfigError(f"{error}; put quotes around the prompt") from None
     given: dict[str, str] = {}
     option = ""
     for word in words:
@@ -189,5 +189,5 @@ def _one(name: str, option: str, value: str) -> Any:
         return value
     values = values_of(name, value)
     if len(values) != 1:
-        raise ConfigError(f"--{option} {value}: one value is needed")
+        raise ConfigError(f"--{option} {value}: must be one value")
     return values[0]

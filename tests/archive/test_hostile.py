@@ -217,7 +217,7 @@ def test_a_damaged_archive_is_named_and_the_others_are_shown(
 def test_a_damaged_archive_is_named_by_find(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     change("ALTER TABLE cell RENAME COLUMN status TO state")(root)
     assert main(["find", "cfg=7", str(root.parent)]) == 0
-    assert "passed over" in (told := capsys.readouterr()).err and "lacks status" in told.err
+    assert "skipped" in (told := capsys.readouterr()).err and "lacks status" in told.err
 
 
 def test_numbers_that_json_lacks_are_null_everywhere(

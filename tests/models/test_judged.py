@@ -49,10 +49,10 @@ def edited(file: Path, **changed: Any) -> None:
         ("HunyuanImagePipeline", "takes no guidance_scale, which cfg= sets (but distilled_guid"),
         ("StableCascadeCombinedPipeline", "is two pipelines, one after the other"),
         ("KandinskyV22CombinedPipeline", "is two pipelines, one after the other"),
-        ("StableCascadePriorPipeline", "gives embeddings for another pipeline"),
+        ("StableCascadePriorPipeline", "makes embeddings for another pipeline"),
         ("OnnxStableDiffusionPipeline", "runs models in ONNX's format"),
-        ("StableDiffusionLDM3DPipeline", "gives a depth map"),
-        ("StableDiffusionAttendAndExcitePipeline", "wants token_indices beside the prompt"),
+        ("StableDiffusionLDM3DPipeline", "makes a depth map"),
+        ("StableDiffusionAttendAndExcitePipeline", "needs token_indices besides the prompt"),
     ],
 )
 def test_pipelines_that_no_prompt_alone_runs(name: str, told: str) -> None:
@@ -76,7 +76,7 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
         lambda m: edited(m / "unet" / "config.json", out_channels=8), "takes 4 channels and gives 8"
     ),
     "class labels": (
-        lambda m: edited(m / "unet" / "config.json", num_class_embeds=1000), "wants class labels"
+        lambda m: edited(m / "unet" / "config.json", num_class_embeds=1000), "needs class labels"
     ),
     "flow matching on a UNet": (
         lambda m: edited(
@@ -86,10 +86,10 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "a list as class name": (
         lambda m: edited(m / "model_index.json", _class_name=["my_code", "MyPipeline"]),
-        "names code of its own for a pipeline",
+        "names pipeline code of its own",
     ),
     "a number as class name": (
-        lambda m: edited(m / "model_index.json", _class_name=7), "names code of its own"
+        lambda m: edited(m / "model_index.json", _class_name=7), "names pipeline code of its own"
     ),
     "levels that are no list": (
         lambda m: edited(m / "vae" / "config.json", block_out_channels=7), "cannot be used"
@@ -125,7 +125,7 @@ def half(folder: Path, component: str, name: str) -> None:
 def test_weights_of_a_variant_alone_are_told(component: str, name: str, copy: Path) -> None:
     half(copy, component, name)
     variant = "bf16" if "bf16" in name else "fp16"
-    with pytest.raises(ModelError, match=f"{component} has weights of the variant {variant} alone"):
+    with pytest.raises(ModelError, match=f"{component} has only weights of the variant {variant}"):
         models.inspect(spec_of(copy))
     assert models.inspect(spec_of(copy, variant=variant)).kind == "sd1"
 
@@ -218,7 +218,7 @@ def test_a_pipeline_whose_weights_are_not_all_there_is_refused(
     tensors = load_file(file)
     tensors.pop(sorted(tensors)[-1])
     save_file(tensors, file, metadata={"format": "pt"})
-    with pytest.raises(ModelError, match=r"lacks .* fetch the model anew"):
+    with pytest.raises(ModelError, match=r"lacks .* download the model again"):
         models.load(spec_of(folder))
 
 

@@ -64,7 +64,7 @@ def test_the_record_runs_again_without_the_file(reading: Reading, tmp_path: Path
         ('--prompt "a" --batch_size 4', "samples="),
         ('--prompt "a" --styles "photo"', "--styles"),
         ('--prompt "a" --sd_model x', "model=a,b"),
-        ('--prompt "a" --steps 3,4', "one value is needed"),
+        ('--prompt "a" --steps 3,4', "must be one value"),
         ('--prompt "a" --steps many', "`many` is not a whole number"),
         ('--prompt "a" --cfg_scale -1', "must be a number from 0"),
     ],

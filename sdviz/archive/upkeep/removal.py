@@ -110,7 +110,7 @@ def _leftovers(archive: Archive) -> Iterator[Leftover]:
         elif file.parent == archive.paths.images and f"images/{file.name}" not in known:
             yield Leftover(file, "picture without a cell", size)
         elif file.name == "sweep.db-wal" and size:
-            yield Leftover(file, "log of the database, to be folded into it", size)
+            yield Leftover(file, "log of the database, to be merged into it", size)
     count, size = archive.query(
         f"SELECT count(*), ifnull(sum(length(webp)), 0) FROM frame WHERE {_DEAD}"
     )[0]

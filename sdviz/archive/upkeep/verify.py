@@ -72,13 +72,15 @@ def _files(paths: ArchivePaths) -> Iterator[Finding]:
     for file in (paths.database, paths.config, paths.grid):
         if file.name not in sums and os.path.lexists(file):
             log = paths.root / f"{file.name}-wal"
-            why = f": {log.name} lies beside it, which `archive gc --yes` folds in"
-            what = "has no line in `checksums`, so that a change of it would not be seen"
+            why = f": {log.name} is beside it; `archive gc --yes` merges it"
+            what = "has no line in `checksums`, so verify cannot detect changes to it"
             yield Finding(file.name, what + (why if log.exists() else ""))
     for name, expected in sums.items():
         file = paths.root / name
         if not is_regular(file):
-            yield Finding(name, "is missing" if not os.path.lexists(file) else "is no regular file")
+            yield Finding(
+                name, "is missing" if not os.path.lexists(file) else "is not a regular file"
+            )
         elif file_hash(file) != expected:
             yield Finding(name, "differs from what was written (SHA-256)")
 
@@ -156,7 +158,7 @@ def _image(archive: Archive, cell: CellRecord) -> str:
     try:
         path = archive.paths.image(cell.image or "")
         if not is_regular(path):
-            return "is missing" if not os.path.lexists(path) else "is no regular file"
+            return "is missing" if not os.path.lexists(path) else "is not a regular file"
         same = file_hash(path) == cell.sha256
         pixels = np.asarray(files.decode(path, cell.image or ""))
     except (ArchiveError, OSError) as error:

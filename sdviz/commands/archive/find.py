@@ -36,9 +36,7 @@ def run(options: argparse.Namespace) -> int:
     if missing:
         raise ArchiveError(f"{missing[0]} is not a folder; give the folder of outputs=")
     folders = [one for folder in options.outputs for one in archive_folders(folder)]
-    found = list(
-        find(folders, rule, damaged=lambda error: say(f"passed over: {error}", error=True))
-    )
+    found = list(find(folders, rule, damaged=lambda error: say(f"skipped: {error}", error=True)))
     if options.json:
         say_json([one.as_json() for one in found])
         return 0

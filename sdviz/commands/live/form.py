@@ -132,7 +132,7 @@ def form_of(kind: str, given: str) -> dict[str, str]:
     except (ValueError, RecursionError):
         recipe = None
     if not isinstance(recipe, dict):
-        raise ConfigError("recipe: not an object of settings, in JSON")
+        raise ConfigError("recipe: must be a JSON object of settings")
     return as_form(recipe)
 
 
@@ -146,7 +146,7 @@ def form_of_picture(given: str) -> tuple[dict[str, str], list[str]]:
         try:
             path.write_bytes(base64.b64decode(given, validate=True))
         except ValueError:
-            raise ArchiveError("the picture did not arrive whole; drop it again") from None
+            raise ArchiveError("the picture is incomplete; drop it again") from None
         try:
             recipe = recipe_of_picture(path)
             return as_form(recipe.settings), recipe.warnings

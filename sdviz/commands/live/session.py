@@ -129,7 +129,7 @@ class Live:
             try:
                 there = self._listen_once(again=away)
             except Exception:  # the page would say "not running" for ever
-                _LOG.exception("the page's server was not understood")
+                _LOG.exception("the page's server sent an unknown answer")
                 there = False
             away = not there
             if away:
@@ -156,7 +156,7 @@ class Live:
         except (Exception, SystemExit) as error:
             _LOG.exception("the page's command %r failed", command.get("action"))
             reason = f"{type(error).__name__}: {error}"[:_LONGEST]
-            return {"errors": {"": f"this cannot be read; the terminal says more: {reason}"}}
+            return {"errors": {"": f"this cannot be read; see the terminal: {reason}"}}
 
     def _meet_again(self) -> None:
         server = server_on(self._server.port)

@@ -167,8 +167,8 @@ def check_sampler(name: str, spec: ModelSpec, info: ModelInfo) -> None:
     """ModelError where a model cannot take the sampler `name`."""
     if name == samplers.NATIVE and info.is_batched:
         raise ModelError(
-            f"sampler={name}: {spec.name} supports the samplers of the table, and Native is for "
-            "pipelines that support none of them; use one of the table, such as sampler=Euler",
+            f"sampler={name}: {spec.name} supports sdviz's samplers, and Native is for pipelines "
+            "that support none of them; use one of these, such as sampler=Euler",
             key="sampler",
         )
     if info.samplers and name not in info.samplers:

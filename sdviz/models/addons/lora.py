@@ -155,8 +155,8 @@ def check(
     begin = _UNETS if part == "unet" else _TRANSFORMERS.get(pipeline, ("",))
     if foreign := next((key for key in halves if not key.startswith(begin)), ""):
         raise ModelError(
-            f"lora={name}: has {foreign}, a name that no {pipeline} knows; take one in diffusers', "
-            "kohya's or ComfyUI's format",
+            f"lora={name}: has {foreign}, a name that {pipeline} does not know; use one in "
+            "diffusers', kohya's or ComfyUI's format",
             key="lora",
         )
     known = dict(_modules(weights))

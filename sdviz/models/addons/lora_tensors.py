@@ -34,8 +34,8 @@ _FOREIGN = {
     r"\b(oft_|boft_)": "an OFT",
     r"\.[ab][12]\.weight$": "a GLoRA",
     r"\.on_input$": "an (IA)3",
-    r"\.(diff|diff_b|set_weight|w_norm|b_norm)$": "a file of whole weights beside pairs",
-    r"\b(query|key)_norm\.scale$": "a Control LoRA, which wants a picture beside the prompt",
+    r"\.(diff|diff_b|set_weight|w_norm|b_norm)$": "a file of full weights besides pairs",
+    r"\b(query|key)_norm\.scale$": "a Control LoRA, which needs a picture besides the prompt",
 }
 
 
@@ -69,8 +69,8 @@ def check(name: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
     for sign, what in _FOREIGN.items():
         if key := next((key for key in shapes if re.search(sign, key)), ""):
             raise ModelError(
-                f"lora={name}: {what} ({key}), which sdviz cannot put on; merge it into a "
-                "checkpoint, or take a plain LoRA",
+                f"lora={name}: {what} ({key}), which sdviz cannot apply; merge it into a "
+                "checkpoint, or use a plain LoRA",
                 key="lora",
             )
     if not any(map(is_half, shapes)):
@@ -78,13 +78,13 @@ def check(name: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
     for key in shapes:
         if not (is_half(key) or is_alpha(key) or key.startswith(EMBEDDINGS)):
             raise ModelError(
-                f"lora={name}: has {key}, which is no part of a LoRA that sdviz knows; use another",
+                f"lora={name}: has {key}, which sdviz does not know as part of a LoRA; use another",
                 key="lora",
             )
     downs, ups = ({layer_of(key) for key in shapes if test(key)} for test in (is_down, is_up))
     if torn := sorted(downs ^ ups):
         raise ModelError(
-            f"lora={name}: has one half of {torn[0]} and not the other; fetch it anew", key="lora"
+            f"lora={name}: has only one half of {torn[0]}; download it again", key="lora"
         )
 
 

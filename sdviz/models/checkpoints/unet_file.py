@@ -97,7 +97,7 @@ class _UnetFile:
         if edm := next((name for name in _EDM if name in shapes), ""):
             raise ModelError(
                 f"model={spec.name}: {path.name} was trained with EDM's noise levels (it has "
-                f"{edm}); sdviz takes such models as folders in diffusers' layout alone",
+                f"{edm}); sdviz reads such models only as folders in diffusers' layout",
                 key="model",
             )
         marked = _prediction(path, spec, shapes)
@@ -223,7 +223,7 @@ def _prediction(path: Path, spec: ModelSpec, shapes: Shapes) -> str:
     if said and said not in _PREDICTIONS and spec.prediction == "auto":
         raise ModelError(
             f"model={spec.name}: {path.name} says that it predicts {said}, which sdviz does not "
-            "know; model.prediction= says what it predicts",
+            "know; set model.prediction=",
             key="model",
         )
     return _PREDICTIONS.get(said) or ("v_prediction" if _V in shapes else "")

@@ -30,13 +30,13 @@ def check(spec: ModelSpec, folder: Path) -> None:
         if "" not in variants and spec.variant not in variants and None not in variants:
             names = sorted(str(one) for one in variants)
             raise ModelError(
-                f"model={spec.name}: {component} has weights of the variant {' and '.join(names)} "
-                f"alone; add model.variant={names[0]}",
+                f"model={spec.name}: {component} has only weights of the variant "
+                f"{' and '.join(names)}; add model.variant={names[0]}",
                 key="model",
             )
     if spec.variant and components and not has_variant:
         raise ModelError(
-            f"model.variant={spec.variant}: no component of {folder} has such a file; leave it out",
+            f"model.variant={spec.variant}: no component of {folder} has such a file; remove it",
             key="model.variant",
         )
 

@@ -35,11 +35,11 @@ _IMAGES = ("image", "images", "gligen_images", "source_image")
 # What the names of classes tell that their arguments do not.
 _NAMED = {
     r"^(Onnx|StableDiffusionOnnx)": "runs models in ONNX's format, not in torch's",
-    r"Prior\w*Pipeline$": "gives embeddings for another pipeline, and no picture",
+    r"Prior\w*Pipeline$": "makes embeddings for another pipeline, not a picture",
     r"CombinedPipeline$": "is two pipelines, one after the other, each with steps, a sampler and a "
     "guidance of its own, and sdviz sets those of one",
-    r"LDM3D": "gives a depth map beside the picture",
-    r"Pix2PixZero": "wants embeddings of what is to be replaced",
+    r"LDM3D": "makes a depth map besides the picture",
+    r"Pix2PixZero": "needs embeddings of what it replaces",
     r"FunControl": "makes videos",
 }
 
@@ -49,7 +49,7 @@ def why_not(name: Any) -> str:
     if not name:
         return "its model_index.json names no pipeline"
     if not isinstance(name, str):
-        return "its model_index.json names code of its own for a pipeline, and sdviz runs none"
+        return "its model_index.json names pipeline code of its own, which sdviz does not run"
     taken = _arguments(name)
     if taken is None:
         return f"diffusers {importlib.metadata.version('diffusers')} has no {name}"
@@ -65,7 +65,7 @@ def why_not(name: Any) -> str:
     ):
         return f"{name} is not a text-to-image pipeline: it takes a picture ({image}), too"
     if wanted := [argument for argument, optional in taken.items() if not optional]:
-        return f"{name} wants {' and '.join(wanted)} beside the prompt, which sdviz does not have"
+        return f"{name} needs {' and '.join(wanted)} besides the prompt, which sdviz does not have"
     missing = [argument for argument in _NEEDED if argument not in taken]
     if missing:
         return f"{name} takes no {' and no '.join(map(_near(taken), missing))}"

@@ -58,7 +58,7 @@ def check_regular(place: Path, key: str) -> None:
             continue  # who reads it says what is wrong
         if not stat.S_ISREG(mode):
             raise ModelError(
-                f"{key}: {file} is {kind_of(mode)}; take it away", key=key.partition("=")[0]
+                f"{key}: {file} is {kind_of(mode)}; remove it", key=key.partition("=")[0]
             )
         looked_at += 1
         if looked_at > _MOST_FILES:

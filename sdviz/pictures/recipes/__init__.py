@@ -143,5 +143,5 @@ def _object(text: str) -> Mapping[str, Any]:
     except RecursionError:
         raise ValueError("JSON of too many levels") from None
     if not isinstance(values, dict):
-        raise ValueError("JSON that is no object")
+        raise ValueError("JSON that is not an object")
     return values

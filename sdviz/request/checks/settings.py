@@ -57,8 +57,8 @@ def search(asked: Asked) -> Iterator[SdvizError]:
     for prompt in texts("prompt"):
         if wanted not in prompt:
             yield ConfigError(
-                f"sr={wanted},...: the first value is the text to replace, and "
-                f"{prompt[:60]!r} does not have it",
+                f"sr={wanted},...: the first value is the text to replace, but {prompt[:60]!r} "
+                "does not contain it",
                 key="sr",
             )
 

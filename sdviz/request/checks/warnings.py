@@ -222,7 +222,7 @@ def bundled(planned: Planned) -> list[str]:
     for name, model in worn.items():
         if words := checks.bundled(name, planned.config.models[model]):
             told.append(
-                f"lora={name}: brings the embedding {', '.join(words)} along, which is left out; "
-                "embedding= takes it as a file of its own"
+                f"lora={name}: brings the embedding {', '.join(words)} along, which sdviz leaves "
+                "out; give it as a file in embedding="
             )
     return told

@@ -100,7 +100,7 @@ def settings_of(config: VisdomConfig) -> dict[str, Any]:
 
 def stop(port: int) -> bool:
     """End the board on `port`, and return when its process is gone; False where there is none.
-    Raises BoardError where it is not ours to end, or does not end.
+    Raises BoardError where it is not ours to end, or does not stop.
     """
     found = look(port)
     state = BoardState.of_port(port)
@@ -138,7 +138,7 @@ def _await_end(port: int, pid: object, patience: float = _STOP_S) -> None:
             if _has_ended(pid):
                 return
             time.sleep(0.05)
-    raise BoardError(f"The server on visdom.port={port} (process {pid}) does not end.")
+    raise BoardError(f"The server on visdom.port={port} (process {pid}) does not stop.")
 
 
 def _has_ended(pid: int) -> bool:

@@ -47,7 +47,7 @@ class BoardSink:
             raise
         except Exception as error:  # a sweep does without its page, and not the other way round
             reason = f"{type(error).__name__}: {error}"
-            raise BoardError(f"visdom.port={config.port}: no page can be had: {reason}") from error
+            raise BoardError(f"visdom.port={config.port}: no page: {reason}") from error
 
     @property
     def url(self) -> str:

@@ -80,8 +80,8 @@ class BoardState:
     def unwritable(self, error: OSError) -> str:
         """What a user is told where the folder cannot be written."""
         return (
-            f"{self.folder} cannot be written: {error.strerror}. "
-            "Give the board another folder: XDG_STATE_HOME=FOLDER"
+            f"{self.folder} cannot be written: {error.strerror}. Choose another folder: "
+            "XDG_STATE_HOME=FOLDER"
         )
 
     def token(self) -> str:

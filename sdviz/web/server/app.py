@@ -34,7 +34,7 @@ from sdviz.web.visdom.guarded import guard_routes, only_reads
 from sdviz.web.visdom.versions import Application, SaveHandler, tornado_settings
 from sdviz.web.visdom.windows import Windows
 
-NOT_YOURS = "this board belongs to another user of this machine: you may look, and change nothing"
+NOT_YOURS = "this board belongs to another user of this machine: you can view it, but not change it"
 _RESTORED = 20  # pages made anew at a start
 _MAX_FRAMES = 100_000  # 0.3 keeps four frames of a history unless told otherwise
 
@@ -243,5 +243,5 @@ def _set_aside_damaged(folder: Path) -> None:
         except (OSError, ValueError, RecursionError):
             whole = False
         if not whole:
-            _LOG.warning("%s is damaged; it is set aside", file)
+            _LOG.warning("%s is damaged; it is moved aside", file)
             file.replace(file.with_suffix(".damaged"))

@@ -134,7 +134,7 @@ class Limited(HTTPMessageDelegate):
         if self._length + len(chunk) > self._limit:
             refusal = self._refuse(413, f"this address takes at most {self._limit} bytes")
         elif not self._budget.take(len(chunk)):
-            refusal = self._refuse(503, "too much is being sent at once; try again in a moment")
+            refusal = self._refuse(503, "too much data at once; try again in a moment")
         else:
             self._length += len(chunk)
             return self._inner.data_received(chunk)

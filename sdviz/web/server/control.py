@@ -199,7 +199,7 @@ class DoHandler(Handler):
         asked = self.asked()
         settings, job = asked.get("settings", {}), asked.get("job", 0)
         if not isinstance(settings, dict) or type(job) is not int or "action" not in asked:
-            raise tornado.web.HTTPError(400, "this is no command")
+            raise tornado.web.HTTPError(400, "this is not a command")
         command = {
             "action": str(asked["action"]),
             "settings": {name: str(value) for name, value in settings.items()},

@@ -60,7 +60,9 @@ class Follower:
                 self._fail(error)
             except Exception as error:
                 # A page that fails must take neither the server nor the other pages with it.
-                _LOG.exception("the page of %s failed; it is made anew when it changes", self._path)
+                _LOG.exception(
+                    "the page of %s failed; it is built again when it changes", self._path
+                )
                 self._fail(error)
             await asyncio.sleep(pause or (_LIVE_S if self._is_live else _QUIET_S))
 

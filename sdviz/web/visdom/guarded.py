@@ -45,7 +45,7 @@ def read_object(text: bytes | str) -> dict[str, Any]:
     except RecursionError:
         raise ValueError("the JSON is nested too deeply") from None
     if not isinstance(value, dict):
-        raise ValueError("the JSON is no object")
+        raise ValueError("the JSON is not an object")
     return value
 
 
@@ -54,7 +54,7 @@ def environment(name: object) -> str:
     that could be no file of Visdom's folder.
     """
     if not isinstance(name, str):
-        raise ValueError("the name of an environment is no text")
+        raise ValueError("the name of an environment must be text")
     plain = name.replace("/", "_").replace("\\", "_")
     if not plain.strip(". ") or plain.startswith(".") or _UNPRINTABLE.search(plain):
         raise ValueError(f"{name[:60]!r} cannot be the name of an environment")
@@ -73,12 +73,12 @@ def checked(message: dict[str, Any]) -> dict[str, Any]:
     match message.get("cmd"):
         case "save_layouts":
             if not isinstance(json.loads(message.get("data") or "[]"), list):
-                raise ValueError("layouts are a list, as JSON in text")
+                raise ValueError("layouts must be a JSON list in text")
         case "save" if not isinstance(message.get("data"), dict):
-            raise ValueError("what is saved of an environment is an object")
+            raise ValueError("a saved environment must be an object")
         case "forward_to_vis" | "pop_embeddings_pane":
             if not isinstance(message.get("data"), dict):
-                raise ValueError("data is no object")
+                raise ValueError("data is not an object")
             checked(message["data"])
         case _:
             return message
@@ -266,9 +266,9 @@ def _check_windows(asked: dict[str, Any]) -> None:
     data = json.loads(asked["data"])
     windows = {str(asked["win"]): data} if asked.get("win") is not None else data
     if not isinstance(windows, dict) or not all(isinstance(w, dict) for w in windows.values()):
-        raise ValueError("data is no window, or no object of windows")
+        raise ValueError("data is not a window or an object of windows")
     if not all(isinstance(window.get("i", 0), int) for window in windows.values()):
-        raise ValueError("a window's place is no number")
+        raise ValueError("a window's place is not a number")
 
 
 def _path(address: str, part: str) -> str:

@@ -55,9 +55,9 @@ def head(description: Mapping[str, Any], max_windows: int, sheet_url: str) -> Me
 def damaged(name: str, reason: str) -> Message:
     """In the place of `head`: why an archive has no page."""
     return _about(
-        f"<h4 style='margin:0 0 .4em;font-weight:600'>{escape(name)}</h4>"
-        f"<div>This archive cannot be shown: {escape(reason[:500])}</div>"
-        "<div>python -m sdviz.archive verify says what is damaged.</div>"
+        f"<h4 style='margin:0 0 .4em;font-weight:600'>{escape(name)}</h4><div>This archive cannot "
+        f"be shown: {escape(reason[:500])}</div><div>python -m sdviz.archive verify lists what is "
+        "damaged.</div>"
     )
 
 

@@ -135,7 +135,7 @@ def test_loras_that_do_not_fit_a_file_are_refused(
     save_file({**halves, **more}, lora)
     refused(r"has lora_te3_encoder_block_0\..*, which tested does not support")
     save_file({**halves, f"{name}.dora_scale": torch.zeros(1)}, lora)
-    refused("a DoRA .*dora_scale.*, which sdviz cannot put on")
+    refused("a DoRA .*dora_scale.*, which sdviz cannot apply")
     layer = "transformer.transformer_blocks.0.attn.to_q"
     save_file(
         {
@@ -145,4 +145,4 @@ def test_loras_that_do_not_fit_a_file_are_refused(
         },
         lora,
     )
-    refused("a DoRA .*dora_scale.*, which sdviz cannot put on")
+    refused("a DoRA .*dora_scale.*, which sdviz cannot apply")

@@ -190,9 +190,9 @@ FOREIGN = {
     "OFT": {"oft_blocks": (4, 8, 8)},
     "GLoRA": {"a1.weight": (4, 32), "b1.weight": (4, 32)},
     "(IA)3": {"on_input": ()},
-    "whole weights": {"diff": (32, 32)},
+    "full weights": {"diff": (32, 32)},
     "DoRA of PEFT": {"lora_magnitude_vector.weight": (32,)},
-    "no part of a LoRA": {"reshape_weight": (2,)},
+    "does not know as part of a LoRA": {"reshape_weight": (2,)},
 }
 
 
@@ -210,7 +210,7 @@ def test_what_is_no_lora_is_refused_by_its_name(
     spec = ModelSpec(name="tested", id=str(folder))
     named = (
         kind.removesuffix(" of PEFT")
-        if beside or kind != "no part of a LoRA"
+        if beside or kind != "does not know as part of a LoRA"
         else "contains no LoRA"
     )
     with pytest.raises(ModelError, match=f"lora=.*{named.replace('(', '[(]').replace(')', '[)]')}"):

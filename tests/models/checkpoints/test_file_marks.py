@@ -106,5 +106,5 @@ def test_a_folder_whose_weights_are_not_all_there_is_refused(tmp_path: Path) -> 
         tensors = load_file(file)
         tensors.pop(sorted(tensors)[-1])
         save_file(tensors, file, metadata={"format": "pt"})
-        with pytest.raises(ModelError, match=r"lacks .* fetch the model anew"):
+        with pytest.raises(ModelError, match=r"lacks .* download the model again"):
             models.load(ModelSpec(name="tested", id=str(folder)))

@@ -144,7 +144,7 @@ def test_other_samplers_are_refused(name: str, asked: str, told: str, tmp_path: 
 
 
 def test_the_table_stands_for_batched_models(tiny_model: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigErrors, match=r"sampler=Native: .* supports the samplers of"):
+    with pytest.raises(ConfigErrors, match=r"sampler=Native: .* supports sdviz's samplers"):
         reader(tiny_model, tmp_path)(sampler="native")
 
 

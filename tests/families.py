@@ -165,8 +165,8 @@ def sd3(folder: Path) -> Path:
     return folder
 
 
-def flux(folder: Path) -> Path:
-    """A Flux whose latents have 4 channels, with a T5 of a few words."""
+def flux(folder: Path, *, distilled: bool = True) -> Path:
+    """A Flux whose latents have 4 channels, with a T5 of a few words; `distilled` as dev."""
     torch.manual_seed(4)
     words = tiny.tokenizer(folder / "tokenizer")
     pieces = t5_tokenizer()
@@ -180,6 +180,7 @@ def flux(folder: Path) -> Path:
         joint_attention_dim=32,
         pooled_projection_dim=32,
         axes_dims_rope=(4, 4, 8),
+        guidance_embeds=distilled,
     )
     t5 = T5Config(vocab_size=len(pieces), d_model=32, d_kv=8, d_ff=37, num_layers=2, num_heads=4)
     FluxPipeline(

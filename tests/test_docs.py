@@ -14,7 +14,6 @@ import yaml
 from sdviz.commands.archive import COMMANDS
 from sdviz.plan.config import PACKAGE, conf_dir
 from sdviz.plan.settings import SETTINGS
-from sdviz.request import setting_keys
 from sdviz.request.command_line import to_hydra
 from sdviz.request.compose import compose
 
@@ -51,7 +50,6 @@ def test_every_sweep_that_is_shown_can_be_composed() -> None:
 
     shown = [text for text in commands("sdviz.sweep") if not text.startswith("-")]
     assert len(shown) > 10
-    setting_keys.register()
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
         for text in shown:
             typed = [word for word in shlex.split(text, comments=True) if "=" in word]

@@ -23,28 +23,31 @@ _BATCHED = ("hidden_states", "sample", "x", "z", "latents", "input_ids")
 
 
 @dataclass(frozen=True)
-class Autocast:
-    """torch.autocast as it stood where a call was made; it is a state of the thread."""
+class State:
+    """torch's autocast and grad mode as they stood somewhere; both belong to the thread."""
 
     device: str
-    enabled: bool
+    autocast: bool
     dtype: torch.dtype
+    grad: bool
 
     @staticmethod
-    def here(device: str) -> Autocast:
+    def here(device: str) -> State:
         kind = torch.device(device).type
         if not torch.amp.is_autocast_available(kind):
             kind = "cpu"
-        return Autocast(kind, torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind))
+        dtype = torch.get_autocast_dtype(kind)
+        return State(kind, torch.is_autocast_enabled(kind), dtype, torch.is_grad_enabled())
 
     def restore(self) -> None:
-        torch.set_autocast_enabled(self.device, self.enabled)
+        torch.set_autocast_enabled(self.device, self.autocast)
         torch.set_autocast_dtype(self.device, self.dtype)
+        torch.set_grad_enabled(self.grad)
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
         """The work inside is done as it would have been where the call was made."""
-        before = Autocast.here(self.device)
+        before = State.here(self.device)
         self.restore()
         try:
             yield
@@ -59,7 +62,7 @@ class Call:
 
     function: Callable[..., Any]
     arguments: Mapping[str, Any]
-    autocast: Autocast
+    state: State
     name: str = "forward"  # of the module's method
     rows: int = field(init=False)  # its batch
 
@@ -72,13 +75,13 @@ class Call:
         arguments = sorted(self.arguments.items())
         return (
             self.function,
-            self.autocast,
+            self.state,
             tuple((name, _form(value, self.rows)) for name, value in arguments),
         )
 
     def run(self) -> Any:
         """What the function returns to this call alone."""
-        with self.autocast.active():
+        with self.state.active():
             return _call(self.function, self.arguments)
 
 
@@ -113,7 +116,7 @@ def together(calls: Sequence[Call]) -> list[Any]:
     arguments = {
         name: _joined([call.arguments[name] for call in calls], counts) for name in first.arguments
     }
-    with first.autocast.active():
+    with first.state.active():
         return _parted(_call(first.function, arguments), counts)
 
 

@@ -114,9 +114,9 @@ class Conducted:
 
     def _stand_in(self, name: str, module: torch.nn.Module) -> Any:
         here = getcurrent()
-        if name.startswith(_DENOISERS):
+        if any(part in name for part in _DENOISERS):
             return Captured(module, ["forward"], here)
-        if name.startswith(_DECODERS):
+        if any(part in name for part in _DECODERS):
             return Captured(module, ["decode"], here)
         return self._encoders.setdefault(name, Remembered(module))
 
@@ -297,7 +297,9 @@ class _Ride:
         self._tails: deque[tuple[int, Evaluation, torch.Tensor]] = deque()
         self._tail: Body[torch.Tensor] | None = None
         self._mark = self._shown = 0.0
-        self.body = Body(lambda: model.generate(cell.recipe, self._watch, self._encoded))
+        self.body = Body(
+            lambda: model.generate(cell.recipe, self._watch, self._encoded), model.device
+        )
 
     @property
     def call(self) -> Call | None:
@@ -397,7 +399,8 @@ class _Ride:
                 continue
             if self._tail is None:
                 tail = self._tail_of.tail
-                self._tail = Body(functools.partial(tail, self.cell.recipe, self._tails[0][2]))
+                drawn = functools.partial(tail, self.cell.recipe, self._tails[0][2])
+                self._tail = Body(drawn, self._device)
                 self._tail.start()
             while self._tail.call and self._tail.call.name == "forward":
                 self._tail.go_on(self._output)

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from sdviz.engine.calls import Autocast, Call, named
+from sdviz.engine.calls import Call, State, named
 
 T = TypeVar("T")
 
@@ -21,7 +21,8 @@ T = TypeVar("T")
 class Body(Generic[T]):
     """One body on its way: it waits with a `call`, or it is over with a `result` or an `error`."""
 
-    def __init__(self, function: Callable[[], T]) -> None:
+    def __init__(self, function: Callable[[], T], device: str = "cpu") -> None:
+        self._devices = dict.fromkeys(("cpu", device))
         self.call: Call | None = None
         self.error: BaseException | None = None
         self._result: list[T] = []
@@ -57,7 +58,12 @@ class Body(Generic[T]):
 
     def _switch(self, into: Callable[[], Any]) -> None:
         self._greenlet.parent = getcurrent()
-        call = into()
+        states = [State.here(device) for device in self._devices]
+        try:
+            call = into()
+        finally:
+            for state in states:  # the body's own are none of ours
+                state.restore()
         self.call = call if isinstance(call, Call) and not self.is_over else None
 
     def _run(self, function: Callable[[], T]) -> None:
@@ -104,11 +110,11 @@ class Captured:
         if getcurrent() is conductor:  # the conductor itself uses the module
             return function(*given, **more)
         arguments = named(getattr(module, name), given, more)
-        autocast = Autocast.here(str(getattr(module, "device", "cpu")))
+        state = State.here(str(getattr(module, "device", "cpu")))
         try:
-            return conductor.switch(Call(function, arguments, autocast, name))
+            return conductor.switch(Call(function, arguments, state, name))
         finally:
-            autocast.restore()  # other bodies have run meanwhile
+            state.restore()  # other bodies have run meanwhile
 
 
 class Remembered:

@@ -18,6 +18,7 @@ from sdviz.models.checkpoints.components import of_pipeline
 from sdviz.models.files import (
     component_files,
     diffusers_source,
+    guidance,
     identity,
     marks,
     places,
@@ -64,6 +65,7 @@ class ModelInfo:
     vae: Mapping[str, Any] = field(default_factory=dict, hash=False)  # its configuration
     pipeline: str = ""  # name of diffusers' pipeline class
     is_flow: bool = False  # trained by flow matching, which has samplers of its own
+    guidance_embeds: bool | None = None  # of the transformer; None: it has no such switch
     is_native: bool = False  # no sampler fits but the scheduler that it was published with
     timestep_spacing: str = "leading"  # of the timesteps that it was published with
     marks: Mapping[str, Any] = field(default_factory=dict, hash=False)  # sdviz.models.marks
@@ -94,6 +96,11 @@ class ModelInfo:
     def is_batched(self) -> bool:
         """Do its cells ride together, and not one after the other?"""
         return self.kind in BATCHED
+
+    @property
+    def guidance(self) -> guidance.Guidance:
+        """How the pipeline takes `cfg`, where its cells are not our own loop's."""
+        return guidance.of(diffusers_source.call(self.pipeline), self.guidance_embeds)
 
     @property
     def samplers(self) -> tuple[str, ...]:
@@ -214,6 +221,7 @@ def _info(spec: ModelSpec, folder: Path, *, kind: str, checkpoint: Path | None =
         vae=vae,
         pipeline=pipeline,
         is_flow=is_flow,
+        guidance_embeds=_switch(config, "guidance_embeds"),
         is_native=is_native,
         timestep_spacing=str(scheduler.get("timestep_spacing", "leading")),
         marks=marks.of(
@@ -221,6 +229,11 @@ def _info(spec: ModelSpec, folder: Path, *, kind: str, checkpoint: Path | None =
             folder=folder,
         ),
     )  # fmt: skip
+
+
+def _switch(config: Mapping[str, Any], name: str) -> bool | None:
+    value = config.get(name)
+    return value if isinstance(value, bool) else None
 
 
 def _is_native(pipeline: str, scheduler: Mapping[str, Any], spec: ModelSpec) -> bool:

@@ -17,7 +17,6 @@ FACE = (
     "reference",
     "rules",
     "samplers",
-    "setting",
     "settings",
     "values",
 )

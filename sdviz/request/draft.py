@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # Root keys beside the settings that are read here by hand; the rest are fields of Config.
 _BY_HAND = {"zip", "exclude", "order", "drawn_seeds", "instead"}
-_IGNORED = {"signature", "defaults", "hydra", "from"}
+_IGNORED = {"signature", "defaults", "hydra"}
 
 
 @dataclass
@@ -66,8 +66,7 @@ def read_draft(given: Mapping[str, Any], model_folders: Sequence[Path]) -> Draft
         {key: _as_text(value, key, draft.errors) for key, value in given.items()}
     )
     with draft.collecting():
-        if draft.given.get("prompts"):
-            draft.given = prompt_lines.with_lines(draft.given)
+        draft.given = prompt_lines.with_lines(draft.given)
     rest = {
         key: value
         for key, value in draft.given.items()

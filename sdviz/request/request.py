@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from sdviz.errors import ConfigError, ConfigErrors, SdvizError
 from sdviz.models.addons import checks
-from sdviz.models.files import diffusers_source
 from sdviz.models.hardware import device
 from sdviz.plan import loras, reference
 from sdviz.plan.cells import CHECKER, GUIDANCE, SPACING, Axis, Plan
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 # (outputs, name) -> signature and drawn seeds of an earlier archive of that name, ("", []) if there
 # is none
 Recorded = Callable[[Path, str], "tuple[str, list[int]]"]
-_DISTILLED = "true_cfg_scale"  # a pipeline with it has another CFG scale in its `guidance_scale`
 
 
 @dataclass(frozen=True)
@@ -67,9 +65,7 @@ def read_request(
     Raises ConfigErrors with everything that is wrong.
     """
     of_picture: list[str] = []
-    if given.get("from"):
-        given = with_picture(given, model_folders, of_picture)
-    draft = read_draft(given, model_folders)
+    draft = read_draft(with_picture(given, model_folders, of_picture), model_folders)
     config, signed = _checked(draft, preset, also)
     asked = dict(draft.values)
     known = _known_seeds(draft, config, signed, recorded)
@@ -167,9 +163,7 @@ def _plan(draft: Draft, config: Config) -> Plan:
             f"exclude: drops all {plan.excluded} combinations; nothing is left to compute",
             key="exclude",
         )
-    distilled = (
-        n for n, info in draft.infos.items() if diffusers_source.takes(info.pipeline, _DISTILLED)
-    )
+    distilled = (name for name, info in draft.infos.items() if info.guidance.is_distilled)
     return replace(plan, distilled=frozenset(distilled))
 
 

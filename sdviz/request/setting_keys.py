@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 from sdviz.plan.labels import value_label
-from sdviz.plan.setting import Setting
-from sdviz.plan.settings import SETTINGS
+from sdviz.plan.settings import SETTINGS, Setting
 
 _COLUMN = 19  # characters of a name in `--help`
 

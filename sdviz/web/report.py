@@ -7,7 +7,7 @@ import io
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from sdviz.archive.reader import Archive
 from sdviz.archive.records import CellRecord
 from sdviz.archive.store import as_json
 from sdviz.errors import ArchiveError
-from sdviz.plan.labels import place_name, shareable, without_folders
+from sdviz.plan.labels import shareable
 from sdviz.regular_files import read_regular, whole_file, write_below
 from sdviz.web import describe, viewer
 
@@ -44,8 +44,7 @@ def write_file(archive: Archive, cells: Sequence[CellRecord], out: Path) -> None
     told = _description(archive, cells)
     told["urls"] = {}
     told["figures"] = [{"name": name, "src": _uri(data)} for name, data in _figures(archive)]
-    names = _names(archive)
-    told["details"] = {str(cell.i): _details(archive, cell.i, names) for cell in cells}
+    told["details"] = {str(cell.i): _details(archive, cell.i) for cell in cells}
     embed: dict[str, str] = {}
     for cell in cells:
         embed |= {f"{cell.i}/{name}": uri for name, uri in _pictures(archive, cell)}
@@ -73,10 +72,8 @@ def write_folder(
     for name, data in drawn.items():
         _write_plain(out, out / "figure" / f"{name}.png", data)
 
-    names = _names(archive)
-
     def write(own: Archive, cell: CellRecord) -> str:
-        script = viewer.cell_script(_details(own, cell.i, names), dict(_pictures(own, cell)))
+        script = viewer.cell_script(_details(own, cell.i), dict(_pictures(own, cell)))
         _write_plain(out, out / "cell" / f"{cell.i}.js", script.encode("utf-8", "replace"))
         return _thumb(own, cell, side)
 
@@ -112,31 +109,24 @@ def _description(archive: Archive, cells: Sequence[CellRecord]) -> dict[str, Any
     told = describe.description(archive)
     told["cells"] = [cell for cell in told["cells"] if cell["i"] in chosen]
     told["fixed"] = shareable(told["fixed"])
-    told["comparable"] = {place_name(k): made for k, made in told["comparable"].items()}
-    names = _names(archive)
     for cell in told["cells"]:
         cell["r"] = shareable(cell["r"])
-        if "e" in cell:
-            cell["e"] = without_folders(cell["e"], names)
+    names = _names(archive)
     for note in told["notes"]:
-        note["text"] = without_folders(note["text"], names)
+        for path, name in names.items():
+            note["text"] = note["text"].replace(path, name)
     if told["status"] == "running":
         told["status"] = "interrupted"  # what the page shows has an end, whatever goes on elsewhere
     return told
 
 
-def _details(archive: Archive, i: int, names: Mapping[str, str]) -> dict[str, Any]:
+def _details(archive: Archive, i: int) -> dict[str, Any]:
     details = describe.cell(archive, i)
-    return {
-        **details,
-        "recipe": shareable(details["recipe"]),
-        "reason": without_folders(details["reason"], names),
-        "notes": [without_folders(note, names) for note in details["notes"]],
-    }
+    return {**details, "recipe": shareable(details["recipe"])}
 
 
 def _names(archive: Archive) -> dict[str, str]:
-    """The paths that the recipes have, each with its name."""
+    """The paths that the recipes have, each with its name; the longest first."""
     recipes = [cell.recipe for cell in archive.cells]
     pairs = {
         value: short[key]
@@ -145,7 +135,7 @@ def _names(archive: Archive) -> dict[str, str]:
         for key, value in recipe.items()
         if isinstance(value, str) and short[key] != value
     }
-    return pairs
+    return dict(sorted(pairs.items(), key=lambda pair: -len(pair[0])))
 
 
 def _pictures(archive: Archive, cell: CellRecord) -> Iterator[tuple[str, str]]:

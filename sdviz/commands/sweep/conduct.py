@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from sdviz.archive.machine import machine, versions
 from sdviz.archive.writing.writer import ArchiveWriter
-from sdviz.commands.sweep import late_scores
+from sdviz.commands.sweep import late_scores, silent
 from sdviz.commands.sweep.interrupt import Interruptible
-from sdviz.commands.sweep.sinks import EventLog, Fanout, ProgressBar, Tally
-from sdviz.commands.terminal import say
+from sdviz.commands.sweep.progress import ProgressBar
+from sdviz.commands.sweep.sinks import EventLog, Fanout, Tally
+from sdviz.commands.terminal import bar_stream, say
 from sdviz.errors import ArchiveError, BoardError, SdvizError
 from sdviz.events import CellFailed, Event, Sink, SweepFinished, SweepStarted, warning
-from sdviz.models.addons import scores
 from sdviz.models.hardware import device
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def conduct(
             stack.callback(archive.close)
             say(*(note.text for note in archive.notes))
             todo = list(archive.todo)
-            unsaid = _unscored(request, archive.path, todo)
+            unsaid = late_scores.unscored(archive.path, request.plan, todo, config)
             if not todo:
                 say("nothing to compute: all cells are archived (reuse=false computes them again)")
             if unsaid:
@@ -104,12 +104,15 @@ def _denoise(
     """
     started = time.perf_counter()
     failed = False
+    folder = Path(request.config.outputs) / request.config.name
+    pictures = silent.Pictures(folder)
     broken: list[ArchiveError] = []  # of the archive: it ends the sweep, whatever guards a cell
 
     def emit(event: Event) -> None:
         nonlocal failed
         failed = failed or isinstance(event, CellFailed)
         interrupt.patient = True
+        pictures.handle(event)
         try:
             sinks.handle(event)
         except ArchiveError as error:
@@ -138,10 +141,14 @@ def _denoise(
                 should_stop=should_stop,
                 load=load,
             )
-        if unsaid:
-            late_scores.score(Path(config.outputs) / config.name, unsaid, config, emit, should_stop)
+        late_scores.score(folder, unsaid, config, emit, should_stop)
         if broken:
             raise broken[0]
+        if todo:
+            for text in silent.warnings(request.plan.cells, pictures.hashes()):
+                emit(warning(text))
+                if not bar_stream().isatty():  # the progress bar says it where there is one
+                    say(f"warning: {text}", error=True)
     except KeyboardInterrupt:
         return finish("interrupted")
     except SdvizError:
@@ -151,15 +158,6 @@ def _denoise(
     if interrupt():
         return finish("interrupted")
     return finish("failed" if failed else "finished")
-
-
-def _unscored(
-    request: Request, archive: Path, todo: Sequence[Cell]
-) -> dict[Cell, late_scores.Told]:
-    """Archived cells that lack a score or a caption that is asked for; with what they have."""
-    if not scores.is_asked(request.config):
-        return {}
-    return late_scores.unscored(archive, request.plan, todo, request.config)
 
 
 def _open_board(request: Request, archive: Path) -> tuple[BoardSink | None, list[str]]:

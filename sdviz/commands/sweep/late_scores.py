@@ -12,6 +12,7 @@ import numpy as np
 from sdviz.archive.reader import Archive
 from sdviz.errors import ArchiveError
 from sdviz.events import CellScored, Event, Note
+from sdviz.models.addons import scores
 from sdviz.plan.cells import Cell, Plan
 from sdviz.plan.config import Config, ModelSpec
 
@@ -22,6 +23,8 @@ def unscored(folder: Path, plan: Plan, todo: Iterable[Cell], config: Config) -> 
     """The cells that are archived, and not still to do, and lack a score or a caption that is asked
     for; with what they have.
     """
+    if not scores.is_asked(config):
+        return {}
     coming = {cell.index for cell in todo}
     with Archive(folder) as archive:
         known = archive.scores()

@@ -72,6 +72,7 @@ class WholePipeline:
         if prediction != "auto":
             self._original = {**self._original, "prediction_type": prediction}
         self._is_flow = info.is_flow
+        self._guidance = info.guidance
 
     def make_pipeline(self) -> Any:
         """For LoRAs."""
@@ -122,7 +123,7 @@ class WholePipeline:
         object.__setattr__(self.pipeline, "scheduler", scheduler)
         # Of pixels that are denoised themselves, "pt" means -1..1 to some pipelines.
         kind = "np" if self.vae is None else "pt"
-        image = self.pipeline(**self._arguments(recipe), output_type=kind).images[0]
+        image = self.pipeline(**self._arguments(recipe), output_type=kind)[0][0]
         if isinstance(image, np.ndarray):
             image = torch.from_numpy(image).permute(2, 0, 1)
         unit: torch.Tensor = image.float().cpu()
@@ -149,14 +150,20 @@ class WholePipeline:
         """What the pipeline takes of a recipe, by its own argument names."""
         arguments: dict[str, Any] = {
             "prompt": recipe.prompt,
-            "guidance_scale": recipe.cfg,
             "num_inference_steps": recipe.steps,
             "width": recipe.width,
             "height": recipe.height,
             "generator": torch.Generator("cpu").manual_seed(recipe.seed),
         }
-        if recipe.negative:
-            arguments["negative_prompt"] = recipe.negative
+        knob = self._guidance
+        if knob.argument:
+            arguments[knob.argument] = recipe.cfg
+        else:
+            for name, part in self.pipeline.components.items():
+                if "guider" in name and part is not None:
+                    part.guidance_scale = recipe.cfg
+        if recipe.negative or (knob.blank and recipe.cfg > 1):
+            arguments["negative_prompt"] = recipe.negative or " "
         if recipe.eta is not None:
             arguments["eta"] = recipe.eta
         taken = inspect.signature(self.pipeline.__call__).parameters
@@ -280,6 +287,7 @@ def load(source: Folder, info: ModelInfo, spec: ModelSpec) -> WholePipeline:
     made = getattr(diffusers, info.pipeline)
     with warnings.catch_warnings():  # the name that older versions know, too
         warnings.filterwarnings("ignore", message="`torch_dtype` is deprecated")
+        warnings.filterwarnings("ignore", category=FutureWarning)  # diffusers' own, of its modules
         if isinstance(source, Parts):
             pipeline = made(**source.everything())
         else:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 # What a text-to-image pipeline takes, by the names of its arguments.
-_NEEDED = ("prompt", "guidance_scale", "num_inference_steps", "width", "height", "generator")
+_NEEDED = ("prompt", "num_inference_steps", "width", "height", "generator")
+# And one of these, which `cfg` sets.
+_GUIDED = ("guidance_scale", "true_cfg_scale", "distilled_guidance_scale")
 # And what tells of another task.
 _FOREIGN = {
     "mask_image": "an image and a mask",
@@ -29,7 +31,7 @@ _FOREIGN = {
 _WITHOUT_IMAGE = {
     "BriaFibo2Pipeline", "DreamLitePipeline", "DreamLiteMobilePipeline", "Flux2KleinPipeline",
     "Flux2Pipeline", "FluxKontextPipeline", "GlmImagePipeline", "UniDiffuserPipeline",
-    "ZImageOmniPipeline",
+    "QwenImage21Pipeline", "ZImageOmniPipeline",
 }  # fmt: skip
 _IMAGES = ("image", "images", "gligen_images", "source_image")
 # What the names of classes tell that their arguments do not.
@@ -67,6 +69,8 @@ def why_not(name: Any) -> str:
     if wanted := [argument for argument, optional in taken.items() if not optional]:
         return f"{name} needs {' and '.join(wanted)} besides the prompt, which sdviz does not have"
     missing = [argument for argument in _NEEDED if argument not in taken]
+    if not any(argument in taken for argument in _GUIDED):
+        missing.insert(0, _GUIDED[0])
     if missing:
         return f"{name} takes no {' and no '.join(map(_near(taken), missing))}"
     return ""
@@ -87,6 +91,32 @@ def _near(taken: Iterable[str]) -> Callable[[str], str]:
 def takes(name: str, argument: str) -> bool:
     """Has the call of the pipeline class `name` that argument, as far as is known?"""
     return argument in (_arguments(name) or {argument})
+
+
+@functools.lru_cache
+def call(name: str) -> dict[str, Any]:
+    """The arguments of a call of the pipeline class `name`, with their defaults; None stands for
+    one that is no plain value.
+    """
+    for one in _classes(name):
+        for node in one.body:
+            if isinstance(node, ast.FunctionDef) and node.name == "__call__":
+                return _defaults(node.args)
+    return {}
+
+
+def _defaults(arguments: ast.arguments) -> dict[str, Any]:
+    plain = arguments.args[1:]
+    values: list[ast.expr | None] = [None] * (len(plain) - len(arguments.defaults))
+    values += arguments.defaults
+    pairs = [
+        *zip(plain, values, strict=True),
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ]
+    return {
+        argument.arg: default.value if isinstance(default, ast.Constant) else None
+        for argument, default in pairs
+    }
 
 
 @functools.lru_cache

@@ -12,8 +12,7 @@ from collections.abc import Mapping
 
 from sdviz.pictures.infotext import Infotext
 from sdviz.pictures.recipes.recipe import PictureRecipe
-from sdviz.plan.setting import Setting
-from sdviz.plan.settings import SETTINGS
+from sdviz.plan.settings import SETTINGS, Setting
 
 _NETWORK = re.compile(r"<(lora|lyco|hypernet):([^<>]*)>")
 # Keys that say nothing of the pixels, or that others say already.

@@ -40,7 +40,7 @@ def counted(asked: Asked) -> list[Recipe]:
     found = {
         tuple(settings[name] for name in _COUNTED): settings
         for settings in combinations(axes, fixed, asked.defaults)
-        if not (rules and matches(rules, settings))
+        if not matches(rules, settings)
     }
     pairs = {(settings["sampler"], settings["schedule"]) for settings in found.values()}
     gathered([functools.partial(_scheduled, *pair) for pair in sorted(pairs)])

@@ -12,7 +12,6 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from sdviz.models.addons import checks
-from sdviz.models.files.diffusers_source import takes
 from sdviz.plan.cells import GUIDANCE
 from sdviz.plan.prompts import is_plain, spoken
 from sdviz.plan.samplers import resolve
@@ -57,7 +56,6 @@ def _short(text: str) -> str:
 
 _IDLE = {name: row for name, row in SETTINGS.items() if row.idle}
 _SAME = "; cells that differ only in it are the same picture"
-_OWN_GUIDANCE = "true_cfg_scale"  # pipelines with it heed a negative prompt by it alone
 
 
 def unheard(planned: Planned) -> list[str]:
@@ -69,8 +67,18 @@ def unheard(planned: Planned) -> list[str]:
             continue
         if recipe.emphasis != "none" and not is_plain(recipe.prompt + recipe.negative):
             told[f"emphasis: {recipe.model} takes prompts as typed, including brackets"] = None
-        if recipe.negative and not info.is_batched and takes(info.pipeline, _OWN_GUIDANCE):
+        if info.is_batched:
+            continue
+        heeds = info.guidance.negative
+        if recipe.negative and info.guidance.is_distilled and heeds == "ignored":
             told[f"negative: has no effect on {recipe.model}, whose guidance is distilled"] = None
+        elif heeds == "needed" and not info.guidance.blank and not recipe.negative:
+            if recipe.cfg > 1:
+                told[
+                    f"cfg: has no effect on {recipe.model} without a negative prompt; say negative="
+                ] = None
+        elif heeds == "needed" and recipe.negative and recipe.cfg <= 1:
+            told[f"negative: has no effect on {recipe.model} at cfg={recipe.cfg:g}"] = None
     return list(told)
 
 

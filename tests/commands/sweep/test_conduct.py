@@ -195,3 +195,23 @@ def test_an_archive_that_fails_ends_the_sweep_whatever_guards_a_cell(
     with pytest.raises(ArchiveError, match=r"No space left on device.*free some space"):
         conduct(request_of_three)
     assert given == [0], "no further cell is computed"
+
+
+def test_a_setting_that_made_no_difference_is_said(
+    request_of_three: Request, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On the terminal and in the archive."""
+    told = "cfg: made no difference on m"
+
+    def alike(cell: Cell, emit: Emit) -> None:
+        emit(CellStarted(cell.index))
+        emit(CellFinished(cell.index, np.zeros((8, 8, 3), np.uint8), Timings()))
+
+    stand_in(monkeypatch, alike)
+    assert conduct(request_of_three) == 0
+    said = capsys.readouterr()
+    assert told in said.out + said.err
+    folder = Path(request_of_three.config.outputs) / "three"
+    with Archive(folder) as archive:
+        notes = [event.text for event in archive.events() if isinstance(event, Note)]
+    assert [note for note in notes if note.startswith(told)]

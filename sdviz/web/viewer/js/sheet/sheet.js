@@ -95,14 +95,13 @@ class Sheet {
     const { side, top: above } = this.heads;
     const { names } = this;
     const cornered = topHeight && sideWidth; // else there is no corner to name the axes
-    const beside = (list) => (cornered ? [] : silent(this.app.store, list));
-    side.show(this.grid.rows, sideWidth ? rowRange : [0, 0], geometry, all, beside(names.rows));
+    side.show(this.grid.rows, sideWidth ? rowRange : [0, 0], geometry, all, cornered ? [] : names.rows);
     above.show(
       this.grid.columns,
       topHeight ? columnRange : [0, 0],
       geometry,
       all,
-      beside(names.columns),
+      cornered ? [] : names.columns,
     );
     this.frames(fresh);
   }

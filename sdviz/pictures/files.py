@@ -24,13 +24,6 @@ CHUNK = "sdviz"  # ours, JSON
 _WEBP_QUALITY = 88  # artefacts of the frame itself stay visible; a 128x128 frame takes about 2 kB
 _LONGEST_SIDE = 16384  # pixels; a larger picture is not one of ours
 _MOST_PIXELS = 64 << 20  # below the number from which Pillow warns
-_UNREADABLE = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,  # raised only where warnings are errors
-)
 
 
 def encode_png(pixels: Pixels, texts: Mapping[str, str]) -> bytes:
@@ -69,7 +62,9 @@ def decode(data: bytes | Path, what: str) -> Image.Image:
             if max(image.size) > _LONGEST_SIDE or image.width * image.height > _MOST_PIXELS:
                 raise ArchiveError(f"{what} claims {image.width}x{image.height} pixels; not read")
             return image.convert("RGB")
-    except _UNREADABLE as error:
+    except ArchiveError:
+        raise
+    except Exception as error:  # a damaged or hostile file makes Pillow raise anything
         raise ArchiveError(f"{what} is damaged: {error}") from error
 
 

@@ -38,7 +38,9 @@ def read(path: Path, what: str) -> Image.Image:
         ) from None
     except FileNotFoundError:
         raise ConfigError(f"{what}: there is no file {path}", key=what) from None
-    except (OSError, ValueError, SyntaxError) as error:
+    except ConfigError:
+        raise
+    except Exception as error:  # a damaged or hostile file makes Pillow raise anything
         raise ConfigError(f"{what}: {path} cannot be read as an image: {error}", key=what) from None
 
 

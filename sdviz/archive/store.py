@@ -243,15 +243,17 @@ def _names_another(journal: Path) -> bool:
 
 
 @functools.lru_cache(maxsize=1)
-def _columns() -> dict[str, list[str]]:
+def _columns() -> dict[str, list[tuple[Any, ...]]]:
     """The columns of each table, as today's format has them."""
     with contextlib.closing(sqlite3.connect(":memory:")) as made:
         made.executescript(SCHEMA)
-        return {table: [row[1] for row in _described(made, table)] for table in TABLES}
+        return {table: _described(made, table) for table in TABLES}
 
 
-def _described(connection: sqlite3.Connection, table: str) -> list[Any]:
-    return connection.execute(f"PRAGMA table_xinfo({table})").fetchall()
+def _described(connection: sqlite3.Connection, table: str) -> list[tuple[Any, ...]]:
+    """Name, type, NOT NULL, place in the primary key and kind of each column; 0 is a plain one."""
+    rows = connection.execute(f"PRAGMA table_xinfo({table})")
+    return [(row[1], row[2].upper(), row[3], row[5], row[6]) for row in rows]
 
 
 def _check_columns(connection: sqlite3.Connection, path: Path) -> None:
@@ -259,10 +261,10 @@ def _check_columns(connection: sqlite3.Connection, path: Path) -> None:
     there is anything else that SQLite would compute as it reads or writes, for any time and memory.
     """
     for table, columns in _columns().items():
-        rows = [tuple(row) for row in _described(connection, table)]
-        names, hidden = [row[1] for row in rows], [row[1] for row in rows if row[6]]
-        if names[: len(columns)] != columns or hidden:
-            lacks = [name for name in columns if name not in names]
+        found = _described(connection, table)
+        if found[: len(columns)] != columns or any(column[-1] for column in found):
+            names = {column[0] for column in found}
+            lacks = [column[0] for column in columns if column[0] not in names]
             what = (
                 f"table {table} lacks {', '.join(lacks)}" if lacks else f"table {table} is foreign"
             )

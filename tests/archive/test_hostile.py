@@ -177,6 +177,10 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "a missing column": change("ALTER TABLE frame DROP COLUMN crc"),
     "a column that is computed": change(f"{HEAVY} AS (hex(zeroblob(400000000))) VIRTUAL)"),
     "a table of a module": change("DROP TABLE event; CREATE VIRTUAL TABLE event USING fts5(n)"),
+    "a key that is none": change(
+        "ALTER TABLE event RENAME TO e; CREATE TABLE event"
+        " (n TEXT PRIMARY KEY, kind TEXT NOT NULL, cell INTEGER, data TEXT, seq INTEGER)"
+    ),
     "a trigger": change("CREATE TRIGGER t AFTER DELETE ON frame BEGIN DELETE FROM cell; END"),
     "an index that is computed": change("CREATE INDEX x ON cell (length(zeroblob(9000000)))"),
     "another index of our name": change(

@@ -30,9 +30,13 @@ class ProgressBar:
         self._beside = contextlib.ExitStack()
 
     def handle(self, event: Event) -> None:
-        if not self._shown:
+        if isinstance(event, Note) and event.kind == "warning":
+            self._write(f"warning: {event.text}")  # also into the log of a job
+        elif not self._shown:
             return
-        if isinstance(event, Progress):
+        elif isinstance(event, Note):
+            self._write(event.text)
+        elif isinstance(event, Progress):
             bar = self._open(event.total)
             bar.total = event.total
             bar.update(event.evaluations - bar.n)
@@ -40,8 +44,6 @@ class ProgressBar:
             self._done += isinstance(event, CellFinished)
             self._failed += isinstance(event, CellFailed)
             self._count()
-        elif isinstance(event, Note):
-            self._write(f"warning: {event.text}" if event.kind == "warning" else event.text)
         elif isinstance(event, SweepFinished):
             self.close()
 

@@ -177,6 +177,14 @@ def test_the_bar_is_silent_elsewhere() -> None:
     assert stream.getvalue() == ""
 
 
+def test_warnings_reach_the_log_of_a_job() -> None:
+    stream = io.StringIO()
+    bar = ProgressBar(2, stream)
+    bar.handle(warning("no page"))
+    bar.close()
+    assert stream.getvalue() == "warning: no page\n"
+
+
 def test_the_tally_tells_finished_from_failed() -> None:
     tally = Tally()
     for event in (CellStarted(0), FINISHED, CellFailed(3, "not a number")):

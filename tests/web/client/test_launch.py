@@ -165,3 +165,20 @@ def test_starts_although_a_file_of_visdoms_is_damaged(port: int) -> None:
     ensure(VisdomConfig(port=port))
     assert sorted(ask(port, "POST", "/env_state", {})) == ["e", "main"]
     assert (folder / "a.damaged").read_text() == "{", "nothing is lost"
+
+
+@pytest.mark.slow
+def test_a_sweep_without_a_board_is_whole_and_warns_once(port: int, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "sdviz").mkdir()
+    (tmp_path / "sdviz" / str(port)).write_text("not a folder")
+    command = [sys.executable, "-m", "sdviz.sweep", "cfg=7", "steps=1", f"visdom.port={port}"]
+    done = subprocess.run(
+        [*command, f"outputs={tmp_path / 'outputs'}"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "XDG_STATE_HOME": str(tmp_path)},
+    )
+    assert done.returncode == 0
+    assert done.stderr.count("no page") == 1 and "Traceback" not in done.stderr
+    assert len(list((tmp_path / "outputs").glob("*/images/*.png"))) == 1

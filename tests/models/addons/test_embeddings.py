@@ -160,7 +160,7 @@ def test_what_does_not_fit_is_refused(folders: Callable[[str], Path], tmp_path: 
     torch.save({"string_to_param": {"*": torch.zeros(1, 32)}}, tmp_path / "smudge.pt")
     refused(r"can run any code.*model\.trust_pickle=true", tmp_path, "smudge")
     (tmp_path / "empty").mkdir()
-    refused(r"holds, no .pt, .bin, .safetensors file", tmp_path / "empty")
+    refused(r"does not contain, a .pt, .bin, .safetensors file", tmp_path / "empty")
     refused("no file or folder", tmp_path / "nowhere")
 
 

@@ -45,6 +45,7 @@ _LARGEST_SIDE = 1 << 16  # pixels; more is no picture's
 _ONE_SAMPLER = {"LatentConsistencyModelPipeline": "LCM"}
 _NATIVE_ALONE = ("IFPipeline",)  # ask their scheduler what it does with a learned variance
 _LIKE_OURS = {"TCDScheduler", "DPMSolverMultistepInverseScheduler"}  # trained as for ours
+_VAE = "AutoencoderKL"
 _PREDICTIONS = ("epsilon", "v_prediction", "sample")
 
 
@@ -192,6 +193,12 @@ def _info(spec: ModelSpec, folder: Path, *, kind: str, checkpoint: Path | None =
             key="model.prediction",
         )
     kind = kind if kind != "auto" else _kind(index, config)
+    if kind in BATCHED and checkpoint is None and _has_another_vae(vae):
+        kind = "other"  # diffusers' own pipeline runs it with the class that it names
+        if reason := diffusers_source.why_not(pipeline):
+            raise ModelError(
+                f"model={spec.name}: {reason}; name another with model.id=", key="model"
+            )
     is_native = _is_native(pipeline, scheduler, spec)
     if kind in BATCHED:
         _refuse_misfits(spec, config, vae, scheduler)
@@ -234,6 +241,11 @@ def _info(spec: ModelSpec, folder: Path, *, kind: str, checkpoint: Path | None =
 def _switch(config: Mapping[str, Any], name: str) -> bool | None:
     value = config.get(name)
     return value if isinstance(value, bool) else None
+
+
+def _has_another_vae(vae: Mapping[str, Any]) -> bool:
+    """Is it another autoencoder than the families' own?"""
+    return str(vae.get("_class_name", _VAE)) != _VAE
 
 
 def _is_native(pipeline: str, scheduler: Mapping[str, Any], spec: ModelSpec) -> bool:

@@ -84,7 +84,7 @@ def test_a_pickle_needs_consent_and_runs_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", PARAMETERS)
 def test_the_known_layouts_are_the_published_models(kind: str) -> None:
-    files = layouts.configurations(kind, "epsilon")
+    files = layouts.configurations(kind, {"prediction_type": "epsilon"})
     for component, expected in PARAMETERS[kind].items():
         config = json.loads(files[f"{component}/config.json"])
         with torch.device("meta"):

@@ -5,6 +5,7 @@ with, and equal to diffusers' own pipeline.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import diffusers
 import numpy as np
 import pytest
 import torch
-from transformers import T5Config, T5EncoderModel
+from transformers import Gemma2Config, Gemma2Model, T5Config, T5EncoderModel
 
 from sdviz import models
 from sdviz.errors import ConfigErrors
@@ -96,12 +97,54 @@ def deepfloyd(folder: Path) -> Path:
     return folder
 
 
+def sana_sprint(folder: Path) -> Path:
+    """A Sana Sprint, whose autoencoder halves three times and whose bins are of 1024 pixels."""
+    torch.manual_seed(6)
+    pieces = families.t5_tokenizer()
+    levels = 4
+    text = Gemma2Config(
+        head_dim=8,
+        hidden_size=16,
+        intermediate_size=32,
+        num_attention_heads=2,
+        num_hidden_layers=1,
+        num_key_value_heads=2,
+        vocab_size=len(pieces),
+        pad_token_id=0,
+        bos_token_id=0,
+        eos_token_id=1,
+        attn_implementation="eager",
+    )
+    sides = {}
+    for side in ("encoder", "decoder"):
+        sides |= {
+            f"{side}_block_types": ("ResBlock",) * levels,
+            f"{side}_layers_per_block": (1,) * levels,
+            f"{side}_block_out_channels": (8,) * levels,
+            f"{side}_qkv_multiscales": ((),) * levels,
+        }
+    diffusers.SanaSprintPipeline(
+        transformer=diffusers.SanaTransformer2DModel(
+            patch_size=1, in_channels=4, out_channels=4, num_layers=1, num_attention_heads=2,
+            attention_head_dim=4, num_cross_attention_heads=2, cross_attention_head_dim=4,
+            cross_attention_dim=8, caption_channels=16, sample_size=32,
+            qk_norm="rms_norm_across_heads", guidance_embeds=True,
+        ),
+        vae=diffusers.AutoencoderDC(
+            latent_channels=4, attention_head_dim=2, scaling_factor=0.41407, **sides
+        ),
+        text_encoder=Gemma2Model(text), tokenizer=pieces, scheduler=diffusers.SCMScheduler(),
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
 # How each is made, its default sampler, its native width, and what its own pipeline wants beside.
 MODELS: dict[str, tuple[Callable[[Path], Path], str, int, dict[str, Any]]] = {
     "playground": (playground, "Native", 64, {}),
     "edm_euler": (edm_euler, "Native", 64, {}),
     "flow_xl": (flow_xl, "Native", 64, {}),
     "lcm": (lcm, "LCM", 64, {"safety_checker": None}),
+    "sana_sprint": (sana_sprint, "Native", 256, {}),
     "deepfloyd": (deepfloyd, "Native", 32, {"safety_checker": None}),
 }
 
@@ -114,7 +157,8 @@ def test_a_model_runs_as_it_was_published(name: str, tmp_path: Path) -> None:
     recipe = plan.cells[0].recipe
     assert (recipe.sampler, recipe.width, recipe.height) == (sampler, width, width)
 
-    size = {"width": width, "height": width, "sampler": sampler, "steps": 4}
+    steps = 2 if name == "sana_sprint" else 4  # at others diffusers wants an argument
+    size = {"width": width, "height": width, "sampler": sampler, "steps": steps}
     pipeline = diffusers.DiffusionPipeline.from_pretrained(folder, **without)
     pipeline.set_progress_bar_config(disable=True)
     cells = cells_of(size, {**size, "seed": 2})
@@ -155,3 +199,33 @@ def test_flow_matching_takes_native_too(tmp_path: Path) -> None:
     cells = cells_of({"sampler": "Euler"}, {"sampler": "Native"})
     made = pictures(sweep(cells, spec=spec))
     assert most_different({0: made[0]}, {0: made[1]}) == 0
+
+
+@pytest.mark.parametrize("made", ["AutoencoderTiny", "AsymmetricAutoencoderKL"])
+def test_another_autoencoder_runs_in_diffusers_pipeline(made: str, tmp_path: Path) -> None:
+    """The engine's own loop decodes by an AutoencoderKL alone."""
+    folder = tiny.stable_diffusion(tmp_path / "model")
+    torch.manual_seed(3)
+    if made == "AutoencoderTiny":
+        blocks = {"encoder_block_out_channels": (8,) * 4, "decoder_block_out_channels": (8,) * 4}
+        vae: Any = diffusers.AutoencoderTiny(**blocks)
+    else:
+        sides = {f"{side}_block_out_channels": (16, 16) for side in ("down", "up")}
+        vae = diffusers.AsymmetricAutoencoderKL(
+            **sides, down_block_types=("DownEncoderBlock2D",) * 2,
+            up_block_types=("UpDecoderBlock2D",) * 2, norm_num_groups=8,
+        )  # fmt: skip
+    shutil.rmtree(folder / "vae")
+    vae.save_pretrained(folder / "vae")
+    index = folder / "model_index.json"
+    entries = {**json.loads(index.read_text()), "vae": ["diffusers", made]}
+    index.write_text(json.dumps(entries))
+    spec = ModelSpec(name="tested", id=str(folder))
+    side = 64 if made == "AutoencoderTiny" else 16
+    info = models.inspect(spec)
+    assert (info.is_batched, info.native_width) == (False, side)
+    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(folder, safety_checker=None)
+    pipeline.set_progress_bar_config(disable=True)
+    (cell,) = cells_of({"sampler": "Native", "steps": 3, "width": side, "height": side})
+    expected = {0: of_pipeline(pipeline, cell.recipe)}
+    assert most_different(pictures(sweep([cell], spec=spec)), expected) <= 1

@@ -11,6 +11,7 @@ import copy
 import functools
 import importlib
 import inspect
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -189,6 +190,8 @@ class WholePipeline:
             x0 = self._clean(scheduler, output, timestep, sample)
             stepped = step(output, timestep, sample, *rest, **more)
             after = stepped[0] if isinstance(stepped, tuple) else stepped.prev_sample
+            if x0 is None:
+                x0 = _predicted(stepped, after)
             sigma = self._noise_left(scheduler, number + 1)
             watch(Evaluation(number, float(timestep), x0, after, sigma))
             number += 1
@@ -198,8 +201,8 @@ class WholePipeline:
 
     def _clean(
         self, scheduler: Any, output: torch.Tensor, timestep: Any, sample: torch.Tensor
-    ) -> torch.Tensor:
-        """x0 out of the model's guided output.
+    ) -> torch.Tensor | None:
+        """x0 out of the model's guided output; None where only the scheduler's step tells it.
 
         Flow matching (Lipman et al. 2023): x = (1 - t) x0 + t noise and v = noise - x0, so
         x0 = x - t v. Otherwise as sdviz.models.families.schedulers.clean.
@@ -217,22 +220,38 @@ class WholePipeline:
             left = sigma - 1 if scheduler.config.get("invert_sigmas", False) else sigma
             flow: torch.Tensor = sample - left * output
             return flow
-        sigma = torch.tensor(schedulers.sigma(scheduler, timestep), device=sample.device)
-        x: torch.Tensor = scheduler.scale_model_input(sample, timestep)
         kind = scheduler.config.get("prediction_type", "epsilon")
         if kind not in schedulers.PREDICTIONS:  # its formula is the scheduler's own
-            return sample
+            return None
+        sigma = torch.tensor(schedulers.sigma(scheduler, timestep), device=sample.device)
+        x: torch.Tensor = scheduler.scale_model_input(sample, timestep)
         return schedulers.clean(x, output, sigma, kind)
 
     def _noise_left(self, scheduler: Any, evaluation: int) -> float:
         if evaluation >= len(scheduler.timesteps):
             return 0.0
+        if hasattr(scheduler, "precondition_outputs"):
+            return float(scheduler.sigmas[evaluation])
+        if scheduler.config.get("prediction_type") == "trigflow":  # Lu and Song 2024: an angle
+            return math.tan(min(float(scheduler.timesteps[evaluation]), math.pi / 2 - 1e-6))
         if not _is_flow(scheduler):
             return schedulers.sigma(scheduler, scheduler.timesteps[evaluation])
         share = float(scheduler.sigmas[min(evaluation, len(scheduler.sigmas) - 1)])
         if scheduler.config.get("invert_sigmas", False):
             share = 1 - share
         return share / (1 - share) if share < 1 else float("inf")
+
+
+def _predicted(stepped: Any, after: torch.Tensor) -> torch.Tensor:
+    """The clean latent that a scheduler's step gives beside the next one; the next one if none."""
+    if isinstance(stepped, tuple):
+        beside = stepped[1] if len(stepped) > 1 else None
+    else:
+        names = ("pred_original_sample", "denoised")
+        beside = next((getattr(stepped, name) for name in names if hasattr(stepped, name)), None)
+    if isinstance(beside, torch.Tensor) and beside.shape == after.shape:
+        return beside.float()
+    return after.float()
 
 
 def _after(call: Callable[[], None], function: Callable[..., Any]) -> Callable[..., Any]:

@@ -38,7 +38,7 @@ def read_checksums(paths: ArchivePaths) -> dict[str, str] | None:
         lines = read_regular(paths.checksums, _LONGEST).decode("ascii").splitlines()
     except (OSError, UnicodeDecodeError):
         return None
-    found = [_LINE.fullmatch(line) for line in lines]
-    if not found or not all(found):
+    matches = [_LINE.fullmatch(line) for line in lines]
+    if not matches or not all(matches):
         return None
-    return {match[2]: match[1] for match in found if match}
+    return {match[2]: match[1] for match in matches if match}

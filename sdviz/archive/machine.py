@@ -30,11 +30,11 @@ def machine() -> dict[str, Any]:
 @functools.cache
 def versions() -> dict[str, str]:
     """Package -> version, of those that have a say in pictures and times; without absent ones."""
-    found = {"python": platform.python_version(), "sdviz": __version__}
+    installed = {"python": platform.python_version(), "sdviz": __version__}
     for package in _PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found
+            installed[package] = metadata.version(package)
+    return installed
 
 
 def _cpu() -> str:

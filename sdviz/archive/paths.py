@@ -115,8 +115,8 @@ def archive_folders(outputs: Path) -> list[Path]:
     """Folders with a sweep.db directly below `outputs`, or `outputs` itself; newest first."""
     if is_regular(outputs / DATABASE):
         return [outputs]
-    found = {}
+    times = {}
     for database in outputs.glob("*/sweep.db"):
         with contextlib.suppress(OSError):  # deleted meanwhile, say
-            found[database.parent] = database.lstat().st_mtime
-    return sorted(found, key=lambda folder: -found[folder])
+            times[database.parent] = database.lstat().st_mtime
+    return sorted(times, key=lambda folder: -times[folder])

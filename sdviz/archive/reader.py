@@ -44,8 +44,8 @@ class Database:
     """The database of the archive in folder `path` (or of that sweep.db itself)."""
 
     def __init__(self, path: str | Path) -> None:
-        given = Path(path)
-        self.path = given.parent if given.name == DATABASE else given
+        location = Path(path)
+        self.path = location.parent if location.name == DATABASE else location
         self.paths = ArchivePaths(self.path)
         self._db = connect_reader(self.paths.database)
         self.format: int = self.query("PRAGMA user_version")[0][0]
@@ -185,9 +185,9 @@ class Archive(Database):
         """Cell -> the number of the converged image that it is measured by, -1 for none; empty
         where there are none (sdviz.plan.reference).
         """
-        told = self.about("referred", [])
-        whole = isinstance(told, list) and all(type(number) is int for number in told)
-        return told if whole else []
+        numbers = self.about("referred", [])
+        whole = isinstance(numbers, list) and all(type(number) is int for number in numbers)
+        return numbers if whole else []
 
     @property
     def first_outside(self) -> int:

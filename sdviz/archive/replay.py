@@ -58,7 +58,7 @@ def rows(archive: Archive) -> Iterator[tuple[str, sqlite3.Row]]:
     def stream(table: str) -> Iterator[tuple[str, sqlite3.Row]]:
         return ((table, row) for row in archive.stream(f"SELECT * FROM {table} ORDER BY n"))
 
-    yield from heapq.merge(stream("frame"), stream("event"), key=lambda told: told[1]["n"])
+    yield from heapq.merge(stream("frame"), stream("event"), key=lambda item: item[1]["n"])
 
 
 def events(archive: Archive, pace: Pace | None = None) -> Iterator[Event]:
@@ -115,8 +115,8 @@ def _event(archive: Archive, row: sqlite3.Row) -> Iterator[Event]:
         case "cell_finished":
             yield from _finished(archive, row["cell"])
         case "cell_scored":
-            told = read_scores(loads(row["data"]))
-            yield CellScored(row["cell"], told["scores"], told["caption"])
+            scored = read_scores(loads(row["data"]))
+            yield CellScored(row["cell"], scored["scores"], scored["caption"])
         case "cell_failed":
             yield CellFailed(row["cell"], archive.cell(row["cell"]).reason)
 
@@ -144,7 +144,7 @@ class Pace:
 
     def __init__(self, archive: Archive) -> None:
         self.seconds = 0.0  # since the beginning
-        self._told: dict[int, float] = {}  # cell -> denoising seconds at its last frame
+        self._latest: dict[int, float] = {}  # cell -> denoising seconds at its last frame
         cells = {cell.i: cell for cell in archive.everything}
         self._rates = {
             i: _rate(cells.get(i), _number(last)) for i, last in archive.query(_LAST)
@@ -153,8 +153,8 @@ class Pace:
     def frame(self, row: sqlite3.Row) -> None:
         """Moves the clock to this row of table `frame`; what makes no sense takes no time."""
         cell, seconds = row["cell"], _number(row["seconds"])
-        share = seconds - self._told.get(cell, 0.0)
-        self._told[cell] = seconds
+        share = seconds - self._latest.get(cell, 0.0)
+        self._latest[cell] = seconds
         self.seconds += max(0.0, share) * self._rates.get(cell, 1.0)
 
 

@@ -261,9 +261,9 @@ def _check_columns(connection: sqlite3.Connection, path: Path) -> None:
     there is anything else that SQLite would compute as it reads or writes, for any time and memory.
     """
     for table, columns in _columns().items():
-        found = _described(connection, table)
-        if found[: len(columns)] != columns or any(column[-1] for column in found):
-            names = {column[0] for column in found}
+        actual = _described(connection, table)
+        if actual[: len(columns)] != columns or any(column[-1] for column in actual):
+            names = {column[0] for column in actual}
             lacks = [column[0] for column in columns if column[0] not in names]
             what = (
                 f"table {table} lacks {', '.join(lacks)}" if lacks else f"table {table} is foreign"

@@ -36,13 +36,13 @@ def main(arguments: list[str] | None = None) -> int:
         return _main(sys.argv[1:] if arguments is None else arguments)
 
 
-def _main(given: list[str]) -> int:
-    if "-h" in given or "--help" in given:
+def _main(arguments: list[str]) -> int:
+    if "-h" in arguments or "--help" in arguments:
         say_text(USAGE)
         return 0
     try:
-        stop = "--stop" in given
-        rest = [argument for argument in given if argument != "--stop"]
+        stop = "--stop" in arguments
+        rest = [argument for argument in arguments if argument != "--stop"]
         config, archives = parse(rest)
         if stop:
             return _stop(config.port if any(a.startswith("visdom.port=") for a in rest) else None)
@@ -54,21 +54,21 @@ def _main(given: list[str]) -> int:
 
 def parse(arguments: list[str]) -> tuple[VisdomConfig, list[Path]]:
     """The keys and the archives of the command line. Raises ConfigErrors with all that is wrong."""
-    given: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     archives: list[Path] = []
     errors: list[SdvizError] = []
     for argument in arguments:
         key, sign, value = argument.partition("=")
         try:
             if sign and key.startswith("visdom.") and not Path(argument).exists():
-                given[key.removeprefix("visdom.")] = _read(key, value)
+                values[key.removeprefix("visdom.")] = _read(key, value)
             else:
                 archives.append(_archive(argument))
         except ConfigError as error:
             errors.append(error)
     if errors:
         raise ConfigErrors(errors)
-    return replace(VisdomConfig(), **given), archives
+    return replace(VisdomConfig(), **values), archives
 
 
 def _read(key: str, text: str) -> Any:
@@ -109,8 +109,8 @@ def _serve(config: VisdomConfig, archives: list[Path]) -> int:
     from sdviz.web.client.launch import register, server_on, settings_of
     from sdviz.web.client.ports import look
 
-    found = look(config.port)
-    if found.kind == "board":
+    listener = look(config.port)
+    if listener.kind == "board":
         server = server_on(config.port)
         say(f"The server is already running: {server.url()}")
         for path in archives:
@@ -118,7 +118,7 @@ def _serve(config: VisdomConfig, archives: list[Path]) -> int:
             say(f"{path}: {server.url(f'/env/{name}')}")
         say(f"To stop it: python -m sdviz.serve --stop visdom.port={config.port}")
         return 0
-    if found.kind == "visdom":
+    if listener.kind == "visdom":
         raise BoardError(
             f"visdom.port={config.port} is used by a Visdom server that sdviz did not start; stop "
             "it, or choose another port",
@@ -127,8 +127,8 @@ def _serve(config: VisdomConfig, archives: list[Path]) -> int:
     from sdviz.web.server.app import Settings
     from sdviz.web.server.server import run
 
-    told = settings_of(config)
-    settings = Settings(**told)
+    values = settings_of(config)
+    settings = Settings(**values)
 
     def ready(application: Any) -> None:
         base = f"http://127.0.0.1:{config.port}{settings.base_url}"

@@ -28,7 +28,7 @@ _BAR = re.compile(r"\n*(\x1b\[A)*")  # how tqdm moves between two bars
 
 def plain(text: object) -> str:
     """`text` so that a terminal shows all of it and obeys none; ends of line stay."""
-    return _UNSAFE.sub(lambda found: _escaped(found[0]), str(text))
+    return _UNSAFE.sub(lambda match: _escaped(match[0]), str(text))
 
 
 def _escaped(sign: str) -> str:
@@ -65,7 +65,7 @@ def say_question(text: str) -> None:
 def say_json(value: Any, *, indent: int | None = None) -> None:
     """Prints JSON, in which all that a terminal would obey is escaped as JSON has it."""
     text = as_json(value, indent=indent)
-    print(_UNSAFE.sub(lambda found: _json_escaped(found[0]), text))
+    print(_UNSAFE.sub(lambda match: _json_escaped(match[0]), text))
 
 
 def _json_escaped(sign: str) -> str:

@@ -76,5 +76,5 @@ def pixel_hash(pixels: Pixels) -> str:
     return digest.hexdigest()
 
 
-def own_json(record: Mapping[str, Any]) -> str:
+def record_json(record: Mapping[str, Any]) -> str:
     return json.dumps(record, ensure_ascii=False, sort_keys=True, default=str)

@@ -156,13 +156,13 @@ def _fontconfig(chars: str) -> tuple[str, ...]:
     program = shutil.which("fc-list")
     if program is None:
         return ()
-    found: list[str] = []
+    paths: list[str] = []
     for char in chars:
         command = [program, f":charset={ord(char):x}", "file"]
         try:
             answer = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
         except (OSError, subprocess.TimeoutExpired):
-            return tuple(found)
+            return tuple(paths)
         files = [line.rstrip(": ") for line in answer.stdout.splitlines()]
-        found += [f for f in files[:3] if f.endswith((".ttf", ".ttc", ".otf")) and f not in found]
-    return tuple(found)
+        paths += [f for f in files[:3] if f.endswith((".ttf", ".ttc", ".otf")) and f not in paths]
+    return tuple(paths)

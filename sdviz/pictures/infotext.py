@@ -15,7 +15,7 @@ from typing import Any
 
 from sdviz.plan import loras
 from sdviz.plan.labels import place_name
-from sdviz.plan.prompts import said
+from sdviz.plan.prompts import words_and_hashes
 from sdviz.plan.settings import DEFAULTS, SETTINGS, Setting
 
 LONGEST = 1 << 18  # characters of a text that is read; a longer one is no picture's
@@ -206,8 +206,8 @@ def clean(text: str) -> str:
 
 def with_lora(prompt: str, recipe: Mapping[str, Any]) -> str:
     """The prompt as stable-diffusion-webui has it: with the LoRAs in it, as <lora:name:1>."""
-    worn = loras.pairs(recipe.get("lora") or "", recipe.get("lora_scale", 1.0))
-    signs = [f"<lora:{_lora_name(name)}:{number(scale)}>" for name, scale in worn]
+    pairs = loras.pairs(recipe.get("lora") or "", recipe.get("lora_scale", 1.0))
+    signs = [f"<lora:{_lora_name(name)}:{number(scale)}>" for name, scale in pairs]
     return " ".join([prompt, *signs]).strip() if signs else prompt
 
 
@@ -282,7 +282,7 @@ def _composed(
             f"{_lora_name(one)}: {digits[:12]}" for one, digits in named
         )
     if known["embedding"] in contents:
-        words = said(contents[known["embedding"]], known["prompt"], known["negative"])
+        words = words_and_hashes(contents[known["embedding"]], known["prompt"], known["negative"])
         pairs["TI hashes"] = ", ".join(f"{word}: {digits[:12]}" for word, digits in words)
     return pairs
 

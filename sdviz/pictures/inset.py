@@ -92,8 +92,8 @@ def of_png(path: Path) -> bytes | None:
                 continue
             if length > _LARGEST:
                 return None
-            inset, told = file.read(length), file.read(4)
-            return inset if told == struct.pack(">I", zlib.crc32(name + inset)) else None
+            inset, checksum = file.read(length), file.read(4)
+            return inset if checksum == struct.pack(">I", zlib.crc32(name + inset)) else None
     return None
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sdviz.plan.prompts import said
+from sdviz.plan.prompts import words_and_hashes
 from sdviz.plan.settings import DEFAULTS, SETTINGS, Recipe, names
 
 CHECKER = "safety checker of {}"  # its name among the contents; each model may have one of its own
@@ -46,7 +46,7 @@ def cell_key(
         elif (value := values[name]) != DEFAULTS[name]:
             content = SETTINGS[name].content if contents else ""
             if contents and content == "words":
-                value = said(contents[value], recipe.prompt, recipe.negative)
+                value = words_and_hashes(contents[value], recipe.prompt, recipe.negative)
                 if not value:  # none of its words is said
                     continue
             elif contents and content == "checker":

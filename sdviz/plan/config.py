@@ -150,7 +150,9 @@ class Config:
     visdom: VisdomConfig = field(default_factory=VisdomConfig)
 
 
-def read(cls: type[T], given: Mapping[str, Any], errors: list[SdvizError], *, under: str = "") -> T:
+def read(
+    cls: type[T], source: Mapping[str, Any], errors: list[SdvizError], *, under: str = ""
+) -> T:
     """`cls` made from plain values, every one of them checked; `under` is the path of keys above,
     for messages.
 
@@ -161,7 +163,7 @@ def read(cls: type[T], given: Mapping[str, Any], errors: list[SdvizError], *, un
     known = {f.name: f for f in fields(cls) if f.name in keys_of(cls)}
     hints = get_type_hints(cls)
     values: dict[str, Any] = {}
-    for key, value in given.items():
+    for key, value in source.items():
         path = f"{under}{key}"
         if key not in known:
             errors.append(ConfigError(f"{path}: unknown key; {nearest(str(key), known)}", key=path))

@@ -131,8 +131,8 @@ def parse_words(text: str) -> list[str]:
     words: list[str] = []
     for part in flat_list(text):
         if not part:
-            told = f"`{text}`: a value between commas is empty; put '' for an empty one"
-            raise ConfigError(f"{told}, and quote the whole value for the shell")
+            message = f"`{text}`: a value between commas is empty; put '' for an empty one"
+            raise ConfigError(f"{message}, and quote the whole value for the shell")
         words.append(unquote(part))
     return words
 

@@ -94,11 +94,11 @@ def _short(path: str, among: Iterable[str]) -> str:
 
 def axis_labels(axes: Iterable[Axis], recipe: Recipe) -> dict[str, str]:
     """What is read for the settings of a cell along the axes, by key."""
-    found: dict[str, str] = {}
+    labels: dict[str, str] = {}
     for axis in axes:
         values = [getattr(recipe, key) for key in axis.keys]
-        found.update(zip(axis.keys, _labels(axis, values), strict=True))
-    return found
+        labels.update(zip(axis.keys, _labels(axis, values), strict=True))
+    return labels
 
 
 def listed(labels: Iterable[str]) -> str:

@@ -37,16 +37,16 @@ def pairs(lora: str, scale: Scale) -> tuple[tuple[str, float], ...]:
 
     Raises ConfigError where there are not as many scales as LoRAs.
     """
-    worn, weights = names(lora), scales(scale)
+    loras, weights = names(lora), scales(scale)
     if len(weights) == 1:
-        weights *= len(worn)
-    if worn and len(weights) != len(worn):
+        weights *= len(loras)
+    if loras and len(weights) != len(loras):
         raise ConfigError(
-            f"lora_scale={scale}: {len(weights)} scales for the {len(worn)} of lora={lora}; give "
+            f"lora_scale={scale}: {len(weights)} scales for the {len(loras)} of lora={lora}; give "
             "one for all, or one each, such as 1+0.5; zip=[[lora,lora_scale]] pairs lists",
             key="lora_scale",
         )
-    return tuple((name, weight) for name, weight in zip(worn, weights, strict=False) if weight)
+    return tuple((name, weight) for name, weight in zip(loras, weights, strict=False) if weight)
 
 
 def is_off(scale: Scale) -> bool:
@@ -75,14 +75,14 @@ def expanded(lora: str) -> list[str]:
 def _files(name: str) -> Iterator[str]:
     path = Path(name).expanduser()
     if path.is_dir() and not any((path / whole).is_file() for whole in _WHOLE):
-        found = [str(file) for file in path.glob("*.safetensors")]
-        yield from in_order(found) if len(found) > 1 else [name]
+        files = [str(file) for file in path.glob("*.safetensors")]
+        yield from in_order(files) if len(files) > 1 else [name]
     elif not path.exists() and glob.has_magic(name):
-        found = [file for file in glob.glob(str(path), recursive=True)
+        files = [file for file in glob.glob(str(path), recursive=True)
                  if Path(file).is_dir() or file.endswith(_SUFFIXES)]  # fmt: skip
-        if not found:
+        if not files:
             raise ConfigError(f"lora={name}: no file matches; name existing files", key="lora")
-        yield from in_order(found)
+        yield from in_order(files)
     else:
         yield name
 

@@ -51,10 +51,10 @@ def make_axes(
     return tuple(axes)
 
 
-def _filled(settings: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """`settings`, and for None the model's `own`, or the default."""
+def _filled(settings: Mapping[str, Any], of_model: Mapping[str, Any]) -> dict[str, Any]:
+    """`settings`, with None replaced by the value in `of_model`, or else by the default."""
     return {
-        name: own.get(name, DEFAULTS[name]) if value is None else value
+        name: of_model.get(name, DEFAULTS[name]) if value is None else value
         for name, value in settings.items()
     }
 
@@ -70,7 +70,7 @@ def combinations(
         sizes = " x ".join(f"{axis.name} {len(axis.values)}" for axis in axes)
         raise ConfigError(f"{total:,} cells ({sizes}), more than {MOST_CELLS:,}; give fewer values")
     keys = [key for axis in axes for key in axis.keys]
-    filled = {model: _filled(fixed, own) for model, own in defaults.items()}
+    filled = {model: _filled(fixed, of_model) for model, of_model in defaults.items()}
     for combination in itertools.product(*(axis.values for axis in axes)):
         varied = dict(zip(keys, itertools.chain(*combination), strict=True))
         model = str(varied.get("model", fixed.get("model")))

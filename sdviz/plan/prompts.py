@@ -142,7 +142,7 @@ def chunks(pieces: Sequence[tuple[Piece, Sequence[int]]], comma: int | None) -> 
 T = TypeVar("T")
 
 
-def spoken(words: Mapping[str, T], texts: Iterable[str]) -> dict[str, T]:
+def words_used(words: Mapping[str, T], texts: Iterable[str]) -> dict[str, T]:
     """Of `words`, those that a text has, in any case, and not as a part of another; in the order of
     the alphabet.
     """
@@ -151,9 +151,9 @@ def spoken(words: Mapping[str, T], texts: Iterable[str]) -> dict[str, T]:
 
 
 @functools.lru_cache(maxsize=4096)
-def said(content: str, *texts: str) -> tuple[tuple[str, str], ...]:
+def words_and_hashes(content: str, *texts: str) -> tuple[tuple[str, str], ...]:
     """Those words that a text has, with their hashes, of the `content` of embeddings."""
-    return tuple(spoken(json.loads(content), texts).items())
+    return tuple(words_used(json.loads(content), texts).items())
 
 
 @functools.lru_cache(maxsize=4096)

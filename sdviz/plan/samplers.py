@@ -78,8 +78,8 @@ class Sampler:
     @property
     def infotext(self) -> tuple[str, str]:
         """A1111 1.9+'s pair (Sampler, Schedule type); "Uniform" where its "Automatic" differs."""
-        own = "Uniform" if self.method.automatic else "Automatic"
-        return self.method_name, self.schedule or own
+        word = "Uniform" if self.method.automatic else "Automatic"
+        return self.method_name, self.schedule or word
 
     @property
     def missing_package(self) -> str:
@@ -115,8 +115,8 @@ def every() -> list[str]:
     """What `sampler=all` stands for: each method that any model can be denoised by here. LCM is not
     among them, which needs weights of its own, nor is one whose package is missing.
     """
-    found = (resolve(name) for name in METHODS if name != "LCM")
-    return [sampler.name for sampler in found if not sampler.missing_package]
+    samplers = (resolve(name) for name in METHODS if name != "LCM")
+    return [sampler.name for sampler in samplers if not sampler.missing_package]
 
 
 @lru_cache(maxsize=1024)

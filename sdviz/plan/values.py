@@ -16,36 +16,36 @@ from sdviz.plan import grammar, loras
 from sdviz.plan.settings import DEFAULTS, SETTINGS, Setting
 
 
-def values_of(name: str, given: Any) -> list[Any]:
-    """The values of setting `name` that `given` (out of the configuration) stands for; [None] if
+def values_of(name: str, source: Any) -> list[Any]:
+    """The values of setting `name` that `source` (out of the configuration) stands for; [None] if
     nothing is given.
 
     A string is read in the grammar of sdviz.plan.grammar; a list holds strings and numbers, each of
     them read likewise, except that the strings of a list of prompts stand for
     themselves. Raises ConfigError, or ConfigErrors with the values that are in order.
     """
-    if given is None:
+    if source is None:
         return [None]
     setting = SETTINGS[name]
-    if isinstance(given, list | tuple):
-        if not given:
+    if isinstance(source, list | tuple):
+        if not source:
             raise ConfigError(f"{name}=[]: give at least one value", key=name)
         if setting.kind == "text":
-            return [None if item is None else str(item) for item in given]
+            return [None if item is None else str(item) for item in source]
         if setting.kind == "word":  # an archive's configuration may hold "" for none
-            given = ["''" if item == "" else item for item in given]
-        return gathered([functools.partial(values_of, name, item) for item in given])
-    if setting.kind == "flag" and isinstance(given, bool):
-        return [given]
-    if isinstance(given, bool | Mapping):
-        raise ConfigError(f"{name}={given!r}: must be {setting.takes}", key=name)
+            source = ["''" if item == "" else item for item in source]
+        return gathered([functools.partial(values_of, name, item) for item in source])
+    if setting.kind == "flag" and isinstance(source, bool):
+        return [source]
+    if isinstance(source, bool | Mapping):
+        raise ConfigError(f"{name}={source!r}: must be {setting.takes}", key=name)
     try:
-        values, errors = _read(setting, given), []
+        values, errors = _read(setting, source), []
     except ConfigErrors as several:
         values, errors = several.sound, several.errors
     except ConfigError as error:
         values, errors = [], [error]
-    typed = f"{name}={_short(given)}"
+    typed = f"{name}={_short(source)}"
     faults: list[SdvizError] = [ConfigError(f"{typed}: {error}", key=name) for error in errors]
     return gathered([functools.partial(setting.checked, value) for value in values], faults)
 
@@ -62,26 +62,26 @@ def one_value(name: str, text: str) -> Any:
     return values[0]
 
 
-def _read(setting: Setting, given: Any) -> list[Any]:
+def _read(setting: Setting, source: Any) -> list[Any]:
     if setting.kind == "text":
-        text = str(given)
+        text = str(source)
         return [None] if text.strip() == "null" else list(grammar.parse_texts(text))
-    if not isinstance(given, str):
-        given = repr(given) if isinstance(given, float) else str(given)
-    if given.strip() == "null":
+    if not isinstance(source, str):
+        source = repr(source) if isinstance(source, float) else str(source)
+    if source.strip() == "null":
         return [None]
     if setting.kind in ("int", "float"):
-        given = grammar.half_width(given)
+        source = grammar.half_width(source)
     elif setting.choices or setting.kind == "flag" or setting.spelling:
-        given = given.replace("，", ",").replace("、", ",")  # no such name has one in it
-    parts = grammar.without_last_comma(grammar.split_list(given))
+        source = source.replace("，", ",").replace("、", ",")  # no such name has one in it
+    parts = grammar.without_last_comma(grammar.split_list(source))
     if "null" in parts and setting.nullable:  # one among several: the sampler's own, and 0.5
         return gathered([functools.partial(_read, setting, part) for part in parts])
     if setting.kind in ("word", "flag"):
-        return list(grammar.parse_words(given))
-    if setting.summed and any(map(loras.read_scales, grammar.flat_list(given))):
-        return gathered([functools.partial(_read_scales, one) for one in grammar.flat_list(given)])
-    return list(grammar.parse_numbers(given, whole=setting.kind == "int"))
+        return list(grammar.parse_words(source))
+    if setting.summed and any(map(loras.read_scales, grammar.flat_list(source))):
+        return gathered([functools.partial(_read_scales, one) for one in grammar.flat_list(source)])
+    return list(grammar.parse_numbers(source, whole=setting.kind == "int"))
 
 
 def _read_scales(text: str) -> list[Any]:
@@ -89,8 +89,8 @@ def _read_scales(text: str) -> list[Any]:
     return [several] if several else list(grammar.parse_numbers(text, whole=False))
 
 
-def _short(given: Any) -> str:
-    text = str(given)
+def _short(value: Any) -> str:
+    text = str(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -141,13 +141,13 @@ def entries(key: str, value: Any) -> dict[str, Any]:
     return {row.root: value, **({row.plural: None} if row.plural else {})}
 
 
-def entry(given: Mapping[str, Any], name: str) -> tuple[str, Any]:
+def entry(raw_config: Mapping[str, Any], name: str) -> tuple[str, Any]:
     """The key that gives setting `name` in a configuration, and its value; None: it is not given.
     Raises ConfigError where both the setting and its plural are.
     """
     row = SETTINGS[name]
-    value = given.get(row.root)
-    several = given.get(row.plural) if row.plural else None
+    value = raw_config.get(row.root)
+    several = raw_config.get(row.plural) if row.plural else None
     if several is None:
         return name, value
     if value is not None:

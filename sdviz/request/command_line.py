@@ -27,8 +27,8 @@ _RAW = (
 )
 _OTHER = ("zip", "order", "drawn_seeds")
 _GROUPS = ("preview", "visdom", "engine", "experiment")
-_OWN_CONFIG = ("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd")
-_TAKES_VALUE = ("--cfg", "-c", "--package", "-p", "--experimental-rerun", *_OWN_CONFIG)
+_FOREIGN_CONFIG = ("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd")
+_TAKES_VALUE = ("--cfg", "-c", "--package", "-p", "--experimental-rerun", *_FOREIGN_CONFIG)
 _MAY_TAKE_VALUE = ("--info", "-i")
 _MULTIRUN = ("-m", "--multirun")
 _COMPLETION = ("-sc", "--shell-completion")
@@ -62,7 +62,7 @@ def to_hydra(arguments: Sequence[str]) -> list[str]:
         return list(arguments)
     overrides, flags = _apart(arguments)
     multirun = any(flag in _MULTIRUN for flag in flags)
-    foreign = any(flag.partition("=")[0] in _OWN_CONFIG for flag in flags)
+    foreign = any(flag.partition("=")[0] in _FOREIGN_CONFIG for flag in flags)
     out: list[str] = []
     typed: list[str] = []
     errors: list[SdvizError] = []
@@ -125,14 +125,14 @@ def quote(text: str, *, literal: bool = True) -> str:
     """
     if literal:
         text = escape_interpolation(text)
-    text = re.sub(r"(\\*)'", lambda found: found[1] * 2 + "\\'", text)
+    text = re.sub(r"(\\*)'", lambda match: match[1] * 2 + "\\'", text)
     trailing = len(text) - len(text.rstrip("\\"))
     return f"'{text}{text[len(text) - trailing :]}'"
 
 
 def escape_interpolation(text: str) -> str:
     """`text` as OmegaConf is to be given it, so that `${` in it stands for itself."""
-    return re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + "\\${", text)
+    return re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + "\\${", text)
 
 
 def _check(argument: str, *, multirun: bool, foreign: bool) -> None:

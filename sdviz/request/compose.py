@@ -37,8 +37,8 @@ def prepare(arguments: Sequence[str], *, also: Check = no_check) -> Request:
 
     Raises ConfigErrors with everything that is wrong with it.
     """
-    given, preset = _compose(to_checked(arguments, also=also))
-    return plan(given, preset=preset, also=also)
+    raw_config, preset = _compose(to_checked(arguments, also=also))
+    return plan(raw_config, preset=preset, also=also)
 
 
 def to_checked(arguments: Sequence[str], *, also: Check = no_check) -> list[str]:
@@ -56,8 +56,8 @@ def _faults(overrides: Sequence[str], also: Check) -> list[SdvizError]:
     if any(override.startswith("-") for override in overrides):
         return []
     try:
-        given, preset = _compose(overrides)
-        plan(given, preset=preset, also=also)
+        raw_config, preset = _compose(overrides)
+        plan(raw_config, preset=preset, also=also)
     except SdvizError as error:
         return list(error.each())
     return []
@@ -84,8 +84,8 @@ def _compose(overrides: Sequence[str]) -> tuple[dict[str, Any], str]:
     except HydraException as error:
         raise ConfigError(str(error).splitlines()[0]) from None
     preset = str(composed.hydra.runtime.choices.get("experiment") or "")
-    own = [str(key) for key in composed if key != "hydra"]
-    return plain(OmegaConf.masked_copy(composed, own)), preset
+    keys = [str(key) for key in composed if key != "hydra"]
+    return plain(OmegaConf.masked_copy(composed, keys)), preset
 
 
 def plain(composed: DictConfig) -> dict[str, Any]:
@@ -94,21 +94,21 @@ def plain(composed: DictConfig) -> dict[str, Any]:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        given = OmegaConf.to_container(composed, resolve=True)
+        values = OmegaConf.to_container(composed, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError(str(error).splitlines()[0]) from None
-    assert isinstance(given, dict)
-    return {str(key): value for key, value in given.items()}
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
 
 
 def plan(
-    given: Mapping[str, Any],
+    raw_config: Mapping[str, Any],
     *,
     model_folders: Sequence[Path] = (),
     preset: str = "",
     also: Check = no_check,
 ) -> Request:
-    """`given`, a configuration's plain values, read, checked and planned on this machine.
+    """`raw_config`, a configuration's plain values, read, checked and planned on this machine.
 
     -1 draws a seed unless an archive of the same command has one. `model_folders` have the models'
     YAML files; none: conf/model/. Raises ConfigErrors with everything that is wrong.
@@ -116,7 +116,7 @@ def plan(
     from sdviz.request.request import read_request
 
     return read_request(
-        given,
+        raw_config,
         recorded=recorded_seeds,
         draw=lambda: secrets.randbelow(2**32),
         model_folders=model_folders or [conf_dir() / "model"],

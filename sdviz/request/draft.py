@@ -33,7 +33,7 @@ _IGNORED = {"signature", "defaults", "hydra"}
 class Draft:
     """What a configuration asks for, as far as it could be read; faults are in `errors`."""
 
-    given: Mapping[str, Any]
+    raw_config: Mapping[str, Any]
     config: Config = field(default_factory=Config)
     errors: list[SdvizError] = field(default_factory=list)
     values: dict[str, list[Any]] = field(default_factory=dict)  # by setting, in the order typed
@@ -59,17 +59,20 @@ class Draft:
             raise ConfigErrors(self.errors)
 
 
-def read_draft(given: Mapping[str, Any], model_folders: Sequence[Path]) -> Draft:
-    """Reads `given`, the composed configuration as plain values. Raises nothing; see `errors`."""
+def read_draft(raw_config: Mapping[str, Any], model_folders: Sequence[Path]) -> Draft:
+    """Reads `raw_config`, the composed configuration as plain values.
+
+    Raises nothing: faults are collected in `errors`.
+    """
     draft = Draft({})
-    draft.given = _with_counterparts(
-        {key: _as_text(value, key, draft.errors) for key, value in given.items()}
+    draft.raw_config = _with_counterparts(
+        {key: _as_text(value, key, draft.errors) for key, value in raw_config.items()}
     )
     with draft.collecting():
-        draft.given = prompt_lines.with_lines(draft.given)
+        draft.raw_config = prompt_lines.with_lines(draft.raw_config)
     rest = {
         key: value
-        for key, value in draft.given.items()
+        for key, value in draft.raw_config.items()
         if not setting_of(key) and key not in _BY_HAND | _IGNORED
     }
     config = read(Config, rest, draft.errors)
@@ -105,26 +108,26 @@ def _as_text(value: Any, key: str, errors: list[SdvizError]) -> Any:
     return value
 
 
-def _with_counterparts(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`given` with what a preset says `instead` for the one model of the sweep; what was typed
+def _with_counterparts(raw_config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`raw_config` with what a preset says `instead` for the one model of the sweep; what was typed
     stays.
 
     A preset's prompts are for real models; the miniature has counterparts of them in its own world.
     """
-    counterparts = (given.get("instead") or {}).get(str(entry(given, "model")[1])) or {}
-    typed = given.get("order") or []
-    return {**given, **{key: value for key, value in counterparts.items() if key not in typed}}
+    counterparts = (raw_config.get("instead") or {}).get(str(entry(raw_config, "model")[1])) or {}
+    typed = raw_config.get("order") or []
+    return {**raw_config, **{key: value for key, value in counterparts.items() if key not in typed}}
 
 
 def _read_models(draft: Draft, folders: Sequence[Path]) -> dict[str, ModelSpec]:
     """The models by name; what their small files say goes to `infos`."""
-    model = draft.given.get("model")
+    model = draft.raw_config.get("model")
     overrides = {}
     if isinstance(model, Mapping):
         overrides = {key: value for key, value in model.items() if value is not None}
     names: list[str] = []
     with draft.collecting():
-        names = list(dict.fromkeys(model_names(entry(draft.given, "model")[1], model)))
+        names = list(dict.fromkeys(model_names(entry(draft.raw_config, "model")[1], model)))
     if len(names) > 1 and "id" in overrides:
         draft.errors.append(
             ConfigError("model.id: is for one model; for several, give model=a,b", key="model.id")
@@ -140,8 +143,8 @@ def _read_models(draft: Draft, folders: Sequence[Path]) -> dict[str, ModelSpec]:
 
 def _order(draft: Draft) -> list[str]:
     """Every setting, those that were typed first and in that order."""
-    given = draft.given.get("order") or []
-    typed = [str(name) for name in ([given] if isinstance(given, str) else given)]
+    order = draft.raw_config.get("order") or []
+    typed = [str(name) for name in ([order] if isinstance(order, str) else order)]
     draft.errors.extend(
         ConfigError(f"order: {name} is not a setting; {nearest(name, SETTINGS)}", key="order")
         for name in typed
@@ -163,7 +166,7 @@ def _sound_values(draft: Draft, name: str) -> list[Any]:
 def _values(draft: Draft, name: str) -> list[Any]:
     if name == "model":
         return list(draft.config.models) or [None]
-    key, source = entry(draft.given, name)
+    key, source = entry(draft.raw_config, name)
     if key != name and isinstance(source, str) and not source.strip().startswith("["):
         lines = prompt_lines.read(key, unquote(source))
         if key != "prompts" and lines.settings:
@@ -179,13 +182,13 @@ def _values(draft: Draft, name: str) -> list[Any]:
 
 def _read_zip(draft: Draft) -> None:
     """zip=[[cfg,steps]]; one group may go without its own brackets."""
-    given = draft.given.get("zip") or []
-    if not isinstance(given, str | list):
+    value = draft.raw_config.get("zip") or []
+    if not isinstance(value, str | list):
         draft.errors.append(
-            ConfigError(f"zip={given}: must be a list such as [[cfg,steps]]", key="zip")
+            ConfigError(f"zip={value}: must be a list such as [[cfg,steps]]", key="zip")
         )
         return
-    groups = [given] if all(isinstance(key, str) for key in given) else given
+    groups = [value] if all(isinstance(key, str) for key in value) else value
     for group in groups:
         keys = group if isinstance(group, list) else [group]
         unknown = [str(key) for key in keys if key not in SETTINGS]
@@ -199,11 +202,12 @@ def _read_zip(draft: Draft) -> None:
 
 def _read_rules(draft: Draft) -> None:
     """exclude='sampler=heun steps>20', or a list of such rules."""
-    given = draft.given.get("exclude") or []
+    exclude = draft.raw_config.get("exclude") or []
     with draft.collecting():
-        if isinstance(given, str) and given.strip().startswith("["):
-            given = [unquote(part) for part in split_list(given.strip()[1:-1])]
-        draft.rule_texts = [unquote(given)] if isinstance(given, str) else [str(r) for r in given]
+        if isinstance(exclude, str) and exclude.strip().startswith("["):
+            exclude = [unquote(part) for part in split_list(exclude.strip()[1:-1])]
+        rules = [unquote(exclude)] if isinstance(exclude, str) else exclude
+        draft.rule_texts = [str(rule) for rule in rules]
     for text in draft.rule_texts:
         try:
             draft.rules.append(parse_rule(text, one_value))

@@ -26,17 +26,17 @@ def check_foreign(arguments: Sequence[str]) -> None:
     """
     from hydra._internal.utils import get_args_parser
 
-    given = get_args_parser().parse_args(list(arguments))
-    if (given.config_dir, given.config_path, given.config_name) == (None, None, None):
+    parsed = get_args_parser().parse_args(list(arguments))
+    if (parsed.config_dir, parsed.config_path, parsed.config_name) == (None, None, None):
         return
-    where = given.config_path or str(conf_dir())
+    where = parsed.config_path or str(conf_dir())
     if not os.path.isabs(where) and not where.startswith("pkg://"):
         raise ConfigError(f"--config-path {where}: give the full path, or --config-dir")
-    name = given.config_name or "sweep"
+    name = parsed.config_name or "sweep"
     ours = _of_hydra(
-        str(conf_dir()), None, "sweep", [one for one in given.overrides if _is_hydras(one)]
+        str(conf_dir()), None, "sweep", [one for one in parsed.overrides if _is_hydras(one)]
     )
-    theirs = _of_hydra(where, given.config_dir, name, given.overrides)
+    theirs = _of_hydra(where, parsed.config_dir, name, parsed.overrides)
     changed = sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key))
     if changed:
         raise ConfigError(
@@ -80,8 +80,8 @@ def _of_hydra(
         raise ConfigError(str(error).splitlines()[0]) from None
     finally:
         GlobalHydra.instance().clear()
-    found = OmegaConf.to_container(composed.hydra, resolve=False)
-    assert isinstance(found, dict)
-    job = {key: value for key, value in found["job"].items() if key not in _HARMLESS_OF_JOB}
-    plain = {str(key): value for key, value in found.items() if key not in _HARMLESS}
+    settings = OmegaConf.to_container(composed.hydra, resolve=False)
+    assert isinstance(settings, dict)
+    job = {key: value for key, value in settings["job"].items() if key not in _HARMLESS_OF_JOB}
+    plain = {str(key): value for key, value in settings.items() if key not in _HARMLESS}
     return {**plain, "job": job}

@@ -19,15 +19,15 @@ _CHECKPOINTS = (".safetensors", ".ckpt")
 
 
 def with_picture(
-    given: Mapping[str, Any], model_folders: Sequence[Path], warnings: list[str]
+    raw_config: Mapping[str, Any], model_folders: Sequence[Path], warnings: list[str]
 ) -> dict[str, Any]:
-    """`given` without `from`, and with the picture's settings where it has null.
+    """`raw_config` without `from`, and with the picture's settings where it has null.
 
     The picture's model is taken where it is known here by that name and none was asked for. What
     the user should know is added to `warnings`: what of the picture is not done again, and what is
     not here. Raises ConfigError where the picture holds no recipe.
     """
-    known = dict(given)
+    known = dict(raw_config)
     picture = known.pop("from", None)
     if not picture:
         return known
@@ -56,11 +56,11 @@ def with_picture(
     return known
 
 
-def _is_idle(name: str, recipe: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+def _is_idle(name: str, recipe: Mapping[str, Any], raw_config: Mapping[str, Any]) -> bool:
     """Has the picture's setting no effect of its own, there and here?"""
     row = SETTINGS[name]
     needed = row.needs.partition("=")[0]
-    if needed and given.get(needed) is None and recipe.get(needed) in (None, DEFAULTS[needed]):
+    if needed and raw_config.get(needed) is None and recipe.get(needed) in (None, DEFAULTS[needed]):
         return True
     return row.absorbed
 
@@ -78,11 +78,11 @@ def recipe_of_picture(path: Path) -> PictureRecipe:
         name = read.settings.get(key)
         if isinstance(name, str) and name:
             several = loras.names(name) if key == "lora" else [name]
-            read.settings[key] = "+".join(_beside(path.parent, one) for one in several)
+            read.settings[key] = "+".join(_in_folder(path.parent, one) for one in several)
     return read
 
 
-def _beside(folder: Path, name: str) -> str:
+def _in_folder(folder: Path, name: str) -> str:
     """The file of this name in the picture's folder, where there is one and none is at `name`."""
     if Path(name).expanduser().exists() or place_name(name) != name:
         return name
@@ -115,7 +115,9 @@ def _is_model(name: str, folders: Sequence[Path]) -> bool:
     )
 
 
-def _leave_out_absent(recipe: dict[str, Any], given: Mapping[str, Any], picture: Any) -> list[str]:
+def _leave_out_absent(
+    recipe: dict[str, Any], raw_config: Mapping[str, Any], picture: Any
+) -> list[str]:
     """Takes a LoRA or a VAE that is not here out of the recipe, and warns of each: other programs
     tell its name, and not where it is.
     """
@@ -123,7 +125,7 @@ def _leave_out_absent(recipe: dict[str, Any], given: Mapping[str, Any], picture:
     for key in names(lambda row: row.content in ("file", "words")):
         name = str(recipe.get(key, ""))
         parts = loras.names(name) if key == "lora" else [name]
-        if name and given.get(key) is None and not all(map(_may_be_here, parts)):
+        if name and raw_config.get(key) is None and not all(map(_may_be_here, parts)):
             del recipe[key]
             recipe.pop(f"{key}_scale", None)
             warnings.append(

@@ -24,18 +24,18 @@ _KEY = re.compile(r"[0-9a-f]{12,64}")
 
 def read(names: Iterable[str | None], outputs: Path) -> dict[str, InitImage]:
     """Every image that is named, read once to see that it can be. Raises ConfigErrors."""
-    found: dict[str, InitImage] = {}
+    images: dict[str, InitImage] = {}
     errors: list[SdvizError] = []
     for name in dict.fromkeys(name for name in names if name):
         try:
             path = locate(name, outputs)
             pixels = image_input.identity(image_input.read(path, f"init={name}"))
-            found[name] = InitImage(path=str(path.absolute()), pixels=pixels)
+            images[name] = InitImage(path=str(path.absolute()), pixels=pixels)
         except ConfigError as error:
             errors.append(error)
     if errors:
         raise ConfigErrors(errors)
-    return found
+    return images
 
 
 def locate(name: str, outputs: Path) -> Path:
@@ -64,17 +64,17 @@ def _of_cell(name: str, archive: str, number: int, outputs: Path) -> Path:
     root = next((place for place in places if (place / DATABASE).is_file()), None)
     if root is None:
         raise ConfigError(f"init={name}: there is no archive {archive}", key="init")
-    found = _finished(root, name, lambda cell: cell.i == number)
-    if found is None:
+    image = _finished(root, name, lambda cell: cell.i == number)
+    if image is None:
         raise ConfigError(f"init={name}: {root} has no finished cell {number}", key="init")
-    return found
+    return image
 
 
 def _of_key(name: str, outputs: Path) -> Path:
     for root in archive_folders(outputs) if outputs.is_dir() else []:
-        found = _finished(root, name, lambda cell: cell.key.startswith(name))
-        if found is not None:
-            return found
+        image = _finished(root, name, lambda cell: cell.key.startswith(name))
+        if image is not None:
+            return image
     raise ConfigError(
         f"init={name}: no archive in {outputs} has a finished cell with that key", key="init"
     )

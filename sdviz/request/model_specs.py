@@ -23,12 +23,12 @@ def model_names(models: Any, model: Any) -> list[str]:
     """The names that the configuration gives, `models` first: a string in the grammar of lists, or
     a list.
     """
-    for given in (models, model):
-        if given is None or isinstance(given, Mapping):
+    for source in (models, model):
+        if source is None or isinstance(source, Mapping):
             continue
-        if isinstance(given, list | tuple):
-            return [str(name) for name in given]
-        return parse_words(str(given))
+        if isinstance(source, list | tuple):
+            return [str(name) for name in source]
+        return parse_words(str(source))
     return [DEFAULTS["model"]]
 
 
@@ -38,12 +38,12 @@ def read_spec(name: str, overrides: Mapping[str, Any], folders: Sequence[Path]) 
     `folders` hold YAML files of models; the first that has one of this name counts. Raises
     ConfigErrors.
     """
-    found: dict[str, Any] = {}
+    file_values: dict[str, Any] = {}
     file = _file(name, folders)
     if file is not None:
-        found = _load(file)
+        file_values = _load(file)
     elif _is_place(name):
-        found = {"id": os.path.expanduser(name)}
+        file_values = {"id": os.path.expanduser(name)}
     else:
         known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
         raise ConfigError(
@@ -51,15 +51,15 @@ def read_spec(name: str, overrides: Mapping[str, Any], folders: Sequence[Path]) 
             f"(owner/name); {nearest(name, known)}",
             key="model",
         )
-    given = {"name": name, **found, **overrides}
+    values = {"name": name, **file_values, **overrides}
     if name == "hub" and file is not None:  # conf/model/hub.yaml stands for any repository
-        if not given.get("id"):
+        if not values.get("id"):
             raise ConfigError(
                 "model=hub: name the repository with model.id=owner/name", key="model"
             )
-        given["name"] = given["id"]
+        values["name"] = values["id"]
     errors: list[SdvizError] = []
-    spec = read(ModelSpec, given, errors, under="model.")
+    spec = read(ModelSpec, values, errors, under="model.")
     spec = replace(spec, defaults=_defaults(spec, errors))
     if errors:
         raise ConfigErrors(errors)
@@ -69,7 +69,7 @@ def read_spec(name: str, overrides: Mapping[str, Any], folders: Sequence[Path]) 
 def _defaults(spec: ModelSpec, errors: list[SdvizError]) -> dict[str, Any]:
     """The spec's `defaults` as values of settings, one each."""
     values: dict[str, Any] = {}
-    for key, given in spec.defaults.items():
+    for key, value in spec.defaults.items():
         path = f"model {spec.name}, defaults.{key}"
         if key not in SETTINGS or key in ("model", "seed"):
             errors.append(
@@ -77,14 +77,14 @@ def _defaults(spec: ModelSpec, errors: list[SdvizError]) -> dict[str, Any]:
             )
             continue
         try:
-            several = values_of(key, [given] if SETTINGS[key].kind == "text" else given)
+            several = values_of(key, [value] if SETTINGS[key].kind == "text" else value)
         except ConfigError as error:
             errors.append(ConfigError(f"{path}: {error}", key=path))
             continue
         if len(several) == 1 and several != [-1]:
             values[key] = several[0]
         else:
-            errors.append(ConfigError(f"{path}={given!r}: must be one value", key=path))
+            errors.append(ConfigError(f"{path}={value!r}: must be one value", key=path))
     return values
 
 

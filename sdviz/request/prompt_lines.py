@@ -75,31 +75,30 @@ def read(key: str, name: str) -> PromptFile:
     )
 
 
-def with_lines(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`given`, the configuration, with the settings that the lines of `prompts=file` have, zipped
-    with the prompts; unchanged where they have none or the file cannot be read, which is found when
-    the prompts are.
+def with_lines(raw_config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`raw_config` with the settings on the lines of `prompts=file`, zipped with the prompts.
 
-    A line without a setting takes the one value that the command line gives. Raises ConfigErrors
-    where that gives several.
+    It is returned unchanged if the lines have no settings, or if the file cannot be read: reading
+    the prompts reports that later. A line without a setting takes the value of the command line.
+    Raises ConfigErrors if the command line has several values for it.
     """
-    source = given.get("prompts")
-    if not isinstance(source, str) or source.strip().startswith("[") or given.get("prompt"):
-        return given
+    source = raw_config.get("prompts")
+    if not isinstance(source, str) or source.strip().startswith("[") or raw_config.get("prompt"):
+        return raw_config
     try:
         file = read("prompts", unquote(source))
     except ConfigError:
-        return given
+        return raw_config
     if not file.settings:
-        return given
+        return raw_config
     filled = entries("prompt", file.prompts)
     errors: list[SdvizError] = []
     for name, values in file.settings.items():
         try:
-            several = values_of(name, given.get(name))
+            several = values_of(name, raw_config.get(name))
         except ConfigError:
-            continue  # told when the setting itself is read
-        if len(several) > 1 or given.get(SETTINGS[name].plural) is not None:
+            continue  # reported when the setting itself is read
+        if len(several) > 1 or raw_config.get(SETTINGS[name].plural) is not None:
             errors.append(
                 ConfigError(
                     f"{name}: lines of prompts={source} set it; give at most one value for the "
@@ -108,12 +107,13 @@ def with_lines(given: Mapping[str, Any]) -> Mapping[str, Any]:
                 )
             )
             continue
-        own = [several[0] if value is None else value for value in values]
-        filled[name] = own if SETTINGS[name].kind == "text" else [_item(name, one) for one in own]
+        column = [several[0] if value is None else value for value in values]
+        is_text = SETTINGS[name].kind == "text"
+        filled[name] = column if is_text else [_item(name, one) for one in column]
     if errors:
         raise ConfigErrors(errors)
     together = ["prompt", *(name for name in file.settings if name in filled)]
-    return {**given, **filled, "zip": _zipped(given.get("zip"), together)}
+    return {**raw_config, **filled, "zip": _zipped(raw_config.get("zip"), together)}
 
 
 def _item(name: str, value: Any) -> Any:
@@ -156,19 +156,19 @@ def _options(line: str) -> dict[str, Any]:
         words = shlex.split(line)
     except ValueError as error:
         raise ConfigError(f"{error}; put quotes around the prompt") from None
-    given: dict[str, str] = {}
+    options: dict[str, str] = {}
     option = ""
     for word in words:
         if word.startswith("--"):
             option, equals, value = word[2:].partition("=")
-            given[option] = value if equals else ""
+            options[option] = value if equals else ""
         else:  # a prompt needs no quotes: its words go on to the next option
-            given[option] = f"{given[option]} {word}".strip()
+            options[option] = f"{options[option]} {word}".strip()
     row: dict[str, Any] = {}
-    size = [given.pop(side, "0") for side in _RESIZE]
+    size = [options.pop(side, "0") for side in _RESIZE]
     if any(int(side) > 0 for side in size if side.isdecimal()):
-        given["seed_resize"] = "x".join(size)
-    for option, value in given.items():
+        options["seed_resize"] = "x".join(size)
+    for option, value in options.items():
         if option not in _WITHOUT_EFFECT and not _rests(option, value):
             name = _OPTIONS.get(option, option)
             row[name] = _one(name, option, value)

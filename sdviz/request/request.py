@@ -51,7 +51,7 @@ class Request:
 
 
 def read_request(
-    given: Mapping[str, Any],
+    raw_config: Mapping[str, Any],
     *,
     recorded: Recorded,
     draw: Callable[[], int],
@@ -59,13 +59,13 @@ def read_request(
     preset: str = "",
     also: Callable[[Config], None] = lambda config: None,
 ) -> Request:
-    """Read, check and plan. `given` is the composed configuration as plain values.
+    """Read, check and plan. `raw_config` is the composed configuration as plain values.
 
     `draw` gives a seed for -1; `also` is a check of the caller's, `preset` a word for the name.
     Raises ConfigErrors with everything that is wrong.
     """
     of_picture: list[str] = []
-    draft = read_draft(with_picture(given, model_folders, of_picture), model_folders)
+    draft = read_draft(with_picture(raw_config, model_folders, of_picture), model_folders)
     config, signed = _checked(draft, preset, also)
     asked = dict(draft.values)
     known = _known_seeds(draft, config, signed, recorded)
@@ -127,9 +127,9 @@ def _settled(draft: Draft) -> Config:
         where, dtype = device.resolve(config, has_flow=has_flow)
         config = replace(config, device=where, dtype=dtype)
     with draft.collecting():
-        own = [spec.defaults.get("init") for spec in config.models.values()]
-        found = init_images.read([*draft.values["init"], *own], Path(config.outputs))
-        config = replace(config, inits=found)
+        of_models = [spec.defaults.get("init") for spec in config.models.values()]
+        inits = init_images.read([*draft.values["init"], *of_models], Path(config.outputs))
+        config = replace(config, inits=inits)
     return config
 
 
@@ -137,9 +137,9 @@ def _known_seeds(draft: Draft, config: Config, signed: str, recorded: Recorded) 
     """The seeds that -1 stands for already: those of the configuration, or of an archive of the
     same command.
     """
-    given = draft.given.get("drawn_seeds") or []
-    if given or not config.reuse:
-        return [int(seed) for seed in given]
+    drawn = draft.raw_config.get("drawn_seeds") or []
+    if drawn or not config.reuse:
+        return [int(seed) for seed in drawn]
     earlier, seeds = recorded(Path(config.outputs), config.name)
     return seeds if earlier == signed else []
 
@@ -171,14 +171,14 @@ def _defaults(draft: Draft, config: Config) -> dict[str, dict[str, Any]]:
     """By model, what a setting is where the user gave none; a model that could not be read, or of
     which not even the name could, has no wishes.
     """
-    own = {
+    of_config = {
         str(name): dict(config.models[name].defaults) if name in config.models else {}
         for name in draft.values["model"]
     }
     infos = draft.infos
     return {
-        name: {**(infos[name].defaults if name in infos else {}), **given}
-        for name, given in own.items()
+        name: {**(infos[name].defaults if name in infos else {}), **values}
+        for name, values in of_config.items()
     }
 
 
@@ -214,16 +214,16 @@ def _contents(draft: Draft, config: Config) -> dict[str, str]:
 
 def _manners(draft: Draft) -> dict[str, str]:
     """How the models take settings, where that is not as it was in archives of old."""
-    found = {}
+    manners = {}
     for name, info in draft.infos.items():
         defaults = draft.config.models[name].defaults
         scales = [*draft.values["cfg"], defaults.get("cfg")]
         if info.is_batched and any(scale is not None and scale < 1 for scale in scales):
-            found[GUIDANCE.format(name)] = "off at a CFG scale of 1 and below"
+            manners[GUIDANCE.format(name)] = "off at a CFG scale of 1 and below"
         samplers = (*draft.values["sampler"], defaults.get("sampler"))
         if info.timestep_spacing != "leading" and "DDIM" in samplers:
-            found[SPACING.format(name)] = info.timestep_spacing
-    return found
+            manners[SPACING.format(name)] = info.timestep_spacing
+    return manners
 
 
 def _checkers(draft: Draft) -> dict[str, str]:
@@ -245,7 +245,7 @@ def _record(
     settings = {SETTINGS[name].root: _escaped(plain(name, held[name])) for name in held}
     kept = asdict(config)
     del kept["visdom"]["password"]
-    model = draft.given.get("model")
+    model = draft.raw_config.get("model")
     return {
         "defaults": ["sweep", "_self_"],
         **settings,

@@ -70,7 +70,7 @@ def test_what_did_nothing_in_the_picture_is_not_asked_for(tmp_path: Path) -> Non
 
     recipe = {"prompt": "a cat", "variation_seed": 7, "hires_steps": 3, "seed": 5}
     info = PngInfo()
-    info.add_text(files.CHUNK, files.own_json({"recipe": recipe}))
+    info.add_text(files.CHUNK, files.record_json({"recipe": recipe}))
     picture = tmp_path / "a.png"
     Image.new("RGB", (8, 8)).save(picture, pnginfo=info)
     asked = [f"from={picture}", f"outputs={tmp_path}", "visdom.enabled=false"]

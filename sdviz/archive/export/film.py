@@ -107,9 +107,9 @@ def _mp4(frames: Iterator[Image.Image], path: Path, rate: float) -> int:
                 count += 1
             process.stdin.write(_even(picture, wide, high) * round(_HOLD * rate))
             process.stdin.close()
-        told = process.stderr.read().decode("utf-8", "replace").strip()
+        message = process.stderr.read().decode("utf-8", "replace").strip()
     if process.returncode != 0:
-        raise ArchiveError(f"the film cannot be written: ffmpeg: {told[-300:]}")
+        raise ArchiveError(f"the film cannot be written: ffmpeg: {message[-300:]}")
     return count
 
 

@@ -79,7 +79,7 @@ def _with_texts(archive: Archive, cells: list[CellRecord], image: Image.Image) -
     axes = summary["axes"].items()
     summary["axes"] = {k: [shareable({k: value})[k] for value in values] for k, values in axes}
     summary["identities"] = {place_name(k): v for k, v in summary["identities"].items()}
-    info.add_text(files.CHUNK, files.own_json(summary))
+    info.add_text(files.CHUNK, files.record_json(summary))
     buffer = io.BytesIO()
     image.save(buffer, "PNG", pnginfo=info, compress_level=4)
     return buffer.getvalue()

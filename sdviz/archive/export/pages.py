@@ -40,8 +40,8 @@ def arrange(
     if rows is None and columns is None and pages is None:
         both = spread(dims)
         return Arrangement(rows=both[0], columns=both[1])
-    given = {"rows": rows, "columns": columns, "pages": pages}
-    chosen = {place: _numbers(dims, place, text) for place, text in given.items()}
+    texts = {"rows": rows, "columns": columns, "pages": pages}
+    chosen = {place: _numbers(dims, place, text) for place, text in texts.items()}
     named = [at for ats in chosen.values() for at in ats or ()]
     twice = {dims[at].name for at in named if named.count(at) > 1}
     if twice:
@@ -58,14 +58,14 @@ def arrange(
 def _numbers(dims: Sequence[Axis], place: str, text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
-    found = []
+    chosen = []
     for name in filter(None, (part.strip() for part in text.split(","))):
         numbers = [at for at, axis in enumerate(dims) if name in (axis.name, *axis.keys)]
         if not numbers:
             known = ", ".join(axis.name for axis in dims) or "none"
             raise ConfigError(f"--{place} {name}: no such axis; the axes are: {known}")
-        found.append(numbers[0])
-    return tuple(found)
+        chosen.append(numbers[0])
+    return tuple(chosen)
 
 
 def sheets(
@@ -83,7 +83,7 @@ def sheets(
     by_place = {cell.coords: cell for cell in cells}
     used = [sorted({place[a] for place in by_place}) for a in range(len(dims))]
     fixed = common_settings([cell.recipe for cell in cells if cell.recipe], tuple(dims))
-    told = ", ".join(f"{k}={value_label(v)}" for k, v in shareable(telling(fixed)).items())
+    settings = ", ".join(f"{k}={value_label(v)}" for k, v in shareable(telling(fixed)).items())
     size = largest_size(list(cells))
 
     def positions(axes: Sequence[int]) -> list[tuple[int, ...]]:
@@ -101,7 +101,7 @@ def sheets(
             where |= dict(zip(arrangement.columns, across[c], strict=True))
             return show(by_place.get(tuple(where[a] for a in range(len(dims)))))
 
-        title = "   ".join(filter(None, [archive.name, label(arrangement.pages, page), told]))
+        title = "   ".join(filter(None, [archive.name, label(arrangement.pages, page), settings]))
         return Sheet(
             rows=[label(arrangement.rows, at) for at in down],
             columns=[label(arrangement.columns, at) for at in across],

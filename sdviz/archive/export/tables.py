@@ -15,7 +15,7 @@ from sdviz.archive.figures import figures
 from sdviz.archive.reader import Archive
 from sdviz.archive.records import COMPARABLE, SECONDS, CellRecord
 from sdviz.archive.store import as_json
-from sdviz.archive.upkeep.removal import own_files
+from sdviz.archive.upkeep.removal import archive_files
 from sdviz.errors import ArchiveError, ConfigError
 from sdviz.plan.labels import shareable
 from sdviz.regular_files import open_below, open_regular, whole_file, whole_folder
@@ -111,9 +111,9 @@ def _dataset(archive: Archive, cells: Iterable[CellRecord], folder: Path) -> int
                             shutil.copyfileobj(file, copy)
             except (ArchiveError, FileNotFoundError):
                 continue  # `verify` names it
-            told = {"file_name": source.name, "text": row.pop("prompt", ""), **row}
-            del told["image"]
-            stream.write(as_json(told) + "\n")
+            record = {"file_name": source.name, "text": row.pop("prompt", ""), **row}
+            del record["image"]
+            stream.write(as_json(record) + "\n")
             count += 1
     return count
 
@@ -131,7 +131,7 @@ def write_zip(archive: Archive, path: Path) -> int:
     if archive.live:
         raise ArchiveError(f"{archive.path} is being written; zip it after its sweep has ended")
     skip = {".lock", "sweep.db-wal", "sweep.db-shm"}
-    files = [file for file in own_files(archive.path) if file.name not in skip]
+    files = [file for file in archive_files(archive.path) if file.name not in skip]
     files += [archive.paths.figures / f"{name}.png" for name in figures(archive.path)]
     try:
         with whole_file(path) as aside, zipfile.ZipFile(aside, "w") as target:

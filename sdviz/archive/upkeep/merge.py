@@ -83,8 +83,8 @@ def _agreed(archives: Sequence[Archive]) -> tuple[dict[str, str], str]:
                     f" {identities[name][:10]}); these archives cannot be merged",
                 )
     if len(dtypes) > 1:
-        told = ", ".join(f"{dtype} in {path}" for dtype, path in dtypes.items())
-        raise ArchiveError(f"the archives were computed in different dtypes: {told}")
+        listed = ", ".join(f"{dtype} in {path}" for dtype, path in dtypes.items())
+        raise ArchiveError(f"the archives were computed in different dtypes: {listed}")
     return identities, next(iter(dtypes))
 
 

@@ -12,7 +12,7 @@ from sdviz.archive.formats import FORMAT, brought_up, format_of
 from sdviz.archive.lock import is_held
 from sdviz.archive.paths import ArchivePaths
 from sdviz.archive.store import open_database, settle
-from sdviz.archive.upkeep.removal import own_files
+from sdviz.archive.upkeep.removal import archive_files
 from sdviz.errors import ArchiveError
 from sdviz.regular_files import open_below, whole_folder
 
@@ -42,7 +42,7 @@ def _write(database: sqlite3.Connection, old: ArchivePaths, new: ArchivePaths) -
     """Writes all of the archive `old` into the empty folder of `new`."""
     settle(brought_up(database, old.database, str(new.database)))
     skipped = (old.database, old.lock, old.checksums)
-    files = [file for file in own_files(old.root) if file not in skipped]
+    files = [file for file in archive_files(old.root) if file not in skipped]
     files += [old.figures / f"{name}.png" for name in figures(old.root)]
     for file in files:
         if file.name.startswith("sweep.db-"):

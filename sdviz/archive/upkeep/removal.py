@@ -26,24 +26,24 @@ _NAMED = (
 )
 
 
-def own_files(root: Path) -> list[Path]:
+def archive_files(root: Path) -> list[Path]:
     """The files of an archive that sdviz makes; links are never among them."""
     drawn = {f"{name}.png" for name in figures(root)}
-    own: list[tuple[tuple[str, ...], Callable[[str], object]]] = [
+    kinds: list[tuple[tuple[str, ...], Callable[[str], object]]] = [
         (("images",), _IMAGE.fullmatch),
         (("report", "cell"), _SCRIPT.fullmatch),
         (("report", "figure"), drawn.__contains__),
         (("report",), {"index.html"}.__contains__),
         ((), _NAMED.__contains__),
     ]
-    found: list[Path] = []
-    for names, is_own in own:
+    files: list[Path] = []
+    for names, is_ours in kinds:
         # Not there, or a link, which is not followed.
         with contextlib.suppress(OSError), folder_below(root, *names) as folder:
-            inside = [name for name in folder.names() if is_own(name) or name.startswith(WRITING)]
-            found += [root.joinpath(*names, name) for name in inside]
+            inside = [name for name in folder.names() if is_ours(name) or name.startswith(WRITING)]
+            files += [root.joinpath(*names, name) for name in inside]
     last = {name: at for at, name in enumerate(_NAMED)}
-    return sorted(found, key=lambda file: last.get(file.name, -1) if file.parent == root else -1)
+    return sorted(files, key=lambda file: last.get(file.name, -1) if file.parent == root else -1)
 
 
 def remove(root: Path) -> list[Path]:
@@ -55,7 +55,7 @@ def remove(root: Path) -> list[Path]:
     lock = ArchiveLock(paths.lock)
     lock.acquire()
     try:
-        for file in own_files(root):
+        for file in archive_files(root):
             if file not in (paths.database, paths.lock):
                 delete_below(root, file)
         for names in (("images",), ("report", "cell"), ("report", "figure"), ("report",)):
@@ -103,7 +103,7 @@ def leftovers(root: Path) -> list[Leftover]:
 
 def _leftovers(archive: Archive) -> Iterator[Leftover]:
     known = {cell.image for cell in archive.everything}
-    for file in own_files(archive.path):
+    for file in archive_files(archive.path):
         size = file.lstat().st_size
         if file.name.startswith(WRITING):
             yield Leftover(file, "half written", size)
@@ -125,8 +125,8 @@ def drop(root: Path) -> None:
     lock.acquire()
     try:
         with Archive(root) as archive:
-            found = list(_leftovers(archive))
-        for leftover in found:
+            unused = list(_leftovers(archive))
+        for leftover in unused:
             if not leftover.path.name.startswith(paths.database.name):
                 delete_below(root, leftover.path)
         db = connect_writer(paths.database)

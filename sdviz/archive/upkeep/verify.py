@@ -35,7 +35,7 @@ class Finding:
 
 def verify(path: Path) -> Iterator[Finding]:
     """Everything that is wrong with an archive; nothing where it is whole. Renders nothing."""
-    yield from _found("checksums", path, lambda: _files(ArchivePaths(path)))
+    yield from _findings("checksums", path, lambda: _files(ArchivePaths(path)))
     try:
         with named(path):
             archive = Archive(path)
@@ -44,18 +44,18 @@ def verify(path: Path) -> Iterator[Finding]:
         return
     with archive:
         for check in (_database, _sweep, _cells, _frames, _strays):
-            yield from _found(DATABASE, path, functools.partial(check, archive))
+            yield from _findings(DATABASE, path, functools.partial(check, archive))
 
 
-def _found(where: str, path: Path, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+def _findings(where: str, path: Path, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
     """What a check finds; where it cannot go on, why."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     try:
         with named(path):
-            found.extend(check())
+            findings.extend(check())
     except ArchiveError as error:
-        found.append(Finding(where, str(error)))
-    yield from found
+        findings.append(Finding(where, str(error)))
+    yield from findings
 
 
 def _files(paths: ArchivePaths) -> Iterator[Finding]:

@@ -47,7 +47,7 @@ def png_texts(
         },
     )
     pairs["Version"] = f"sdviz {versions.get('sdviz', '')}".strip()
-    own = {
+    record = {
         "format": FORMAT,
         "name": name,
         "cell": cell.index,
@@ -62,4 +62,4 @@ def png_texts(
     }
     prompt = infotext.with_lora(cell.recipe.prompt, recipe)
     text = infotext.write(prompt, cell.recipe.negative, pairs)
-    return {files.PARAMETERS: text, files.CHUNK: files.own_json(own)}
+    return {files.PARAMETERS: text, files.CHUNK: files.record_json(record)}

@@ -113,8 +113,8 @@ class Recorder(Journal):
             case CellFinished():
                 self._finished(event)
             case CellScored():
-                told = {"scores": dict(event.scores), "caption": event.caption}
-                self.event("cell_scored", event.cell, told)
+                scores = {"scores": dict(event.scores), "caption": event.caption}
+                self.event("cell_scored", event.cell, scores)
             case ComparableTimes():
                 self._comparable(event)
             case CellFailed():
@@ -232,8 +232,8 @@ class Recorder(Journal):
             ),
         )  # fmt: skip
         self.event("cell_finished", i, None)
-        for told in other.scores:
-            self.event("cell_scored", i, told)
+        for scored in other.scores:
+            self.event("cell_scored", i, scored)
         self.pictures += 1
 
     def _failed(self, event: CellFailed) -> None:

@@ -64,8 +64,8 @@ def finished_keys(root: Path) -> set[str]:
         return set()
 
 
-def _newest_first(own: Path) -> list[Path]:
-    return [root for root in archive_folders(own.parent) if root != own]
+def _newest_first(archive: Path) -> list[Path]:
+    return [root for root in archive_folders(archive.parent) if root != archive]
 
 
 class _Copier:
@@ -81,13 +81,13 @@ class _Copier:
     def copy(self) -> None:
         with contextlib.closing(connect_reader(self._source.database)) as db:
             for row in _finished_rows(db, list(self._wanted)):
-                found = self._found(db, row)
-                if found is None:
+                cell = self._whole_cell(db, row)
+                if cell is None:
                     continue
                 for i in self._wanted.pop(row["key"]):
-                    self._adopt(i, found)
+                    self._adopt(i, cell)
 
-    def _found(self, db: sqlite3.Connection, row: sqlite3.Row) -> Adopted | None:
+    def _whole_cell(self, db: sqlite3.Connection, row: sqlite3.Row) -> Adopted | None:
         """The cell of that row, if it is whole."""
         data = _whole_image(self._source, row)
         record = cell_record(row, live=False)
@@ -100,12 +100,12 @@ class _Copier:
             return None
         return Adopted(row, data, frames, _scores(db, row["i"]), self._source.root.name)
 
-    def _adopt(self, i: int, found: Adopted) -> None:
+    def _adopt(self, i: int, adopted: Adopted) -> None:
         recorder = self._recorder
         try:
             recorder.begin()
             try:
-                recorder.adopt(i, found)
+                recorder.adopt(i, adopted)
             except BaseException:
                 recorder.rollback()
                 raise

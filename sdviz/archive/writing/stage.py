@@ -27,7 +27,7 @@ from sdviz.errors import ArchiveError
 from sdviz.regular_files import open_regular
 
 _LATENCY = 0.08  # seconds that a row may wait for its commit
-_OWN = ("name", "status", "created", "started", "ended", "progress", "paced", "seq", "laid_out")
+_FRESH = ("name", "status", "created", "started", "ended", "progress", "paced", "seq", "laid_out")
 _ROWS = {  # copied as they are: those that cells refer to at once, and those that come in time
     "axis": 'position, keys, "values"',
     "schedule": "id, sampler, steps, sigmas, timesteps",
@@ -106,7 +106,7 @@ class Stage:
         journal, db = self._journal, self._db
         journal.begin()
         for key, value in self._archive.query("SELECT key, value FROM sweep"):
-            if key not in _OWN:
+            if key not in _FRESH:
                 db.execute("INSERT INTO sweep VALUES (?, ?)", (key, value))
         journal.put("name", name)
         journal.put("status", "running")

@@ -53,7 +53,7 @@ def chosen(archive: Archive, only: str | None) -> list[CellRecord]:
 
 
 @dataclass(frozen=True)
-class Found:
+class Match:
     """A cell, and the archive that has it."""
 
     path: Path
@@ -72,7 +72,7 @@ class Found:
 
 def find(
     folders: Sequence[Path], rule: Rule, *, damaged: Callable[[ArchiveError], None]
-) -> Iterator[Found]:
+) -> Iterator[Match]:
     """Every cell that the rule holds for; `status`, `key`, `name` and times are settings too.
 
     An archive that cannot be read is passed over; `damaged` is called with the reason.
@@ -85,7 +85,7 @@ def find(
         except ArchiveError as error:
             damaged(error)
             continue
-        yield from (Found(folder, name, cell) for cell in cells)
+        yield from (Match(folder, name, cell) for cell in cells)
 
 
 def facts(cell: CellRecord, name: str) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def _size(folder: Path) -> int:
     return sum(file.lstat().st_size for file in files if is_regular(file))
 
 
-def summary_table(found: list[dict[str, Any]]) -> str:
+def summary_table(archives: list[dict[str, Any]]) -> str:
     """What `list` prints of `summaries`."""
     rows = [
         [
@@ -59,7 +59,7 @@ def summary_table(found: list[dict[str, Any]]) -> str:
             one.get("created", ""),
             human_bytes(one["bytes"]) if "bytes" in one else one["reason"],
         ]
-        for one in found
+        for one in archives
     ]
     titles = ["archive", "status", "cells", "axes", "created", "size"]
     return text_table(titles, rows, whole=["archive", "size"])
@@ -113,10 +113,10 @@ def pace_text(model: str, made: Mapping[str, Any]) -> str:
 
 def _cells(keys: list[str], cells: list[CellRecord], scored: dict[int, dict[str, Any]]) -> str:
     """A line a cell; scores, captions and notes where there are any."""
-    told = [scored.get(cell.i, {"scores": {}, "caption": ""}) for cell in cells]
-    names = list(dict.fromkeys(name for one in told for name in one["scores"]))
+    scores = [scored.get(cell.i, {"scores": {}, "caption": ""}) for cell in cells]
+    names = list(dict.fromkeys(name for one in scores for name in one["scores"]))
     words = {
-        "caption": [one["caption"] for one in told],
+        "caption": [one["caption"] for one in scores],
         "notes": ["; ".join(cell.notes) for cell in cells],
     }
     words = {title: column for title, column in words.items() if any(column)}
@@ -133,7 +133,7 @@ def _cells(keys: list[str], cells: list[CellRecord], scored: dict[int, dict[str,
             cell.image or cell.reason,
             *(column[at] for column in words.values()),
         ]
-        for at, (cell, one) in enumerate(zip(cells, told, strict=True))
+        for at, (cell, one) in enumerate(zip(cells, scores, strict=True))
     ]
     titles = [
         "cell",

@@ -25,7 +25,7 @@ class Outcome:
 
     path: Path
     cell: int
-    told: str
+    result: str
     finding: Finding | None
 
 
@@ -76,10 +76,10 @@ def _config(archive: Archive, models: set[str]) -> Config:
     from sdviz.models import inspect
     from sdviz.request.model_specs import read_spec
 
-    given = archive.config.get("model")
-    told = given if isinstance(given, dict) else {}
+    model = archive.config.get("model")
+    archived = model if isinstance(model, dict) else {}
     # The archive may be a stranger's: it must neither have a pickle run nor anything downloaded.
-    overrides = {**told, "trust_pickle": False, "local_files_only": True}
+    overrides = {**archived, "trust_pickle": False, "local_files_only": True}
     identities = archive.mapping("identities")
     specs = {}
     for name in models:
@@ -100,14 +100,16 @@ def _outcome(archive: Archive, cell: CellRecord, made: Pixels | str) -> Outcome:
         return Outcome(archive.path, cell.i, made, Finding(f"cell {cell.i}", made))
     kept = np.asarray(archive.image(cell.i))
     if kept.shape != made.shape:
-        told = f"rendered {made.shape[1]}x{made.shape[0]}, archived {kept.shape[1]}x{kept.shape[0]}"
-        return Outcome(archive.path, cell.i, told, Finding(f"cell {cell.i}", told))
+        result = (
+            f"rendered {made.shape[1]}x{made.shape[0]}, archived {kept.shape[1]}x{kept.shape[0]}"
+        )
+        return Outcome(archive.path, cell.i, result, Finding(f"cell {cell.i}", result))
     off = largest_difference(kept, made)
     if off <= 1:
-        told = "the same pixels, exactly" if off == 0 else "the same pixels, within 1/255"
-        return Outcome(archive.path, cell.i, told, None)
-    told = f"rendered again it differs by up to {off}/255"
+        result = "the same pixels, exactly" if off == 0 else "the same pixels, within 1/255"
+        return Outcome(archive.path, cell.i, result, None)
+    result = f"rendered again it differs by up to {off}/255"
     dtype = archive.about("dtype")
     if dtype != "float32":
-        told += f"; in {dtype} rounding depends on which cells were computed together"
-    return Outcome(archive.path, cell.i, told, Finding(f"cell {cell.i}", told))
+        result += f"; in {dtype} rounding depends on which cells were computed together"
+    return Outcome(archive.path, cell.i, result, Finding(f"cell {cell.i}", result))

@@ -18,14 +18,14 @@ PROGRAM = sys.argv[0] if sys.argv[0].startswith("sdviz ") else "python -m sdviz.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status. Errors are printed without a traceback."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    argv = list(sys.argv[1:] if arguments is None else arguments)
     with terminal.guarded():
-        return _status(given)
+        return _status(argv)
 
 
-def _status(given: list[str]) -> int:
+def _status(argv: list[str]) -> int:
     try:
-        status = _run(given) if given and given[0] in COMMANDS else _overview(given)
+        status = _run(argv) if argv and argv[0] in COMMANDS else _overview(argv)
         sys.stdout.flush()
         return status
     except SdvizError as error:
@@ -40,24 +40,24 @@ def _status(given: list[str]) -> int:
         return 130
 
 
-def _run(given: list[str]) -> int:
-    command = importlib.import_module(f"sdviz.commands.archive.{given[0]}")
+def _run(argv: list[str]) -> int:
+    command = importlib.import_module(f"sdviz.commands.archive.{argv[0]}")
     parser = argparse.ArgumentParser(
-        prog=f"{PROGRAM} {given[0]}",
+        prog=f"{PROGRAM} {argv[0]}",
         description=(command.__doc__ or "").strip(),
         epilog="example:\n" + "\n".join(f"  {line}" for line in command.EXAMPLE.split("\n")),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.arguments(parser)
-    status: int = command.run(parser.parse_args(given[1:]))
+    status: int = command.run(parser.parse_args(argv[1:]))
     return status
 
 
-def _overview(given: list[str]) -> int:
+def _overview(argv: list[str]) -> int:
     lines = [f"usage: {PROGRAM} COMMAND [--help] ...", ""]
     lines += [f"  {name:<8} {text}" for name, text in COMMANDS.items()]
-    if given and given[0] not in ("-h", "--help"):
-        terminal.say(f"error: no command {given[0]!r}", "", *lines, error=True)
+    if argv and argv[0] not in ("-h", "--help"):
+        terminal.say(f"error: no command {argv[0]!r}", "", *lines, error=True)
         return 2
     terminal.say(*lines)
     return 0

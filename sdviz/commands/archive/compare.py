@@ -36,16 +36,16 @@ def run(options: argparse.Namespace) -> int:
     with ExitStack() as opened:
         a, b, apart = _sides(options, opened)
         pairs = align(a, b, apart=apart)
-        told = summary(pairs)
+        totals = summary(pairs)
         if options.picture:
             image, _ = draw(worst_sheet(a, b, pairs, most=options.most))
             save_sheet(image, options.picture)
         if options.json:
-            say_json({"summary": told, "pairs": [pair.as_json() for pair in pairs]})
+            say_json({"summary": totals, "pairs": [pair.as_json() for pair in pairs]})
             return 0
         say(f"a: {a.label}", f"b: {b.label}")
         say_text(_table(pairs[: options.most]))
-        say(_sentence(told))
+        say(_sentence(totals))
         if options.picture:
             say(f"picture: {options.picture}")
     return 0
@@ -88,9 +88,9 @@ def _table(pairs: list[Pair]) -> str:
     return text_table([*keys, "rms", "largest", "PSNR", "SSIM", "a s", "b s"], rows)
 
 
-def _sentence(told: dict[str, object]) -> str:
-    pairs = "1 pair" if told["pairs"] == 1 else f"{told['pairs']} pairs"
+def _sentence(totals: dict[str, object]) -> str:
+    pairs = "1 pair" if totals["pairs"] == 1 else f"{totals['pairs']} pairs"
     return (
-        f"{pairs}: {told['equal']} equal, {told['within_1']} within 1/255; mean rms"
-        f" {told['rms']}, SSIM {told['ssim']}; b took {told['b_s']} s, a {told['a_s']} s"
+        f"{pairs}: {totals['equal']} equal, {totals['within_1']} within 1/255; mean rms"
+        f" {totals['rms']}, SSIM {totals['ssim']}; b took {totals['b_s']} s, a {totals['a_s']} s"
     )

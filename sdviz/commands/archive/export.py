@@ -92,5 +92,5 @@ def _sheets(archive: Archive, cells: list[CellRecord], options: argparse.Namespa
             out = out.with_name(f"{out.stem}-{number + 1}{out.suffix}")
         save_sheet(image, out)
         note = missing_glyphs(missing)
-        told = f"{out}: {image.width}x{image.height} pixels"
-        say(told + (f"; {note.text}" if note else ""))
+        line = f"{out}: {image.width}x{image.height} pixels"
+        say(line + (f"; {note.text}" if note else ""))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sdviz.archive.paths import archive_folders
 from sdviz.archive.table import text_table
-from sdviz.commands.archive._choosing import Found, find, read_rule
+from sdviz.commands.archive._choosing import Match, find, read_rule
 from sdviz.commands.terminal import say, say_json, say_text
 from sdviz.errors import ArchiveError
 from sdviz.plan.labels import value_label
@@ -36,30 +36,30 @@ def run(options: argparse.Namespace) -> int:
     if missing:
         raise ArchiveError(f"{missing[0]} is not a folder; give the folder of outputs=")
     folders = [one for folder in options.outputs for one in archive_folders(folder)]
-    found = list(find(folders, rule, damaged=lambda error: say(f"skipped: {error}", error=True)))
+    matches = list(find(folders, rule, damaged=lambda error: say(f"skipped: {error}", error=True)))
     if options.json:
-        say_json([one.as_json() for one in found])
+        say_json([one.as_json() for one in matches])
         return 0
     asked = [term.key for term in rule if term.key in SETTINGS]
     keys = dict.fromkeys(["prompt", "cfg", "sampler", "steps", "seed", *asked])
     rows = [
         [one.cell.i, one.cell.status, *(_value(one, key) for key in keys), _place(one)]
-        for one in found[: options.most]
+        for one in matches[: options.most]
     ]
     say_text(text_table(["cell", "status", *keys, "image"], rows, widest=60, whole=["image"]))
-    archives = len({one.path for one in found})
-    told = f"{_count(len(found), 'cell')} in {_count(archives, 'archive')}"
-    say(told + _more(len(found), options.most))
+    archives = len({one.path for one in matches})
+    summary = f"{_count(len(matches), 'cell')} in {_count(archives, 'archive')}"
+    say(summary + _more(len(matches), options.most))
     return 0
 
 
-def _value(found: Found, key: str) -> str:
-    recipe = found.cell.recipe
+def _value(match: Match, key: str) -> str:
+    recipe = match.cell.recipe
     return value_label(recipe[key], key) if key in recipe else ""
 
 
-def _place(found: Found) -> str:
-    return str(found.path / (found.cell.image or ""))
+def _place(match: Match) -> str:
+    return str(match.path / (match.cell.image or ""))
 
 
 def _count(count: int, what: str) -> str:

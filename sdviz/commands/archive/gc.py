@@ -33,16 +33,16 @@ def run(options: argparse.Namespace) -> int:
     for folder in archive_folders(options.outputs):
         try:
             with named(folder):
-                found = list(leftovers(folder))
-                if found and options.yes:
+                unused = list(leftovers(folder))
+                if unused and options.yes:
                     drop(folder)
         except ArchiveError as error:
             say(f"{folder}: skipped: {error}", error=True)
             continue
-        every += found
+        every += unused
     if options.json:
-        told = [{"path": str(one.path), "what": one.what, "bytes": one.bytes} for one in every]
-        say_json(told, indent=1)
+        records = [{"path": str(one.path), "what": one.what, "bytes": one.bytes} for one in every]
+        say_json(records, indent=1)
         return 0
     for one in every:
         say(f"{one.path}: {one.what}, {human_bytes(one.bytes)}")

@@ -23,11 +23,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    found = summaries(options.outputs)
+    archives = summaries(options.outputs)
     if options.json:
-        say_json(found, indent=1)
-    elif found:
-        say_text(summary_table(found))
+        say_json(archives, indent=1)
+    elif archives:
+        say_text(summary_table(archives))
     else:
         say(f"no archives in {options.outputs}")
     return 0

@@ -52,6 +52,6 @@ def run(options: argparse.Namespace) -> int:
     writer.close()
     for note in writer.notes:
         say(note.text)
-    told = f"; {left} no longer have an intact picture" if left else ""
-    say(f"{options.into}: {len(plan.cells) - left} cells{told}")
+    missing = f"; {left} no longer have an intact picture" if left else ""
+    say(f"{options.into}: {len(plan.cells) - left} cells{missing}")
     return 1 if left else 0

@@ -103,13 +103,13 @@ def _show(archive: Archive, speed: float, visdom: VisdomConfig) -> None:
 
 def as_json(event: Event) -> dict[str, Any]:
     """An event as plain values: its kind, and its fields but for pixels and the whole plan."""
-    told: dict[str, Any] = {"kind": type(event).__name__}
+    head: dict[str, Any] = {"kind": type(event).__name__}
     if isinstance(event, SweepStarted):
         axes = {axis.name: axis.values for axis in event.plan.axes}
-        return {**told, "name": event.name, "axes": axes, "cells": len(event.plan.cells)}
+        return {**head, "name": event.name, "axes": axes, "cells": len(event.plan.cells)}
     fields = {key: value for key, value in vars(event).items() if key != "pixels"}
     nested = {"timings", "stats"} & {key for key in fields if fields[key] is not None}
-    return {**told, **fields, **{key: asdict(fields[key]) for key in nested}}
+    return {**head, **fields, **{key: asdict(fields[key]) for key in nested}}
 
 
 def as_line(event: Event) -> str:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from sdviz.archive.paths import DATABASE
-from sdviz.archive.upkeep.removal import is_emptied, own_files, remove
+from sdviz.archive.upkeep.removal import archive_files, is_emptied, remove
 from sdviz.commands.archive._listing import human_bytes
 from sdviz.commands.terminal import say, say_question
 from sdviz.errors import ArchiveError
@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
         if not (is_regular(path / DATABASE) or is_emptied(path)):
             raise ArchiveError(f"{path} is not an archive: it has no sweep.db; nothing is deleted")
     for path in options.path:
-        size = sum(file.lstat().st_size for file in own_files(path))
+        size = sum(file.lstat().st_size for file in archive_files(path))
         if not options.yes and not _asked(f"delete {path} ({human_bytes(size)})? [y/N] "):
             say(f"{path}: kept")
             continue

@@ -26,21 +26,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    found = [(path, finding) for path in options.path for finding in verify(path)]
+    findings = [(path, finding) for path in options.path for finding in verify(path)]
     rendered = []
-    if options.render and not found:
+    if options.render and not findings:
         from sdviz.commands.archive._rendering import render
 
         rendered = [outcome for path in options.path for outcome in render(path, options.render)]
-        found += [(o.path, o.finding) for o in rendered if o.finding is not None]
+        findings += [(o.path, o.finding) for o in rendered if o.finding is not None]
     if options.json:
-        told = [{"path": str(p), "where": f.where, "what": f.what} for p, f in found]
-        say_json(told, indent=1)
+        records = [{"path": str(p), "where": f.where, "what": f.what} for p, f in findings]
+        say_json(records, indent=1)
     else:
         for outcome in rendered:
-            say(f"{outcome.path}: cell {outcome.cell}: {outcome.told}")
-        for path, finding in found:
+            say(f"{outcome.path}: cell {outcome.cell}: {outcome.result}")
+        for path, finding in findings:
             say(f"{path}: {finding.where}: {finding.what}")
-        if not found:
+        if not findings:
             say(", ".join(map(str, options.path)) + ": intact")
-    return 1 if found else 0
+    return 1 if findings else 0

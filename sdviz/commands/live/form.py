@@ -32,13 +32,13 @@ FURTHER = "further"
 _ALSO = ("zip", "exclude", "samples", "rounds", "fixed_noise", "reference")  # taken there as well
 
 
-def prepare(given: Mapping[str, Any], settings: Mapping[str, str]) -> Request:
-    """The sweep of a filled form: `given` is the composed configuration, `settings` the fields'
-    text.
+def prepare(raw_config: Mapping[str, Any], settings: Mapping[str, str]) -> Request:
+    """The sweep of a filled form.
 
-    An empty field takes the model's default. Raises ConfigErrors; `field_errors` sorts them.
+    `raw_config` is the composed configuration, `settings` the text of each field. An empty field
+    takes the model's default. Raises ConfigErrors, which `field_errors` assigns to fields.
     """
-    filled = {**given, **_further(settings.get(FURTHER), given)}
+    filled = {**raw_config, **_further(settings.get(FURTHER), raw_config)}
     filled["order"] = [*FIELDS, *[name for name in filled["order"] if name not in FIELDS]]
     for name in FIELDS:
         value = _value(name, settings.get(name, "").strip())
@@ -47,14 +47,14 @@ def prepare(given: Mapping[str, Any], settings: Mapping[str, str]) -> Request:
     return plan(filled)  # the page is there already
 
 
-def _further(text: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
+def _further(text: str | None, raw_config: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that have no field, and their order; None: those of the command line hold.
 
     Raises ConfigErrors.
     """
     if text is None:
-        return {"order": list(given.get("order") or [])}
-    found: dict[str, Any] = dict.fromkeys(name for name in SETTINGS if name not in FIELDS)
+        return {"order": list(raw_config.get("order") or [])}
+    values: dict[str, Any] = dict.fromkeys(name for name in SETTINGS if name not in FIELDS)
     typed: list[str] = []
     errors: list[SdvizError] = []
     try:
@@ -65,20 +65,20 @@ def _further(text: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
         name, equals, value = word.partition("=")
         if setting_of(name) in FIELDS:
             errors.append(ConfigError(f"{FURTHER}: {name} has a field of its own", key=FURTHER))
-        elif not equals or name not in (*found, *_ALSO):
-            known = nearest(name, (*found, *_ALSO)) if equals else "such as clip_skip=2"
+        elif not equals or name not in (*values, *_ALSO):
+            known = nearest(name, (*values, *_ALSO)) if equals else "such as clip_skip=2"
             errors.append(
                 ConfigError(f"{FURTHER}: `{word}` is not setting=value; {known}", key=FURTHER)
             )
         else:
             try:
-                found[name] = yaml.safe_load(value) if name in _ALSO else value
+                values[name] = yaml.safe_load(value) if name in _ALSO else value
             except yaml.YAMLError:
                 errors.append(ConfigError(f"{FURTHER}: `{word}` cannot be read", key=FURTHER))
             typed.append(name)
     if errors:
         raise ConfigErrors(errors)
-    return {**found, "order": [name for name in typed if name in SETTINGS]}
+    return {**values, "order": [name for name in typed if name in SETTINGS]}
 
 
 def _value(name: str, text: str) -> Any:
@@ -91,44 +91,46 @@ def _value(name: str, text: str) -> Any:
 
 def field_errors(error: SdvizError) -> dict[str, str]:
     """{field: what is wrong with it, in words}; "" for what belongs to no field."""
-    told: dict[str, list[str]] = {}
+    messages: dict[str, list[str]] = {}
     for one in error.each():
         text = str(one)
         key = one.key.partition(".")[0]
         key = setting_of(key) or key
         place = key if key in FIELDS else FURTHER if key in (FURTHER, *SETTINGS) else ""
-        told.setdefault(place, []).append(text.removeprefix(f"{FURTHER}: "))
-    return {key: " ".join(texts) for key, texts in told.items()}
+        messages.setdefault(place, []).append(text.removeprefix(f"{FURTHER}: "))
+    return {key: " ".join(texts) for key, texts in messages.items()}
 
 
-def as_typed(given: Mapping[str, Any]) -> dict[str, str]:
+def as_typed(raw_config: Mapping[str, Any]) -> dict[str, str]:
     """The form's first content: the settings that the command line gave."""
     fields = {}
     for name in FIELDS:
-        _, value = entry(given, name)
+        _, value = entry(raw_config, name)
         parts = value if isinstance(value, list) else [value]
         sign = "\n" if SETTINGS[name].kind == "text" else ","
         fields[name] = sign.join(str(part) for part in parts if part is not None)
-    others = {name: given[name] for name in SETTINGS if name not in FIELDS and name in given}
-    texts = {name: _as_given(name, value) for name, value in others.items() if value is not None}
+    others = {
+        name: raw_config[name] for name in SETTINGS if name not in FIELDS and name in raw_config
+    }
+    texts = {name: _text_of(name, value) for name, value in others.items() if value is not None}
     return fields | {FURTHER: _words(texts)}
 
 
-def _as_given(name: str, value: Any) -> str:
+def _text_of(name: str, value: Any) -> str:
     """A text is typed already; a preset has numbers, and lists of both."""
     parts = value if isinstance(value, list | tuple) else [value]
     return ",".join(part if isinstance(part, str) else typed(name, part) for part in parts)
 
 
-def form_of(kind: str, given: str) -> dict[str, str]:
+def form_of(kind: str, source: str) -> dict[str, str]:
     """The form for what a page gives: a "recipe" as JSON, or a "picture" (a file) in base64.
 
     Raises ConfigError for what is no recipe, ArchiveError for a picture without one.
     """
     if kind != "recipe":
-        return form_of_picture(given)[0]
+        return form_of_picture(source)[0]
     try:
-        recipe = json.loads(given)
+        recipe = json.loads(source)
     except (ValueError, RecursionError):
         recipe = None
     if not isinstance(recipe, dict):
@@ -136,7 +138,7 @@ def form_of(kind: str, given: str) -> dict[str, str]:
     return as_form(recipe)
 
 
-def form_of_picture(given: str) -> tuple[dict[str, str], list[str]]:
+def form_of_picture(encoded: str) -> tuple[dict[str, str], list[str]]:
     """The form for a picture in base64, and what of the picture is not done again.
 
     Raises ArchiveError for a picture without a recipe.
@@ -144,28 +146,30 @@ def form_of_picture(given: str) -> tuple[dict[str, str], list[str]]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture"
         try:
-            path.write_bytes(base64.b64decode(given, validate=True))
+            path.write_bytes(base64.b64decode(encoded, validate=True))
         except ValueError:
             raise ArchiveError("the picture is incomplete; drop it again") from None
         try:
             recipe = recipe_of_picture(path)
             return as_form(recipe.settings), recipe.warnings
         except ArchiveError as error:
-            told = str(error).removeprefix(f"from={path}: ")
-            raise ArchiveError(told.replace(str(path), "the picture")) from None
+            message = str(error).removeprefix(f"from={path}: ")
+            raise ArchiveError(message.replace(str(path), "the picture")) from None
 
 
 def as_form(recipe: Mapping[str, Any]) -> dict[str, str]:
     """The form that makes a picture of this recipe; settings that it does not tell stay empty."""
     known = names(lambda row: not row.absorbed)
-    told = {name: value for name, value in telling(recipe).items() if name in known}
-    if not told.get("init"):  # stable-diffusion-webui tells the one and not the other
-        told.pop("strength", None)
-    for name, value in told.items():
+    settings = {name: value for name, value in telling(recipe).items() if name in known}
+    if not settings.get("init"):  # stable-diffusion-webui tells the one and not the other
+        settings.pop("strength", None)
+    for name, value in settings.items():
         if SETTINGS[name].kind == "text":  # a line of the form is a prompt of its own
-            told[name] = " ".join(str(value).split("\n"))
-    fields = {name: _field(name, told.pop(name, None)) for name in FIELDS}
-    return fields | {FURTHER: _words({name: typed(name, value) for name, value in told.items()})}
+            settings[name] = " ".join(str(value).split("\n"))
+    fields = {name: _field(name, settings.pop(name, None)) for name in FIELDS}
+    return fields | {
+        FURTHER: _words({name: typed(name, value) for name, value in settings.items()})
+    }
 
 
 def _field(name: str, value: Any) -> str:
@@ -184,8 +188,8 @@ def choices() -> dict[str, list[str]]:
     """What the form suggests: every sampler, and the models of conf/model/."""
     from sdviz.plan import samplers
 
-    found = sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml"))
-    return {"sampler": samplers.names(), "model": found}
+    models = sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml"))
+    return {"sampler": samplers.names(), "model": models}
 
 
 def defaults() -> dict[str, str]:

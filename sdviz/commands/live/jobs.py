@@ -66,7 +66,7 @@ class Job:
     page: str = ""
     status: str = ""
 
-    def told(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         """The run as the page lists it."""
         cells = len(self.request.plan.everything)
         return {

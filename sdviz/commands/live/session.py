@@ -50,14 +50,14 @@ _LOG = logging.getLogger(__name__)
 class Live:
     """The session: queue, current job, and its talk with the board's server."""
 
-    def __init__(self, given: dict[str, Any], first: Request, server: Server) -> None:
+    def __init__(self, raw_config: dict[str, Any], first: Request, server: Server) -> None:
         from sdviz.commands.live.form import as_typed
         from sdviz.commands.live.keeper import Keeper
 
         self._first = first
         self._note = "loading"  # a key of live_text.js's words
-        self._given = {**given, "name": "", "dry_run": False}
-        self._settings = as_typed(given)
+        self._raw_config = {**raw_config, "name": "", "dry_run": False}
+        self._settings = as_typed(raw_config)
         self._server = server
         self._keeper = Keeper()
         self._numbers = itertools.count(1)
@@ -66,7 +66,7 @@ class Live:
         self._done: list[Job] = []
         self._changed = threading.Condition()
         self._closed = False
-        self._tell()  # the page is there before its address is printed
+        self._publish()  # the page is there before its address is printed
 
     def run(self) -> None:
         """Until Ctrl-C or SIGTERM."""
@@ -93,14 +93,14 @@ class Live:
         spec = config.models[plan.cells[0].recipe.model]
         self._keeper.load(spec, device=config.device, dtype=plan.dtype)
         self._note = ""
-        self._tell()
+        self._publish()
 
     def _compute(self, job: Job) -> int:
         """One sweep like any other; returns its exit status."""
         from sdviz.commands.sweep.conduct import conduct
 
         job.status = "running"
-        self._tell()
+        self._publish()
         status = 2
         try:
             status = conduct(
@@ -119,7 +119,7 @@ class Live:
             self._keeper.forget()
         self._done = [job, *self._done][:_DONE]
         self._now = None
-        self._tell()
+        self._publish()
         return status
 
     def _listen(self) -> None:
@@ -139,12 +139,12 @@ class Live:
         """Waits for commands and obeys them; False where the server is away. `again`: it was."""
         if again:
             self._meet_again()
-        told = self._post("commands", {}, timeout=_POLL_S)
-        commands = told.get("commands") if isinstance(told, dict) else None
+        reply = self._post("commands", {}, timeout=_POLL_S)
+        commands = reply.get("commands") if isinstance(reply, dict) else None
         if not isinstance(commands, list):
             return False
         if again:
-            self._tell()
+            self._publish()
         for command in commands:
             self._post("answer", {"id": command["id"], "answer": self._answer(command)})
         return True
@@ -182,7 +182,7 @@ class Live:
                 self._queue = [job for job in self._queue if job.number != command["job"]]
         elif self._now is not None:
             self._now.steering.stop("now" if action == "stop_now" else "after")
-        self._tell()
+        self._publish()
         return {}
 
     def _read(self, settings: dict[str, str], *, run: bool) -> dict[str, Any]:
@@ -190,7 +190,7 @@ class Live:
         from sdviz.commands.live.form import prepare
         from sdviz.plan.passes import evaluations
 
-        request = prepare(self._given, settings)
+        request = prepare(self._raw_config, settings)
         cells = request.plan.cells
         if run:
             job = Job(next(self._numbers), request, title(request), Steering())
@@ -198,7 +198,7 @@ class Live:
                 self._queue.append(job)
                 self._settings = settings
                 self._changed.notify()
-            self._tell()
+            self._publish()
         return {"cells": len(cells), "evaluations": evaluations(cells)}
 
     def _heard(self, job: Job, event: Event) -> None:
@@ -207,9 +207,9 @@ class Live:
             archive = Path(config.outputs) / config.name
             with contextlib.suppress(BoardError):  # the sheet comes with the next run
                 job.page = register(self._server, archive, config.name, config.visdom.max_windows)
-        self._tell()
+        self._publish()
 
-    def _tell(self) -> None:
+    def _publish(self) -> None:
         """The state that all browsers see."""
         from sdviz.commands.live.form import choices, defaults
 
@@ -220,9 +220,9 @@ class Live:
             "choices": choices(),
             "defaults": defaults(),
             "note": self._note,
-            "now": now.told() if now else None,
-            "queue": [job.told() for job in self._queue],
-            "done": [job.told() for job in done],
+            "now": now.summary() if now else None,
+            "queue": [job.summary() for job in self._queue],
+            "done": [job.summary() for job in done],
             "page": last.page if last else "",
         }
         self._post("tell", state)
@@ -261,8 +261,8 @@ def _open(arguments: list[str]) -> tuple[Live, Server]:
     from sdviz.commands.live.form import as_typed, prepare
     from sdviz.request.compose import compose
 
-    given, _ = compose(arguments)
-    request = prepare(given, as_typed(given))  # what is wrong is said now
+    raw_config, _ = compose(arguments)
+    request = prepare(raw_config, as_typed(raw_config))  # what is wrong is said now
     config = request.config.visdom
     if not config.enabled:
         raise ConfigError("visdom.enabled=false: the live page needs Visdom", key="visdom.enabled")
@@ -279,4 +279,4 @@ def _open(arguments: list[str]) -> tuple[Live, Server]:
             "another port",
             key="visdom.port",
         )
-    return Live(given, request, server), server
+    return Live(raw_config, request, server), server

@@ -68,7 +68,7 @@ def _job(composed: DictConfig) -> int:
     from hydra.core.hydra_config import HydraConfig
 
     try:
-        given = plain(composed)
+        raw_config = plain(composed)
         runtime = HydraConfig.get().runtime
         folders = [
             Path(source.path) / "model"
@@ -76,18 +76,19 @@ def _job(composed: DictConfig) -> int:
             if source.schema == "file" and source.provider != "schema"
         ]
         preset = runtime.choices.get("experiment") or ""
-        return run(given, folders, preset)
+        return run(raw_config, folders, preset)
     except SdvizError as error:
         return _refuse(error)
 
 
-def run(given: dict[str, Any], model_folders: Sequence[Path], preset: str = "") -> int:
-    """Reads, plans and computes a sweep; `given` is the configuration as plain values. Returns the
-    exit status.
+def run(raw_config: dict[str, Any], model_folders: Sequence[Path], preset: str = "") -> int:
+    """Reads, plans and computes a sweep. Returns the exit status.
+
+    `raw_config` is the composed configuration as plain values.
 
     Raises SdvizError for what is refused.
     """
-    request = plan(given, model_folders=model_folders, preset=preset, also=check_port)
+    request = plan(raw_config, model_folders=model_folders, preset=preset, also=check_port)
     if request.config.dry_run:
         from sdviz.commands.sweep.dry_run import describe
 

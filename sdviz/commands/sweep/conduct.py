@@ -59,11 +59,11 @@ def conduct(
             stack.callback(archive.close)
             say(*(note.text for note in archive.notes))
             todo = list(archive.todo)
-            unsaid = late_scores.unscored(archive.path, request.plan, todo, config)
+            unscored = late_scores.unscored(archive.path, request.plan, todo, config)
             if not todo:
                 say("nothing to compute: all cells are archived (reuse=false computes them again)")
-            if unsaid:
-                say(f"{_cells(len(unsaid), 'archived ')} to score or caption")
+            if unscored:
+                say(f"{_cells(len(unscored), 'archived ')} to score or caption")
             board, unserved = _open_board(request, archive.path)
             page = f" · page {_address(board)}" if board else ""
             if todo:
@@ -79,7 +79,7 @@ def conduct(
                 say(*(f"warning: {text}" for text in (*request.warnings, *unserved)), error=True)
             stack.pop_all()
             with contextlib.closing(sinks):
-                status = _denoise(request, todo, sinks, interrupt, load, unsaid)
+                status = _denoise(request, todo, sinks, interrupt, load, unscored)
     _say_failures(tally)
     seconds = time.perf_counter() - started
     if status == "interrupted":
@@ -96,11 +96,11 @@ def _denoise(
     sinks: Sink,
     interrupt: Interruptible,
     load: Callable[..., Any] | None,
-    unsaid: dict[Cell, late_scores.Told],
+    unscored: dict[Cell, late_scores.Scored],
 ) -> str:
     """Runs the engine between a sweep's first event and its last; returns the status at the end.
 
-    `unsaid` are archived cells that scores or captions are still asked of.
+    `unscored` are archived cells that scores or captions are still asked of.
     """
     started = time.perf_counter()
     failed = False
@@ -141,7 +141,7 @@ def _denoise(
                 should_stop=should_stop,
                 load=load,
             )
-        late_scores.score(folder, unsaid, config, emit, should_stop)
+        late_scores.score(folder, unscored, config, emit, should_stop)
         if broken:
             raise broken[0]
         if todo:

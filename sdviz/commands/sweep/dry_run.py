@@ -57,10 +57,10 @@ def _references(count: int) -> str:
 def _values(axis: Axis) -> str:
     from sdviz.plan.labels import listed, value_label
 
-    def told(values: tuple[Any, ...]) -> str:
+    def label(values: tuple[Any, ...]) -> str:
         return " + ".join(map(_short, map(value_label, values, axis.keys)))
 
-    shown = listed(map(told, axis.values[:_SHOWN]))
+    shown = listed(map(label, axis.values[:_SHOWN]))
     more = len(axis.values) > _SHOWN
     return f"{shown}, ... ({len(axis.values):,} in all)" if more else shown
 
@@ -118,11 +118,11 @@ def _time(cells: Sequence[Cell], rates: dict[Size, float]) -> str:
     by_size: dict[Size, list[Cell]] = defaultdict(list)
     for cell in cells:
         by_size[(cell.recipe.model, cell.recipe.width, cell.recipe.height)].append(cell)
-    told = {size: _rate(size, rates) for size in by_size}
-    missing = sorted({size[0] for size, rate in told.items() if rate is None})
+    known = {size: _rate(size, rates) for size in by_size}
+    missing = sorted({size[0] for size, rate in known.items() if rate is None})
     if missing:
         return f"unknown; no earlier sweep with {', '.join(missing)} on this machine"
-    seconds = sum((told[size] or 0) * evaluations(group) for size, group in by_size.items())
+    seconds = sum((known[size] or 0) * evaluations(group) for size, group in by_size.items())
     guessed = any(size not in rates for size in by_size)
     return duration(seconds) + (", scaled from other sizes" if guessed else "")
 

@@ -16,10 +16,10 @@ from sdviz.models.addons import scores
 from sdviz.plan.cells import Cell, Plan
 from sdviz.plan.config import Config, ModelSpec
 
-Told = tuple[dict[str, float], str]  # the scores of a cell by name, and its caption
+Scored = tuple[dict[str, float], str]  # the scores of a cell by name, and its caption
 
 
-def unscored(folder: Path, plan: Plan, todo: Iterable[Cell], config: Config) -> dict[Cell, Told]:
+def unscored(folder: Path, plan: Plan, todo: Iterable[Cell], config: Config) -> dict[Cell, Scored]:
     """The cells that are archived, and not still to do, and lack a score or a caption that is asked
     for; with what they have.
     """
@@ -28,19 +28,19 @@ def unscored(folder: Path, plan: Plan, todo: Iterable[Cell], config: Config) -> 
     coming = {cell.index for cell in todo}
     with Archive(folder) as archive:
         known = archive.scores()
-    found = {}
+    cells = {}
     for cell in plan.cells:
         if cell.index in coming:
             continue
         one = known.get(cell.index, {"scores": {}, "caption": ""})
         if set(config.score) - set(one["scores"]) or (config.caption and not one["caption"]):
-            found[cell] = (one["scores"], one["caption"])
-    return found
+            cells[cell] = (one["scores"], one["caption"])
+    return cells
 
 
 def score(
     folder: Path,
-    cells: dict[Cell, Told],
+    cells: dict[Cell, Scored],
     config: Config,
     emit: Callable[[Event], None],
     should_stop: Callable[[], bool],
@@ -69,5 +69,5 @@ def score(
             if isinstance(fresh, Note):
                 emit(fresh)
                 continue
-            told = {**known, **fresh.scores}
-            emit(CellScored(cell.index, told, fresh.caption or caption))
+            scores = {**known, **fresh.scores}
+            emit(CellScored(cell.index, scores, fresh.caption or caption))

@@ -27,7 +27,7 @@ class ProgressBar:
         self._done = 0
         self._failed = 0
         self._bar: tqdm[Any] | None = None
-        self._beside = contextlib.ExitStack()
+        self._redirect = contextlib.ExitStack()
 
     def handle(self, event: Event) -> None:
         if isinstance(event, Note) and event.kind == "warning":
@@ -51,14 +51,14 @@ class ProgressBar:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-        self._beside.close()
+        self._redirect.close()
 
     def _open(self, total: int) -> tqdm[Any]:
         if self._bar is None:
             from tqdm import tqdm
             from tqdm.contrib.logging import logging_redirect_tqdm
 
-            self._beside.enter_context(logging_redirect_tqdm())  # warnings above the bar
+            self._redirect.enter_context(logging_redirect_tqdm())  # warnings above the bar
             self._bar = tqdm(
                 total=total, unit="eval", file=self._stream, smoothing=0.1, **_size(self._stream)
             )

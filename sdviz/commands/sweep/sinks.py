@@ -84,8 +84,8 @@ class EventLog:
     def handle(self, event: Event) -> None:
         match event:
             case SweepStarted(name=name, plan=plan, versions=versions):
-                told = ", ".join(f"{package} {version}" for package, version in versions.items())
-                _LOG.debug("sweep %s, %d cells; %s", name, len(plan.everything), told)
+                packages = ", ".join(" ".join(pair) for pair in versions.items())
+                _LOG.debug("sweep %s, %d cells; %s", name, len(plan.everything), packages)
             case CellStarted(cell=cell):
                 _LOG.debug("cell %d begins", cell)
             case CellFinished(cell=cell, timings=times, notes=notes):

@@ -56,7 +56,7 @@ def _recipe(texts: Mapping[str, str]) -> PictureRecipe | None:
     is damaged.
     """
     readers: list[tuple[str, Callable[[str, Mapping[str, str]], PictureRecipe | None]]] = [
-        (files.CHUNK, _own),
+        (files.CHUNK, _sdviz),
         (files.PARAMETERS, _parameters),
         ("invokeai_metadata", _invokeai),
         ("sd-metadata", _invokeai),
@@ -74,7 +74,7 @@ def _recipe(texts: Mapping[str, str]) -> PictureRecipe | None:
     return None
 
 
-def _own(text: str, texts: Mapping[str, str]) -> PictureRecipe | None:
+def _sdviz(text: str, texts: Mapping[str, str]) -> PictureRecipe | None:
     """sdviz's own JSON; None for that of a grid, or a damaged one: `parameters` are asked then."""
     try:
         settings = json.loads(text)["recipe"]

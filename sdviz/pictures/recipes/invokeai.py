@@ -99,9 +99,9 @@ def _name(value: Any) -> str:
 
 
 def _loras(several: Any) -> list[tuple[str, Any]]:
-    found = []
+    pairs = []
     for one in several if isinstance(several, list) else []:
         if isinstance(one, dict):
             name = _name(one.get("model")) or _name(one.get("lora"))
-            found.append((file_stem(name), one.get("weight", 1)))
-    return found
+            pairs.append((file_stem(name), one.get("weight", 1)))
+    return pairs

@@ -94,8 +94,8 @@ class PictureRecipe:
         name, schedule = str(name or "").strip(), str(schedule or "").strip()
         if not name:
             return
-        found, taken = sampler_named(name, schedule)
-        self.settings["sampler"] = found
+        sampler, taken = sampler_named(name, schedule)
+        self.settings["sampler"] = sampler
         if not taken:
             self.omit(key, schedule)
 

@@ -39,7 +39,7 @@ WARNINGS: tuple[Callable[[Planned], Iterable[str]], ...] = (
     warnings.unguided,
     warnings.idle,
     warnings.alike,
-    warnings.unheard,
+    warnings.ignored_prompts,
     warnings.overlap,
     warnings.bundled,
 )
@@ -47,13 +47,13 @@ WARNINGS: tuple[Callable[[Planned], Iterable[str]], ...] = (
 
 def faults(asked: Asked) -> list[SdvizError]:
     """Everything that is wrong with a request."""
-    found: list[SdvizError] = []
+    errors: list[SdvizError] = []
     for check in FAULTS:
         try:
-            found.extend(check(asked))
+            errors.extend(check(asked))
         except SdvizError as error:
-            found.extend(error.each())
-    return found
+            errors.extend(error.each())
+    return errors
 
 
 def remarks(planned: Planned) -> list[str]:

@@ -40,11 +40,11 @@ class Asked:
         rule drops that asks of the two alone; [None] where nothing is left.
         """
         return {
-            str(model): {name: self._beside(at, model, name) for name in self.values}
+            str(model): {name: self._values_with(at, model, name) for name in self.values}
             for at, model in enumerate(self.values["model"])
         }
 
-    def _beside(self, at: int, model: Any, name: str) -> list[Any]:
+    def _values_with(self, at: int, model: Any, name: str) -> list[Any]:
         several = list(self.values[name])
         together = any({"model", name} <= set(group) for group in self.zipped)
         if together and len(several) == len(self.values["model"]):

@@ -60,11 +60,13 @@ def compiler(asked: Asked) -> Iterator[SdvizError]:
 
 def _compiles(name: str) -> bool:
     """Is there such a compiler, and does it start?"""
-    found = shutil.which(name)
-    if not found or name == "cl":  # Microsoft's has no --version
-        return bool(found)
+    program = shutil.which(name)
+    if not program or name == "cl":  # Microsoft's has no --version
+        return bool(program)
     try:
-        return subprocess.run([found, "--version"], capture_output=True, timeout=60).returncode == 0
+        return (
+            subprocess.run([program, "--version"], capture_output=True, timeout=60).returncode == 0
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
 
@@ -93,10 +95,10 @@ def pictures(asked: Asked) -> Iterator[SdvizError]:
         return
     ends = [(recipe.model, passes(recipe)[-1]) for recipe in asked.recipes]
     for name, info in asked.infos.items():
-        own = [end for model, end in ends if model == name]
-        if not own:
+        of_model = [end for model, end in ends if model == name]
+        if not of_model:
             continue
-        largest = max(own, key=lambda end: end.width * end.height)
+        largest = max(of_model, key=lambda end: end.width * end.height)
         try:
             room.check_picture(
                 config.models[name], info, largest.width, largest.height,

@@ -37,14 +37,14 @@ def counted(asked: Asked) -> list[Recipe]:
     fewer = {name: several if name in kept else several[:1] for name, several in values.items()}
     axes = make_axes(fewer, [group for group in zipped if kept.intersection(group)])
     fixed = {name: several[0] for name, several in fewer.items()}
-    found = {
+    distinct = {
         tuple(settings[name] for name in _COUNTED): settings
         for settings in combinations(axes, fixed, asked.defaults)
         if not matches(rules, settings)
     }
-    pairs = {(settings["sampler"], settings["schedule"]) for settings in found.values()}
+    pairs = {(settings["sampler"], settings["schedule"]) for settings in distinct.values()}
     gathered([functools.partial(_scheduled, *pair) for pair in sorted(pairs)])
-    return [recipe_of(settings) for settings in found.values()]
+    return [recipe_of(settings) for settings in distinct.values()]
 
 
 def _scheduled(sampler: str, schedule: str) -> list[str]:
@@ -62,33 +62,33 @@ def steps(asked: Asked) -> Iterator[SdvizError]:
 
 def images(asked: Asked) -> Iterator[SdvizError]:
     """Passes that start from an image and have no step left, or make it no larger."""
-    found: dict[str, None] = {}
+    messages: dict[str, None] = {}
     for recipe in asked.recipes:
         first, *second = passes(recipe)
         for name, part in zip(("strength", "hires_strength"), (first, *second), strict=False):
             if part.count < 1:
                 least = math.ceil(1000 / part.steps) / 1000
                 share = f"{name}={getattr(recipe, name):g}"
-                found[
+                messages[
                     f"{share}: leaves none of {part.steps} steps; {least:g} is the smallest value"
                 ] = None
         if any((first.width, first.height) == (part.width, part.height) for part in second):
-            found[
+            messages[
                 f"hires_scale={recipe.hires_scale:g}: makes a picture of {first.width}x"
                 f"{first.height} no larger, in steps of {GRID} pixels"
             ] = None
-    yield from map(ConfigError, found)
+    yield from map(ConfigError, messages)
 
 
 def watermarks(asked: Asked) -> Iterator[SdvizError]:
     """Finished pictures that have no room for the watermark that they are to have."""
-    found: dict[str, None] = {}
+    messages: dict[str, None] = {}
     for recipe in (recipe for recipe in asked.recipes if recipe.watermark):
         end = passes(recipe)[-1]
         for side, length in (("width", end.width), ("height", end.height)):
             if length < SMALLEST_MARKED:
-                found[
+                messages[
                     f"watermark=true: needs {SMALLEST_MARKED} pixels per side, but the {side} of "
                     f"{recipe.model} is {length}; add {side}={SMALLEST_MARKED}"
                 ] = None
-    yield from map(ConfigError, found)
+    yield from map(ConfigError, messages)

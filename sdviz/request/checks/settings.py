@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sdviz.errors import ConfigError, SdvizError
 from sdviz.models.files import diffusers_source
 from sdviz.models.files.refusal import read_object, refusing
-from sdviz.plan.prompts import spoken
+from sdviz.plan.prompts import words_used
 from sdviz.plan.settings import DEFAULTS, SETTINGS
 from sdviz.request.checks.asked import Asked, Values
 
@@ -24,14 +24,14 @@ def needs(asked: Asked) -> Iterator[SdvizError]:
     values = asked.values
     for name, row in SETTINGS.items():
         needed = row.needs.partition("=")[0]
-        if needed and _given(values, name) and not _is_used(values, needed):
+        if needed and _has_value(values, name) and not _is_used(values, needed):
             shown = ",".join(map(str, values[name]))
             yield ConfigError(
                 f"{name}={shown}: has no effect without {needed}; add {row.needs}", key=name
             )
 
 
-def _given(values: Values, name: str) -> bool:
+def _has_value(values: Values, name: str) -> bool:
     return any(value is not None for value in values[name])
 
 
@@ -48,8 +48,8 @@ def search(asked: Asked) -> Iterator[SdvizError]:
         return
 
     def texts(name: str) -> dict[str, None]:
-        own = [given.get(name, DEFAULTS[name]) for given in asked.defaults.values()]
-        several = (own if value is None else [value] for value in values[name])
+        of_models = [settings.get(name, DEFAULTS[name]) for settings in asked.defaults.values()]
+        several = (of_models if value is None else [value] for value in values[name])
         return dict.fromkeys(itertools.chain(*several))
 
     if any(wanted in negative for negative in texts("negative")):
@@ -122,11 +122,13 @@ def reference(asked: Asked) -> Iterator[SdvizError]:
 
 def sizes(asked: Asked) -> Iterator[SdvizError]:
     """Sizes that do not suit a model."""
-    specs, own = asked.specs, asked.by_model
+    specs, by_model = asked.specs, asked.by_model
     for name, info in asked.infos.items():
         for side in ("width", "height"):
-            given = [specs[name].defaults.get(side) if v is None else v for v in own[name][side]]
-            for size in dict.fromkeys(given):
+            lengths = [
+                specs[name].defaults.get(side) if v is None else v for v in by_model[name][side]
+            ]
+            for size in dict.fromkeys(lengths):
                 if size is not None and size % info.multiple:
                     below = max(size // info.multiple, 1) * info.multiple
                     yield ConfigError(
@@ -140,8 +142,8 @@ def samplers(asked: Asked) -> Iterator[SdvizError]:
     """Samplers without the package that they need."""
     from sdviz.plan.samplers import resolve
 
-    own = [spec.defaults.get("sampler", DEFAULTS["sampler"]) for spec in asked.specs.values()]
-    names = [own if name is None else [name] for name in asked.values["sampler"]]
+    of_models = [spec.defaults.get("sampler", DEFAULTS["sampler"]) for spec in asked.specs.values()]
+    names = [of_models if name is None else [name] for name in asked.values["sampler"]]
     for name in dict.fromkeys(itertools.chain(*names)):
         sampler = resolve(name)
         if sampler.missing_package:
@@ -161,8 +163,10 @@ def files(asked: Asked) -> Iterator[SdvizError]:
     specs, values = asked.specs, asked.by_model
     for model, info in asked.infos.items():
         for key, check in checks.CHECKS.items():
-            own = specs[model].defaults.get(key)
-            for name in dict.fromkeys(own if name is None else name for name in values[model][key]):
+            default = specs[model].defaults.get(key)
+            for name in dict.fromkeys(
+                default if name is None else name for name in values[model][key]
+            ):
                 try:
                     if name is not None:
                         with refusing(f"{key}={name}", key):
@@ -177,17 +181,19 @@ def embeddings(asked: Asked) -> Iterator[SdvizError]:
 
     specs, values = asked.specs, asked.by_model
     for model, info in asked.infos.items():
-        own = {**DEFAULTS, **specs[model].defaults}
+        defaults = {**DEFAULTS, **specs[model].defaults}
         texts = {
-            own[key] if text is None else text
+            defaults[key] if text is None else text
             for key in ("prompt", "negative", "sr")
             for text in values[model][key]
         }
-        named = {own["embedding"] if name is None else name for name in values[model]["embedding"]}
+        named = {
+            defaults["embedding"] if name is None else name for name in values[model]["embedding"]
+        }
         for name in sorted(named - {""}):
             try:
                 with refusing(f"embedding={name}", "embedding"):
-                    words = [*spoken(addon.files(name), texts)]
+                    words = [*words_used(addon.files(name), texts)]
                     addon.check(name, words, specs[model], info)
             except SdvizError as error:
                 yield error

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sdviz.models.addons import checks
 from sdviz.plan.cells import GUIDANCE
-from sdviz.plan.prompts import is_plain, spoken
+from sdviz.plan.prompts import is_plain, words_used
 from sdviz.plan.samplers import resolve
 from sdviz.plan.settings import SETTINGS, Recipe, is_guided
 from sdviz.request.checks.asked import Planned
@@ -58,28 +58,28 @@ _IDLE = {name: row for name, row in SETTINGS.items() if row.idle}
 _SAME = "; cells that differ only in it are the same picture"
 
 
-def unheard(planned: Planned) -> list[str]:
+def ignored_prompts(planned: Planned) -> list[str]:
     """Warnings where a model does not read prompts as those of Stable Diffusion 1, 2 and XL do."""
-    told: dict[str, None] = {}
+    warnings = []
     for recipe in (cell.recipe for cell in planned.plan.cells):
-        info = planned.infos[recipe.model]
+        model, info = recipe.model, planned.infos[recipe.model]
         if info.kind in WITH_CLIP:
             continue
         if recipe.emphasis != "none" and not is_plain(recipe.prompt + recipe.negative):
-            told[f"emphasis: {recipe.model} takes prompts as typed, including brackets"] = None
+            warnings.append(f"emphasis: {model} takes prompts as typed, including brackets")
         if info.is_batched:
             continue
-        heeds = info.guidance.negative
-        if recipe.negative and info.guidance.is_distilled and heeds == "ignored":
-            told[f"negative: has no effect on {recipe.model}, whose guidance is distilled"] = None
-        elif heeds == "needed" and not info.guidance.blank and not recipe.negative:
+        use = info.guidance.negative
+        if recipe.negative and info.guidance.is_distilled and use == "ignored":
+            warnings.append(f"negative: has no effect on {model}, whose guidance is distilled")
+        elif use == "needed" and not info.guidance.blank and not recipe.negative:
             if recipe.cfg > 1:
-                told[
-                    f"cfg: has no effect on {recipe.model} without a negative prompt; say negative="
-                ] = None
-        elif heeds == "needed" and recipe.negative and recipe.cfg <= 1:
-            told[f"negative: has no effect on {recipe.model} at cfg={recipe.cfg:g}"] = None
-    return list(told)
+                warnings.append(
+                    f"cfg: has no effect on {model} without a negative prompt; say negative="
+                )
+        elif use == "needed" and recipe.negative and recipe.cfg <= 1:
+            warnings.append(f"negative: has no effect on {model} at cfg={recipe.cfg:g}")
+    return list(dict.fromkeys(warnings))
 
 
 def overlap(planned: Planned) -> list[str]:
@@ -89,10 +89,10 @@ def overlap(planned: Planned) -> list[str]:
     if different == len(made) or len(set(seeds)) < len(seeds):
         return []
     names = ", ".join(map(str, seeds))
-    told = (
+    message = (
         f"seed: the seeds that follow {names} overlap: {different} different seeds, not {len(made)}"
     )
-    return [f"{told}; choose seeds that are further apart"]
+    return [f"{message}; choose seeds that are further apart"]
 
 
 def embeddings(planned: Planned) -> list[str]:
@@ -101,13 +101,13 @@ def embeddings(planned: Planned) -> list[str]:
     texts: dict[str, set[str]] = {}
     for recipe in (cell.recipe for cell in plan.cells if cell.recipe.embedding):
         texts.setdefault(recipe.embedding, set()).update((recipe.prompt, recipe.negative))
-    told = []
-    for name, own in texts.items():
+    warnings = []
+    for name, prompts in texts.items():
         words = json.loads(plan.contents[name])
-        if not spoken(words, own):
+        if not words_used(words, prompts):
             few = ", ".join(sorted(words)[:3]) + (" ..." if len(words) > 3 else "")
-            told.append(f"embedding={name}: no prompt uses one of its words ({few})")
-    return told
+            warnings.append(f"embedding={name}: no prompt uses one of its words ({few})")
+    return warnings
 
 
 def schedules(planned: Planned) -> list[str]:
@@ -116,9 +116,10 @@ def schedules(planned: Planned) -> list[str]:
     names: dict[str, dict[str, None]] = {}
     for recipe in (cell.recipe for cell in plan.cells):
         names.setdefault(recipe.sampler, {})[recipe.schedule] = None
-    several = {sampler: own for sampler, own in names.items() if len(own) > 1}
-    return [f"schedule: {' and '.join(own)} are the same for {resolve(sampler).method_name}{_SAME}"
-            for sampler, own in several.items()]  # fmt: skip
+    several = {sampler: aliases for sampler, aliases in names.items() if len(aliases) > 1}
+    methods = {sampler: resolve(sampler).method_name for sampler in several}
+    return [f"schedule: {' and '.join(aliases)} are the same for {methods[sampler]}{_SAME}"
+            for sampler, aliases in several.items()]  # fmt: skip
 
 
 def unguided(planned: Planned) -> list[str]:
@@ -128,9 +129,9 @@ def unguided(planned: Planned) -> list[str]:
     for recipe in (cell.recipe for cell in plan.cells if not is_guided(cell.recipe)):
         if GUIDANCE.format(recipe.model) in plan.contents:
             scales.setdefault(recipe.model, set()).add(recipe.cfg)
-    several = [sorted(own) for own in scales.values() if len(own) > 1]
-    return [f"cfg: {' and '.join(f'{one:g}' for one in own)} all switch guidance off{_SAME}"
-            for own in several]  # fmt: skip
+    several = [sorted(values) for values in scales.values() if len(values) > 1]
+    return [f"cfg: {' and '.join(f'{one:g}' for one in values)} all switch guidance off{_SAME}"
+            for values in several]  # fmt: skip
 
 
 def idle(planned: Planned) -> list[str]:
@@ -138,7 +139,7 @@ def idle(planned: Planned) -> list[str]:
     plan = planned.plan
     recipes = [cell.recipe for cell in plan.cells]
     values = zip(*set(map(attrgetter(*_IDLE), recipes)), strict=True)
-    told = []
+    warnings = []
     for (name, row), several in zip(_IDLE.items(), values, strict=True):
         assert row.idle is not None
         if set(several) <= {row.default}:
@@ -148,8 +149,8 @@ def idle(planned: Planned) -> list[str]:
         idle = [one for one in recipes if row.idle.holds(one)]
         alike = len({replace(one, **{name: row.default}) for one in idle}) < len(set(idle))
         if alike or row.idle_alone:
-            told.append(f"{name}: has no effect {row.idle.where}" + _SAME * alike)
-    return told
+            warnings.append(f"{name}: has no effect {row.idle.where}" + _SAME * alike)
+    return warnings
 
 
 def alike(planned: Planned) -> list[str]:
@@ -159,11 +160,11 @@ def alike(planned: Planned) -> list[str]:
     for recipe in (cell.recipe for cell in plan.cells):
         if recipe.noise_seed is not None and recipe.hires_scale == 1 and not _draws(recipe):
             seeds.setdefault(replace(recipe, seed=0), set()).add(recipe.seed)
-    names = dict.fromkeys(recipe.sampler for recipe, own in seeds.items() if len(own) > 1)
+    names = dict.fromkeys(recipe.sampler for recipe, values in seeds.items() if len(values) > 1)
     if not names:
         return []
-    told = f"seed: has no effect on {', '.join(names)} where the start noise is fixed"
-    return [told + _SAME]
+    message = f"seed: has no effect on {', '.join(names)} where the start noise is fixed"
+    return [message + _SAME]
 
 
 def _draws(recipe: Recipe) -> bool:
@@ -218,19 +219,20 @@ def prompt_signs(planned: Planned) -> list[str]:
 
 def _signs(texts: Iterable[str]) -> Iterator[str]:
     for fault, sign, remedy in _SIGNS:
-        found = next((match for match in map(sign.search, texts) if match), None)
-        if found:
-            yield f"`{found[0]}` in a prompt is read as text: {fault}; {remedy}"
+        hit = next((match for match in map(sign.search, texts) if match), None)
+        if hit:
+            yield f"`{hit[0]}` in a prompt is read as text: {fault}; {remedy}"
 
 
 def bundled(planned: Planned) -> list[str]:
     """Warnings of embeddings in LoRAs, which are left out."""
-    worn = {cell.recipe.lora: cell.recipe.model for cell in planned.plan.cells if cell.recipe.lora}
-    told = []
-    for name, model in worn.items():
+    recipes = [cell.recipe for cell in planned.plan.cells]
+    models = {recipe.lora: recipe.model for recipe in recipes if recipe.lora}
+    warnings = []
+    for name, model in models.items():
         if words := checks.bundled(name, planned.config.models[model]):
-            told.append(
+            warnings.append(
                 f"lora={name}: brings the embedding {', '.join(words)} along, which sdviz leaves "
                 "out; give it as a file in embedding="
             )
-    return told
+    return warnings

@@ -39,7 +39,7 @@ def test_a_replaced_prompt_has_the_key_of_one_typed_so(reading: Reading) -> None
 
 def test_the_search_text_must_occur(reading: Reading) -> None:
     (error,) = refused(reading, prompt="a cat", sr="dog,house")
-    assert "sr=dog" in error and "'a cat' does not have it" in error
+    assert "sr=dog" in error and "'a cat' does not contain it" in error
     assert reading(prompt="a cat", negative="dog", sr="dog,house")
 
 

@@ -223,7 +223,7 @@ def test_half_a_pair_is_refused(sd1: Path, tmp_path: Path) -> None:
     tensors.pop(next(key for key in tensors if "lora_up" in key))
     save_file(tensors, file)
     spec = ModelSpec(name="tested", id=str(sd1))
-    with pytest.raises(ModelError, match=r"one half of .* and not the other"):
+    with pytest.raises(ModelError, match=r"only one half of "):
         checks.check_lora(str(file), spec, models.inspect(spec))
 
 

@@ -118,8 +118,17 @@ class ModelInfo:
     @property
     def defaults(self) -> dict[str, Any]:
         """Settings that the model wants where neither the user nor its ModelSpec says otherwise."""
-        wanted = {"width": self.native_width, "height": self.native_height}
+        wanted: dict[str, Any] = {"width": self.native_width, "height": self.native_height}
+        if not self.is_batched:
+            wanted |= self._of_the_call()
         return {**wanted, "sampler": self.samplers[0]} if self.samplers else wanted
+
+    def _of_the_call(self) -> dict[str, Any]:
+        """The steps and the CFG scale that the pipeline's own signature has."""
+        usual = diffusers_source.call(self.pipeline)
+        steps, cfg = usual.get("num_inference_steps"), usual.get(self.guidance.argument)
+        known = {"steps": steps} if isinstance(steps, int) else {}
+        return {**known, "cfg": float(cfg)} if isinstance(cfg, int | float) else known
 
     def check_prompt(self, text: str) -> list[str]:
         """What the text encoder does not take: the end of `text`, as written; [] if all fits."""

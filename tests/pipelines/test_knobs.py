@@ -8,9 +8,11 @@ from typing import Any
 import diffusers
 import numpy as np
 import pytest
+import yaml
 
 from sdviz.models.files import diffusers_source, guidance
-from sdviz.plan.config import ModelSpec
+from sdviz.plan.config import ModelSpec, conf_dir
+from sdviz.plan.settings import SETTINGS
 from tests import families
 from tests.engine.sweeping import cells_of, pictures, sweep
 from tests.pipelines import making
@@ -62,6 +64,26 @@ def test_guiders_take_cfg(tmp_path: Path) -> None:
     making.saved("hunyuan_image", tmp_path / "model")
     low, high = swept(tmp_path / "model", {"cfg": 2.0}, {"cfg": 6.0})
     assert np.abs(low - high).max() > 0
+
+
+def test_a_pipeline_brings_its_own_steps_and_cfg(tmp_path: Path) -> None:
+    making.saved("z_image", tmp_path / "z_image")
+    making.saved("qwen_image", tmp_path / "qwen_image")
+    for name, steps, cfg in (("z_image", 50, 5.0), ("qwen_image", 50, 4.0)):
+        recipe = reader(tmp_path / name, tmp_path)().plan.cells[0].recipe
+        assert (recipe.steps, recipe.cfg, recipe.sampler) == (steps, cfg, "Euler")
+        recipe = reader(tmp_path / name, tmp_path)(steps=3, cfg=2).plan.cells[0].recipe
+        assert (recipe.steps, recipe.cfg) == (3, 2.0)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((conf_dir() / "model").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_the_names_of_models_have_settings_that_exist(path: Path) -> None:
+    spec = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert "id" in spec
+    for name, value in spec.get("defaults", {}).items():
+        assert SETTINGS[name].checked(value)
 
 
 def test_every_pipeline_has_a_knob_for_cfg() -> None:

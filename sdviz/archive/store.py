@@ -200,12 +200,12 @@ def _closed_on_failure(
 
     What it says may have the damaged bytes in it, which Python then fails to decode.
     """
-    damage = (sqlite3.DatabaseError, UnicodeDecodeError, OverflowError)
     try:
         yield
     except BaseException as error:
         connection.close()
-        if isinstance(error, damage) and not isinstance(error, let_pass):
+        known = (ArchiveError, OSError, *let_pass)
+        if isinstance(error, Exception) and not isinstance(error, known):
             raise ArchiveError(_unreadable(path, error)) from error
         raise
 
@@ -270,9 +270,10 @@ def _check_columns(connection: sqlite3.Connection, path: Path) -> None:
             )
             raise ArchiveError(f"{path} is damaged: {what}")
     for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_master"):
-        if kind == "index" and (sql is None or " ".join(sql.split()) in _INDEXES):
+        text = " ".join(str(sql or "").split())
+        if kind == "index" and (sql is None or text in _INDEXES):
             continue
-        if kind != "table" or re.search(r"CREATE VIRTUAL|\bCHECK\b", sql or "", re.IGNORECASE):
+        if kind != "table" or re.search(r"CREATE VIRTUAL|\bCHECK\b", text, re.IGNORECASE):
             raise ArchiveError(f"{path} is damaged: {kind} {name} is foreign")
 
 

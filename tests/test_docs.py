@@ -14,6 +14,7 @@ import yaml
 from sdviz.commands.archive import COMMANDS
 from sdviz.plan.config import PACKAGE, conf_dir
 from sdviz.plan.settings import SETTINGS
+from sdviz.request import setting_keys
 from sdviz.request.command_line import to_hydra
 from sdviz.request.compose import compose
 
@@ -48,6 +49,7 @@ def test_every_relative_link_and_picture_is_there(path: Path) -> None:
 def test_every_sweep_that_is_shown_can_be_composed() -> None:
     from hydra import compose, initialize_config_dir
 
+    setting_keys.register()
     shown = [text for text in commands("sdviz.sweep") if not text.startswith("-")]
     assert len(shown) > 10
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):

@@ -13,6 +13,7 @@ from typing import Any
 
 from sdviz.errors import ConfigError
 from sdviz.plan.config import conf_dir
+from sdviz.request import setting_keys
 
 # What Hydra knows of the run itself, and texts that it prints.
 _HARMLESS = {"runtime", "overrides", "searchpath", "help", "hydra_help"}
@@ -63,6 +64,7 @@ def _of_hydra(
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    setting_keys.register()
     search = create_config_search_path(where)
     if further is not None:
         if not Path(further).is_dir():

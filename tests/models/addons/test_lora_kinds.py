@@ -298,5 +298,5 @@ def test_foreign_names_for_flux_are_refused(key: str, tmp_path: Path) -> None:
     save_file({f"{key}.lora_down.weight": torch.ones(4, 32), f"{key}.lora_up.weight":
                torch.ones(32, 4)}, file)  # fmt: skip
     spec = ModelSpec(name="tested", id=str(folder))
-    with pytest.raises(ModelError, match=f"has {key}.*a name that no FluxPipeline knows"):
+    with pytest.raises(ModelError, match=f"has {key}.*a name that FluxPipeline does not know"):
         checks.check_lora(str(file), spec, models.inspect(spec))

@@ -84,7 +84,7 @@ def test_the_report_shows_every_cell_and_its_frames(
     page.locator(".cell").first.click()
     expect(page.locator(".inspector dt", has_text="seed").first).to_be_visible()
     expect(page.get_by_text("hires_scale")).to_be_hidden()
-    page.get_by_text("further settings").click()
+    page.get_by_text("other settings (defaults)").click()
     expect(page.get_by_text("hires_scale")).to_be_visible()
 
 

@@ -57,7 +57,7 @@ def test_pages_turn_by_themselves(grid: str, open_page: Open) -> None:
     page.get_by_label("Speed").select_option("30")
     page.locator('[data-axis="cfg"] .role').select_option("page")
     page.evaluate(_WATCH_PAGES)
-    turn = page.get_by_role("button", name="turn the pages: cfg")
+    turn = page.get_by_role("button", name="cycle through the pages: cfg")
     turn.click()
     page.wait_for_function("() => window.turned.length >= 4")
     assert page.evaluate("window.turned.slice(0, 4)") == [1, 2, 0, 1]  # round and round

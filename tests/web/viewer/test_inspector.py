@@ -45,7 +45,7 @@ def test_click_opens_the_cell_with_everything_known(grid: str, open_page: Open) 
         "0.01 s",
         "1.26 s",
     ]
-    expect(page.locator(".inspector")).to_contain_text("length of the guidance")
+    expect(page.locator(".inspector")).to_contain_text("guidance strength")
     box = page.locator(".inspector .pic").bounding_box()
     assert box and box["width"] > 500
     seen = screenshot(page.locator(".inspector .pic"))
@@ -148,4 +148,4 @@ def test_nothing_to_run_again_in_an_archive(grid: str, open_page: Open) -> None:
     page = open_page(grid)
     page.locator('.cell[data-cell="1"] .pic').click()
     expect(page.locator(".inspector h2")).to_be_visible()
-    assert page.get_by_role("button", name="Run this again").count() == 0
+    assert page.get_by_role("button", name="Run again with changes").count() == 0

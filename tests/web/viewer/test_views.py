@@ -50,10 +50,10 @@ def test_curves_against_seconds(grid: str, open_page: Open) -> None:
     press(page, "v")
     page.wait_for_selector('[data-plot="distance"] path.line')
     plots = page.locator(".plot h3").all_text_contents()
-    assert plots[:3] == ["distance to final image", "length of the guidance", "Latent: mean"]
+    assert plots[:3] == ["distance to final image", "guidance strength", "Latent: mean"]
     assert "clipped pixels – cfg" in plots and "saturation – cfg" in plots
     assert page.locator('[data-plot="distance"] path.line').count() == 9
-    page.get_by_label("against").select_option("seconds")
+    page.get_by_label("X axis").select_option("seconds")
     expect(page.locator('[data-plot="distance"] .axis-name')).to_have_text("seconds")
     line = page.locator('[data-plot="distance"] path.line').first
     box = line.bounding_box()

@@ -1,24 +1,24 @@
-// The words and the look of the control pane of `python -m sdviz.live`.
+// Texts and styles of the control pane of `python -m sdviz.live`.
 "use strict";
 (() => {
   const EN = {
     prompt: "Prompt", negative: "Negative prompt", cfg: "CFG scale", sampler: "Sampler", steps: "Steps", seed: "Seed",
     width: "Width", height: "Height", model: "Model", further: "Further settings, as on the command line", run: "Run", stopAfter: "Stop after this cell", stopNow: "Stop now",
     queue: "Queue", now: "Now", done: "Done", remove: "Remove", idle: "Nothing is running.", ready: "ready",
-    away: "python -m sdviz.live is not running; start it, and this form comes to life.",
-    hint: "Every field takes one value, a list (7,15,20) or a range (1-20 [5], range(0,8)). One prompt a line.",
-    cells: (n, e) => `${n} cell${n === 1 ? "" : "s"}, ${e} evaluations`, lost: "The page's server does not answer.",
-    picture: "Settings of a picture …", drop: "A PNG, JPEG or WebP of sdviz, stable-diffusion-webui, ComfyUI, Fooocus and others; it can be dropped anywhere on this form.",
-    stopping: "stopping", loading: "The model is being loaded.", of: "of", cell: "cells",
+    away: "python -m sdviz.live is not running. Start it to use this form.",
+    hint: "Each field takes one value, a list (7,15,20) or a range (1-20 [5], range(0,8)). Enter one prompt per line.",
+    cells: (n, e) => `${n} cell${n === 1 ? "" : "s"}, ${e} evaluations`, lost: "The page's server does not respond.",
+    picture: "Settings of a picture …", drop: "Choose a PNG, JPEG or WebP from sdviz, stable-diffusion-webui, ComfyUI, Fooocus or others, or drop it on this form.",
+    stopping: "stopping", loading: "Loading the model.", of: "of", cell: "cells",
   };
   const ZH = {
     prompt: "提示词", negative: "反向提示词", cfg: "CFG 强度", sampler: "采样器", steps: "步数", seed: "种子",
-    width: "宽", height: "高", model: "模型", further: "更多设置，写法同命令行", run: "运行", stopAfter: "完成当前格后停止", stopNow: "立即停止",
+    width: "宽", height: "高", model: "模型", further: "更多设置，写法同命令行", run: "运行", stopAfter: "当前格完成后停止", stopNow: "立即停止",
     queue: "队列", now: "正在运行", done: "已完成", remove: "移除", idle: "没有正在运行的任务。", ready: "就绪",
-    away: "python -m sdviz.live 未在运行；启动后即可使用此表单。",
-    hint: "每项可填一个值、一个列表 (7,15,20) 或一个范围 (1-20 [5], range(0,8))。提示词每行一个。",
-    cells: (n, e) => `${n} 格，${e} 次求值`, lost: "页面的服务器没有响应。",
-    picture: "读取图片的设置…", drop: "sdviz、stable-diffusion-webui、ComfyUI、Fooocus 等程序的 PNG、JPEG 或 WebP；也可直接拖到此表单上。",
+    away: "python -m sdviz.live 未运行，启动后即可使用此表单。",
+    hint: "每个字段可填单个值、列表 (7,15,20) 或范围 (1-20 [5], range(0,8))。提示词每行一个。",
+    cells: (n, e) => `${n} 格，${e} 次模型调用`, lost: "页面的服务器没有响应。",
+    picture: "读取图片中的设置…", drop: "选择 sdviz、stable-diffusion-webui、ComfyUI、Fooocus 等程序生成的 PNG、JPEG 或 WebP，或直接拖到此表单上。",
     stopping: "正在停止", loading: "正在加载模型。", of: "/", cell: "格",
   };
   const say = window.sdvizPane.spoken(EN, ZH);

@@ -1,14 +1,14 @@
-// The list of all sweeps: pictures, axes and state of each, the newest first, with a filter.
+// The list of all sweeps with pictures, axes and status, newest first, and a filter.
 "use strict";
 (() => {
   const { h, spoken, mountOn } = window.sdvizPane; // of pane.js
   const EN = {
-    title: "Sweeps", filter: "filter: cfg, sampler, a word of the prompt", none: "No sweep yet. In a terminal:", nothing: "No sweep has these words.",
-    of: "of", cells: "cells", failed: "failed", sheet: "sheet alone", lost: "The page's server does not answer.",
+    title: "Sweeps", filter: "filter: cfg, sampler or words of the prompt", none: "No sweeps yet. Run in a terminal:", nothing: "No matching sweeps.",
+    of: "of", cells: "cells", failed: "failed", sheet: "sheet alone", lost: "The page's server does not respond.",
     form: "Run a sweep from the page", live: "python -m sdviz.live runs sweeps from the page", running: "running", finished: "finished", interrupted: "interrupted", damaged: "damaged",
   };
   const ZH = {
-    title: "扫描", filter: "筛选：cfg、sampler 或提示词中的词", none: "还没有扫描。在终端运行：", nothing: "没有符合的扫描。",
+    title: "扫描", filter: "筛选：cfg、sampler 或提示词中的词", none: "还没有扫描。在终端运行：", nothing: "没有符合条件的扫描。",
     of: "/", cells: "格", failed: "失败", sheet: "单独的总览", lost: "页面的服务器没有响应。",
     form: "在页面上运行扫描", live: "用 python -m sdviz.live 可在页面上运行扫描", running: "运行中", finished: "已完成", interrupted: "已中断", damaged: "已损坏",
   };

@@ -1,4 +1,4 @@
-// The words of the language that the browser asks for.
+// The texts in the browser's language.
 
 const LANGUAGE = (navigator.language || "en").toLowerCase().startsWith("zh") ? "zh" : "en";
 const WORDS = LANGUAGE === "zh" ? { ...EN, ...ZH } : EN;

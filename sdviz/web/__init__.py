@@ -1,6 +1,6 @@
-"""The page: what it is given, the server that gives it, and the Visdom windows around it.
+"""The page: its data, its server, and the Visdom windows around it.
 
-`FACE` names the modules that other rooms import; the rest is this room's own.
+`FACE` names the modules that other rooms may import.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An archive as the viewer is fed: docs/viewer-data.md. Fast, read-only, for live sweeps too."""
+"""The viewer's data of an archive (docs/viewer-data.md): fast, read-only, also for live sweeps."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WHERE seq > ? OR i IN (SELECT cell FROM event WHERE kind='cell_scored' AND seq >
 def description(archive: Archive) -> dict[str, Any]:
     """The whole sweep as one JSON object."""
     dims, live = archive.dims, archive.live
-    seq = current_seq(archive)  # read first: what changes meanwhile is told again, not lost
+    seq = current_seq(archive)  # read first: a change meanwhile is then sent again, not lost
     records = archive.cells
     whole = [cell.recipe for cell in records if cell.recipe]
     fixed = common_settings(list(whole), dims)
@@ -53,10 +53,10 @@ def description(archive: Archive) -> dict[str, Any]:
         ],
         "fixed": _exact(fixed),
         "settings": setting_rows(),
-        "typed": typed_texts(fixed, [own_settings(recipe, fixed) for recipe in whole]),
+        "typed": typed_texts(fixed, [varying_settings(recipe, fixed) for recipe in whole]),
         "quiet": [key for key in fixed if key not in telling(fixed)],
         "cells": [
-            _whole(archive, record, fixed) | references.told(record) | _scores(scored, record.i)
+            _whole(archive, record, fixed) | references.flags(record) | _scores(scored, record.i)
             for record in records
         ],
         "schedules": _schedules(archive, 0),
@@ -70,7 +70,7 @@ def description(archive: Archive) -> dict[str, Any]:
 
 
 def current_seq(archive: Archive) -> int:
-    """The number of the last change; one look into a table of some twenty rows."""
+    """The number of the last change; one query of a table of some twenty rows."""
     return int(archive.number("seq"))
 
 
@@ -91,7 +91,7 @@ def changes(archive: Archive, since: int) -> dict[str, Any]:
         "status": archive.status,
         "progress": progress(archive, live=live),
         "cells": [
-            _changing(archive, record) | references.told(record) | _scores(scored, record.i)
+            _changing(archive, record) | references.flags(record) | _scores(scored, record.i)
             for record in changed
         ],
         "notes": _notes(archive, since),
@@ -135,14 +135,14 @@ def _exact(recipe: Mapping[str, Any]) -> dict[str, Any]:
     return {k: str(v) if isinstance(v, int) and v > 2**53 else v for k, v in recipe.items()}
 
 
-def own_settings(recipe: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that are not the same in all cells."""
+def varying_settings(recipe: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that differ between cells."""
     return {key: value for key, value in recipe.items() if key not in fixed}
 
 
 def _whole(archive: Archive, record: CellRecord, fixed: dict[str, Any]) -> dict[str, Any]:
-    own = own_settings(record.recipe, fixed)
-    whole = {"c": list(record.coords), "r": _exact(own), **_changing(archive, record)}
+    varying = varying_settings(record.recipe, fixed)
+    whole = {"c": list(record.coords), "r": _exact(varying), **_changing(archive, record)}
     taken, evaluations = steps_taken(record), evaluations_taken(record)
     if taken != record.recipe.get("steps", taken):
         whole["n"] = taken
@@ -152,7 +152,7 @@ def _whole(archive: Archive, record: CellRecord, fixed: dict[str, Any]) -> dict[
 
 
 def _scores(scored: dict[int, dict[str, Any]], i: int) -> dict[str, float]:
-    """The scores of cell `i` that have a curve against CFG."""
+    """The scores of cell `i` that are plotted over CFG."""
     scores = scored.get(i, {}).get("scores", {})
     return {name: scores[name] for name in ("clip", "aesthetic") if name in scores}
 
@@ -194,14 +194,15 @@ def _notes(archive: Archive, since: int) -> list[dict[str, str]]:
         "SELECT data FROM event WHERE kind='note' AND seq > ? ORDER BY n", (since,)
     )
     notes = [note for row in rows if isinstance(note := loads(row[0], {}), dict)]
-    # A sweep that was gone on with says the same again.
-    told = {(str(n.get("kind")), str(n.get("text"))): None for n in notes}
-    return [{"kind": kind, "text": text} for kind, text in told]
+    # A continued sweep repeats its notes.
+    unique = {(str(n.get("kind")), str(n.get("text"))): None for n in notes}
+    return [{"kind": kind, "text": text} for kind, text in unique]
 
 
 def progress(archive: Archive, *, live: bool) -> dict[str, Any]:
-    """Cells and evaluations done, and the seconds that the rest will take at the rate so far, which
-    is known after two ticks.
+    """Cells and evaluations done, and the seconds left at the rate so far.
+
+    The rate is known after two ticks.
     """
     counts = archive.counts()
     done, total = _evaluations(archive.about("progress"))
@@ -232,8 +233,8 @@ def _evaluations(value: Any) -> tuple[int, int]:
 
 
 def _paced(value: Any, seconds: float) -> tuple[float, int]:
-    """The seconds since the first tick, and the evaluations done then; where those are not known,
-    all of them since the sweep began.
+    """The seconds since the first tick and the evaluations done by then; without a first tick,
+    `seconds` and 0.
     """
     match value:
         case [float(when) | int(when), int(done)]:
@@ -251,7 +252,7 @@ def _timestamp(text: str) -> float:
 
 def _frame(row: sqlite3.Row, final: Pixels | None, reference: Pixels | None) -> dict[str, Any]:
     names = ("step", "sigma", "timestep", "seconds", "mean", "std", "min", "max", "guidance")
-    told = {name: row[name] for name in names if row[name] is not None}
+    frame = {name: row[name] for name in names if row[name] is not None}
     if row["webp"] is not None:
-        told |= frame_measures(row["webp"], final, reference)
-    return told
+        frame |= frame_measures(row["webp"], final, reference)
+    return frame

@@ -1,6 +1,4 @@
-"""The converged images of an archive, and which cells are measured by them
-(sdviz.plan.reference).
-"""
+"""The converged images of an archive and the cells that they measure (sdviz.plan.reference)."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class References:
-    """As they stand now; a sweep that has none costs one look into a small table."""
+    """A snapshot; without references it costs one query of a small table."""
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
@@ -35,15 +33,15 @@ class References:
         number = self._referred[i] if 0 <= i < len(self._referred) else -1
         return number if number in self._done else None
 
-    def told(self, record: CellRecord) -> dict[str, bool]:
+    def flags(self, record: CellRecord) -> dict[str, bool]:
         """`ref`: the cell can be measured. `noisy`: its sampler converges to no one image."""
-        told = {"ref": True} if self.of(record.i) is not None else {}
+        flags = {"ref": True} if self.of(record.i) is not None else {}
         if not self._referred or record.status == "damaged":
-            return told
+            return flags
         try:
-            return told if converges(plan_cell(record).recipe) else {**told, "noisy": True}
-        except (ConfigError, TypeError):  # a later sdviz's, or a stranger's
-            return told
+            return flags if converges(plan_cell(record).recipe) else {**flags, "noisy": True}
+        except (ConfigError, TypeError):  # written by a later sdviz, or invalid
+            return flags
 
     def measured_by(self, changed: Iterable[int]) -> set[int]:
         """The cells whose reference is among these numbers."""

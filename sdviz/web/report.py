@@ -1,4 +1,4 @@
-"""A sweep as a page that opens from a mail: one HTML file, or a folder where it is large."""
+"""Reports to share: one HTML file, or a folder for a large sweep."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def weight(archive: Archive, cells: Sequence[CellRecord]) -> int:
 
 def write_file(archive: Archive, cells: Sequence[CellRecord], out: Path) -> None:
     """Writes the report as one HTML file with every frame in it."""
-    told = _description(archive, cells)
-    told["urls"] = {}
-    told["figures"] = [{"name": name, "src": _uri(data)} for name, data in _figures(archive)]
-    told["details"] = {str(cell.i): _details(archive, cell.i) for cell in cells}
+    description = _description(archive, cells)
+    description["urls"] = {}
+    description["figures"] = [{"name": name, "src": _uri(data)} for name, data in _figures(archive)]
+    description["details"] = {str(cell.i): _details(archive, cell.i) for cell in cells}
     embed: dict[str, str] = {}
     for cell in cells:
         embed |= {f"{cell.i}/{name}": uri for name, uri in _pictures(archive, cell)}
-    _write(out, viewer.page(as_json(told), embed=embed))
+    _write(out, viewer.page(as_json(description), embed=embed))
 
 
 def write_folder(
@@ -56,11 +56,12 @@ def write_folder(
     cells: Sequence[CellRecord],
     out: Path,
     *,
-    told: Callable[[int], object] = lambda count: None,
+    progress: Callable[[int], object] = lambda count: None,
 ) -> None:
     """Writes index.html, with small thumbnails in it, and cell/N.js with the pictures of cell N.
 
-    Memory does not grow with the cells, but for thumbnails. `told` hears how many are written.
+    Apart from thumbnails, memory does not grow with the cells. `progress` gets the number of cells
+    written so far.
     """
     _make(out)
     description = _description(archive, cells)
@@ -72,26 +73,26 @@ def write_folder(
     for name, data in drawn.items():
         _write_plain(out, out / "figure" / f"{name}.png", data)
 
-    def write(own: Archive, cell: CellRecord) -> str:
-        script = viewer.cell_script(_details(own, cell.i), dict(_pictures(own, cell)))
+    def write(reader: Archive, cell: CellRecord) -> str:
+        script = viewer.cell_script(_details(reader, cell.i), dict(_pictures(reader, cell)))
         _write_plain(out, out / "cell" / f"{cell.i}.js", script.encode("utf-8", "replace"))
-        return _thumb(own, cell, side)
+        return _thumb(reader, cell, side)
 
     for count, (cell, thumb) in enumerate(
         zip(cells, _in_threads(archive.path, cells, write), strict=True), start=1
     ):
         if thumb:
             embed[f"{cell.i}/thumb"] = thumb
-        told(count)
+        progress(count)
     _write(out / "index.html", viewer.page(as_json(description), embed=embed))
 
 
 def _in_threads(
     path: Path, cells: Sequence[CellRecord], make: Callable[[Archive, CellRecord], str]
 ) -> Iterator[str]:
-    """What `make` gives for each cell, in order; pictures are decoded on all processors at once.
+    """The results of `make` for each cell, in order; all processors decode pictures.
 
-    Each thread has the archive open on its own.
+    Each thread opens the archive itself.
     """
     opened = threading.local()
 
@@ -106,18 +107,18 @@ def _in_threads(
 
 def _description(archive: Archive, cells: Sequence[CellRecord]) -> dict[str, Any]:
     chosen = {cell.i for cell in cells}
-    told = describe.description(archive)
-    told["cells"] = [cell for cell in told["cells"] if cell["i"] in chosen]
-    told["fixed"] = shareable(told["fixed"])
-    for cell in told["cells"]:
+    description = describe.description(archive)
+    description["cells"] = [cell for cell in description["cells"] if cell["i"] in chosen]
+    description["fixed"] = shareable(description["fixed"])
+    for cell in description["cells"]:
         cell["r"] = shareable(cell["r"])
     names = _names(archive)
-    for note in told["notes"]:
+    for note in description["notes"]:
         for path, name in names.items():
             note["text"] = note["text"].replace(path, name)
-    if told["status"] == "running":
-        told["status"] = "interrupted"  # what the page shows has an end, whatever goes on elsewhere
-    return told
+    if description["status"] == "running":
+        description["status"] = "interrupted"  # the report does not change any more
+    return description
 
 
 def _details(archive: Archive, i: int) -> dict[str, Any]:
@@ -139,7 +140,7 @@ def _names(archive: Archive) -> dict[str, str]:
 
 
 def _pictures(archive: Archive, cell: CellRecord) -> Iterator[tuple[str, str]]:
-    """Step or "image" -> data URI. What is damaged is left out: the page shows a gap."""
+    """Pairs of step or "image" and data URI. Damaged pictures are left out."""
     for step in archive.steps(cell.i):
         try:
             yield str(step), _uri(archive.frame_bytes(cell.i, step))
@@ -184,7 +185,7 @@ def _thumb(archive: Archive, cell: CellRecord, side: int) -> str:
 
 
 def _figures(archive: Archive) -> Iterator[tuple[str, bytes]]:
-    """What a study has drawn about the sweep: name and PNG. What is damaged is left out."""
+    """Name and PNG of each figure that a study has drawn. Damaged ones are left out."""
     for name in figures(archive.path):
         try:
             yield name, figure_bytes(archive.path, name)

@@ -1,4 +1,4 @@
-"""What pages get of the settings' rows (sdviz.plan.settings): scripts have no list of their own."""
+"""The rows of sdviz.plan.settings for pages, so that scripts need no list of settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def setting_rows() -> list[dict[str, Any]]:
 
 
 def form_fields() -> list[dict[str, str]]:
-    """The settings that have a field of their own in the live form, in its order."""
+    """The settings with a separate field in the live form, in its order."""
     rows = sorted((row for row in SETTINGS.values() if row.form), key=lambda row: row.form)
     return [{"name": row.name, "kind": row.kind} for row in rows]
 

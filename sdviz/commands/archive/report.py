@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
             with tqdm(
                 total=len(cells), unit="cell", disable=None, leave=False, file=bar_stream()
             ) as bar:
-                write_folder(archive, cells, out, told=lambda count: bar.update(count - bar.n))
+                write_folder(archive, cells, out, progress=lambda count: bar.update(count - bar.n))
             out = out / "index.html"
         else:
             write_file(archive, cells, out)

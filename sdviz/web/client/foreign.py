@@ -41,7 +41,7 @@ class ForeignPage:
         match event:
             case SweepStarted():
                 self._cells, self._name = len(event.plan.cells), event.name
-                self._tell("running")
+                self._put_about("running")
             case Frame(pixels=pixels) if pixels is not None:
                 moment = math.ceil(_MOMENTS * event.step / event.steps)
                 self._thumbs[event.cell, moment] = self._thumb(pixels)
@@ -50,7 +50,7 @@ class ForeignPage:
                 self._thumbs[event.cell, _MOMENTS] = self._thumb(event.pixels)
                 self._final(event)
             case SweepFinished():
-                self._tell(event.status)
+                self._put_about(event.status)
                 self._outbox.put("sheet", lambda: self._sheets(range(1, _MOMENTS + 1)))
 
     def take_warnings(self) -> list[str]:
@@ -60,7 +60,7 @@ class ForeignPage:
     def close(self) -> None:
         self._outbox.close()
 
-    def _tell(self, status: str) -> None:
+    def _put_about(self, status: str) -> None:
         text = (
             f"<b>{escape(self._name)}</b> &middot; {escape(status)} &middot; {self._cells} "
             "cells<p>This Visdom was not started by sdviz, so it shows only a few small pictures. "
@@ -92,7 +92,7 @@ class ForeignPage:
         ]
 
     def _grid(self, moment: int) -> Image.Image:
-        """All cells in order, each at this moment of its denoising or at the last that is known."""
+        """All cells in order, each at this moment of its denoising or the latest one before it."""
         columns = max(4, math.ceil(math.sqrt(self._cells)))
         side = _SHEET // columns
         rows = max(1, math.ceil(self._cells / columns))
@@ -101,9 +101,9 @@ class ForeignPage:
         thumbs = dict(self._thumbs)
         for cell in range(self._cells):
             at = (cell % columns * side, cell // columns * side)
-            known = [m for m in range(1, moment + 1) if (cell, m) in thumbs]
-            if known:
-                grid.paste(thumbs[cell, known[-1]], (at[0], at[1] + _LABEL))
+            moments = [m for m in range(1, moment + 1) if (cell, m) in thumbs]
+            if moments:
+                grid.paste(thumbs[cell, moments[-1]], (at[0], at[1] + _LABEL))
             pen.text((at[0] + 2, at[1] + 1), str(cell), fill=(255, 255, 255))
         return grid
 

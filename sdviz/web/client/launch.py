@@ -53,27 +53,27 @@ def ensure(config: VisdomConfig) -> Server:
     A board of ours that is of another version, or lacks what `config` asks for (hosts, base_url,
     listen), is started anew.
     """
-    found = look(config.port)
-    if found.kind == "board" and not _suffices(found.facts, config):
+    occupant = look(config.port)
+    if occupant.kind == "board" and not _suffices(occupant.facts, config):
         stop(config.port)
-        found = look(config.port)
-    if found.kind == "other":
+        occupant = look(config.port)
+    if occupant.kind == "other":
         raise BoardError(
             f"visdom.port={config.port} is used by {holder(config.port)}, which is not Visdom. "
             f"Stop it, or choose another port: visdom.port={free_port(config.port)}",
             key="visdom.port",
         )
-    if found.kind == "visdom":
+    if occupant.kind == "visdom":
         return Server(config.port)
-    started = found.kind == "free"
+    started = occupant.kind == "free"
     if started:
         _start(config)
     return server_on(config.port, started=started)
 
 
 def register(server: Server, archive: Path, name: str, max_windows: int) -> str:
-    """Make an archive known to our server, which then shows it; the name of its page. Raises
-    BoardError.
+    """Register an archive with our server, which then shows it; returns the name of its page.
+    Raises BoardError.
     """
     body = {"path": str(archive.resolve()), "name": name, "max_windows": max_windows}
     answer = ask(server.port, "POST", "/sdviz/register", body, token=server.token)
@@ -102,12 +102,12 @@ def stop(port: int) -> bool:
     """End the board on `port`, and return when its process is gone; False where there is none.
     Raises BoardError where it is not ours to end, or does not stop.
     """
-    found = look(port)
+    occupant = look(port)
     state = BoardState.of_port(port)
-    if found.kind == "free":
+    if occupant.kind == "free":
         return False
     pid = state.server().get("pid")
-    if found.kind == "board":
+    if occupant.kind == "board":
         answer = ask(port, "POST", "/sdviz/stop", {}, token=state.token())
         if isinstance(answer, dict):
             _await_end(port, answer.get("stopping"))
@@ -116,7 +116,7 @@ def stop(port: int) -> bool:
         _kill(pid, signal.SIGTERM)  # ours, but it does not answer
         _await_end(port, pid, _HUNG_S)
         return True
-    if found.kind == "board":
+    if occupant.kind == "board":
         raise BoardError(
             f"The server on visdom.port={port} was started by another user; only they can end it."
         )
@@ -167,10 +167,10 @@ def running() -> list[int]:
 def _suffices(facts: dict[str, object], config: VisdomConfig) -> bool:
     wanted = settings_of(config)
     hosts = facts.get("hosts")
-    known = set(hosts) if isinstance(hosts, list) else set()
+    allowed = set(hosts) if isinstance(hosts, list) else set()
     return (
-        facts.get("sdviz") == __version__  # one that an update has left behind
-        and {host.lower() for host in config.hosts} <= known
+        facts.get("sdviz") == __version__  # not one from before an update
+        and {host.lower() for host in config.hosts} <= allowed
         and (not wanted["base_url"] or wanted["base_url"] == facts.get("base_url"))
         and (not config.listen or bool(facts.get("listen")))
     )
@@ -182,14 +182,14 @@ def server_on(port: int, *, started: bool = False) -> Server:
     facts = state.server()
     token = state.token()
     if not token or ask(port, "POST", "/sdviz/hello", {}, token=token) is None:
-        return Server(port)  # another user's: treated like any foreign Visdom
+        return Server(port)  # another user's: treated as a foreign Visdom
     password = str(facts.get("password", ""))
     login = (str(facts.get("username", "")), password) if password else None
     return Server(port, token, str(facts.get("base_url", "")), started, login)
 
 
 def _start(config: VisdomConfig) -> None:
-    """Spawn the server in a session of its own and wait until it answers."""
+    """Spawn the server in a new session and wait until it answers."""
     state = BoardState.of_port(config.port)
     try:
         state.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -202,7 +202,7 @@ def _start(config: VisdomConfig) -> None:
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
-            cwd=state.folder,  # so that it keeps no other folder busy
+            cwd=state.folder,  # so that no other folder stays in use
             env={**os.environ, "PYTHONPATH": _python_path()},
             start_new_session=True,
         )
@@ -211,7 +211,7 @@ def _start(config: VisdomConfig) -> None:
         process.stdin.close()
     deadline = time.monotonic() + _START_S
     while look(config.port).kind != "board":
-        if process.poll() is not None:  # perhaps because another sweep was faster
+        if process.poll() is not None:  # another sweep may have been faster
             deadline = min(deadline, time.monotonic() + _RIVAL_S)
         if time.monotonic() > deadline:
             raise BoardError(_why_not_started(config.port, state))
@@ -228,7 +228,7 @@ def _why_not_started(port: int, state: BoardState) -> str:
 
 
 def _python_path() -> str:
-    """So that the server finds the same sdviz, also one that is not installed."""
+    """Lets the server import the same sdviz, even if it is not installed."""
     here = str(Path(__file__).parents[3])
     return os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), here]))
 
@@ -239,7 +239,7 @@ def _kill(pid: int, how: signal.Signals) -> None:
 
 
 def serve_command(port: int, hosts: Sequence[str] = (), base_url: str = "") -> str:
-    """What starts a board of these settings, to be typed."""
+    """The command that starts a board with these settings."""
     named = [f"'visdom.hosts=[{','.join(hosts)}]'"] if hosts else []
     below = [f"visdom.base_url={base_url}"] if base_url else []
     return " ".join(["python -m sdviz.serve", f"visdom.port={port}", *named, *below])

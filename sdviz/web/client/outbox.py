@@ -26,7 +26,7 @@ class Outbox:
     def __init__(self, port: int, environment: str) -> None:
         self._port, self._environment = port, environment
         self._waiting: dict[str, Callable[[], list[Message]]] = {}
-        self._known: dict[str, list[Message]] = {}
+        self._windows: dict[str, list[Message]] = {}
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
         self._changed = threading.Condition()
         self._closing = False
@@ -61,8 +61,9 @@ class Outbox:
             with self._changed:
                 waiting, self._waiting = self._waiting, {}
             made = {win: make() for win, make in waiting.items()}
-            self._known |= made
-            reason = self._deliver(self._known if away else made)  # who was away forgot everything
+            self._windows |= made
+            # A restarted Visdom has lost all windows.
+            reason = self._deliver(self._windows if away else made)
             if reason and not away:
                 self._warnings.append(
                     f"Visdom on visdom.port={self._port} does not answer ({reason}); "
@@ -84,7 +85,7 @@ class Outbox:
             return bool(self._waiting)
 
     def _deliver(self, windows: Mapping[str, list[Message]]) -> str:
-        """Why not; "" where everything has arrived."""
+        """The reason of a failure; "" if everything arrived."""
         try:
             for messages in windows.values():
                 self._send(messages)

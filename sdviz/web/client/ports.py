@@ -1,4 +1,4 @@
-"""Who is on a port: our board, another Visdom, something else, or nobody."""
+"""What listens on a port: our board, another Visdom, another program, or nothing."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ _TIMEOUT_S = 3.0
 
 
 @dataclass(frozen=True)
-class Found:
+class Occupant:
     """`kind`: "free", "board" (`facts` from /sdviz/health), "visdom" (foreign), "other".
 
-    Of another user's board that asks for a login there are no facts but `sdviz`.
+    `facts` has only `sdviz` for another user's board with a login.
     """
 
     kind: str
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def look(port: int) -> Found:
-    """Asks whatever listens on this machine's `port` what it is."""
+def look(port: int) -> Occupant:
+    """Identifies what listens on `port` of this machine."""
     try:
         with closing(socket.create_connection(("127.0.0.1", port), timeout=_TIMEOUT_S)):
             pass
     except ConnectionRefusedError:
-        return Found("free")
+        return Occupant("free")
     except OSError:
-        return Found("other")
+        return Occupant("other")
     status, facts = _exchange(port, "GET", "/sdviz/health", token=BoardState.of_port(port).token())
     if isinstance(facts, dict) and "sdviz" in facts:
-        return Found("board", facts)
-    # Whatever does not even answer is no Visdom, and need not be asked twice.
+        return Occupant("board", facts)
+    # Without any answer it is not Visdom: no second request.
     environments = _exchange(port, "POST", "/env_state", {})[1] if status else None
-    return Found("visdom" if isinstance(environments, list) else "other")
+    return Occupant("visdom" if isinstance(environments, list) else "other")
 
 
 def ask(
@@ -92,8 +92,8 @@ def free_port(near: int) -> int:
 
 
 def holder(port: int) -> str:
-    """The process that listens on `port`, as "name (process 12)"; "another process" where it
-    cannot be told.
+    """The process that listens on `port`, as "name (process 12)"; "another process" if
+    that is unknown.
     """
     inodes = _listening_inodes(port)
     for folder in Path("/proc").glob("[0-9]*") if inodes else ():
@@ -103,18 +103,18 @@ def holder(port: int) -> str:
 
 
 def _open_files(process: Path) -> set[str]:
-    found = set()
+    names = set()
     try:
         for link in (process / "fd").iterdir():
             with suppress(OSError):  # closed meanwhile
-                found.add(link.readlink().name)
+                names.add(link.readlink().name)
     except OSError:  # gone, or another user's
         pass
-    return found
+    return names
 
 
 def _listening_inodes(port: int) -> set[str]:
-    found = set()
+    inodes = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
             lines = Path(table).read_text().splitlines()[1:]
@@ -123,5 +123,5 @@ def _listening_inodes(port: int) -> set[str]:
         for line in lines:
             columns = line.split()
             if columns[3] == "0A" and int(columns[1].rpartition(":")[2], 16) == port:
-                found.add(f"socket:[{columns[9]}]")
-    return found
+                inodes.add(f"socket:[{columns[9]}]")
+    return inodes

@@ -1,4 +1,4 @@
-"""The board as a sink: it makes the sweep's archive known to the server, which does the rest.
+"""The board as a sink: it registers the sweep's archive with the server, which does the rest.
 
 The server follows the archive (follow.py), so that a live sweep, an archived one and a page after a
 restart of Visdom are made by the same code, and the sweep spends nothing on its page. A foreign
@@ -23,9 +23,7 @@ _PROBE_S = 2.0
 
 
 class BoardSink:
-    """One sweep's page; a `Sink`. Nothing that happens to Visdom reaches the sweep but one
-    warning.
-    """
+    """One sweep's page; a `Sink`. Failures of Visdom only cause one warning."""
 
     def __init__(self, config: VisdomConfig, server: Server, archive: Path, name: str) -> None:
         self.server = server
@@ -34,7 +32,7 @@ class BoardSink:
         self._foreign = None if server.is_ours else ForeignPage(config.port, page_name(name))
         self._warnings: deque[str] = deque()
         self._closed = threading.Event()
-        self._watch = threading.Thread(target=self._keep_known, name="sdviz-board", daemon=True)
+        self._watch = threading.Thread(target=self._reregister, name="sdviz-board", daemon=True)
         if server.is_ours:
             self._watch.start()
 
@@ -45,13 +43,13 @@ class BoardSink:
             return cls(config, ensure(config), Path(archive_path), name)
         except BoardError:
             raise
-        except Exception as error:  # a sweep does without its page, and not the other way round
+        except Exception as error:  # a sweep continues without its page
             reason = f"{type(error).__name__}: {error}"
             raise BoardError(f"visdom.port={config.port}: no page: {reason}") from error
 
     @property
     def url(self) -> str:
-        """Where a browser on this machine finds the page."""
+        """The address of the page for a browser on this machine."""
         return self.server.url(f"/env/{self._page or page_name(self._name)}")
 
     @property
@@ -61,7 +59,7 @@ class BoardSink:
 
     @property
     def shortcoming(self) -> str:
-        """Why the page is not the whole one; "" where it is."""
+        """Why the page is not complete; "" if it is."""
         port = self.server.port
         if self.server.is_ours:
             return ""
@@ -77,8 +75,8 @@ class BoardSink:
 
     def take_warnings(self) -> list[str]:
         """As of a Warner: Visdom has gone, and the like."""
-        own = [self._warnings.popleft() for _ in range(len(self._warnings))]
-        return own + (self._foreign.take_warnings() if self._foreign is not None else [])
+        warnings = [self._warnings.popleft() for _ in range(len(self._warnings))]
+        return warnings + (self._foreign.take_warnings() if self._foreign is not None else [])
 
     def close(self) -> None:
         self._closed.set()
@@ -88,8 +86,8 @@ class BoardSink:
     def _register(self, server: Server) -> str:
         return register(server, self._archive, self._name, self._config.max_windows)
 
-    def _keep_known(self) -> None:
-        """Visdom may die and come back: say so once, and register again with whichever is there."""
+    def _reregister(self) -> None:
+        """Warns once if Visdom stops, and registers again when one is back."""
         answers = True
         pid = None
         while not self._closed.wait(_PROBE_S):
@@ -111,7 +109,7 @@ class BoardSink:
             try:
                 self._page = self._register(server)
             except BoardError:
-                return  # it died once more; the next look will see
+                return  # it stopped again; the next check retries
 
 
 def _gone(config: VisdomConfig) -> str:

@@ -1,11 +1,11 @@
-"""What a board keeps between processes: a folder for each port, readable by its user alone.
+"""The state that a board keeps on disk: one folder per port, readable only by its user.
 
 <state>/sdviz/<port>/
-  token        the secret that a sweep shows to the server; other web pages cannot know it
+  token        the secret with which a sweep authenticates; web pages cannot read it
   server.json  {pid, port, base_url, listen, username, password} while the server lives
   sweeps.json  {name on the page: folder of the archive}
   server.log   of a background server
-  visdom/      Visdom's own files
+  visdom/      Visdom's files
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 def state_root() -> Path:
     """`$XDG_STATE_HOME/sdviz`, `~/.local/state/sdviz`, or a temporary folder where neither can be
-    written. Never raises: who writes there learns why it cannot be.
+    written. Never raises: a later write raises the error.
     """
     base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
     wanted = Path(base) / "sdviz"
@@ -37,7 +37,7 @@ def state_root() -> Path:
 
 
 def _is_ours(folder: Path, *, linked: bool = False) -> bool:
-    """Whether the folder, made if need be, is this user's own and can be written."""
+    """Whether the folder (created if missing) belongs to this user and can be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         owner = folder.stat(follow_symlinks=linked).st_uid
@@ -78,7 +78,7 @@ class BoardState:
         return token
 
     def unwritable(self, error: OSError) -> str:
-        """What a user is told where the folder cannot be written."""
+        """The message if the folder cannot be written."""
         return (
             f"{self.folder} cannot be written: {error.strerror}. Choose another folder: "
             "XDG_STATE_HOME=FOLDER"
@@ -108,10 +108,10 @@ class BoardState:
 
     def _read(self, name: str) -> dict[str, Any]:
         try:
-            found = json.loads((self.folder / name).read_text(encoding="utf-8"))
+            value = json.loads((self.folder / name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-        return found if isinstance(found, dict) else {}
+        return value if isinstance(value, dict) else {}
 
     def _write(self, name: str, text: str) -> None:
         """Written aside and renamed, for its user's eyes only."""
@@ -130,7 +130,7 @@ def page_name(name: str) -> str:
     characters.
 
     Letters beyond ASCII leave a hash of the name behind, so that 测试 and 试验 are two pages. The
-    environments of sdviz's own pages are nobody else's. (A `+` would ask Visdom to compare two
+    names of sdviz's environments are reserved. (A `+` would ask Visdom to compare two
     environments, a line break would break its page for everybody.)
     """
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")

@@ -1,4 +1,4 @@
-"""Visdom's application with our page, our guard and our routes around it."""
+"""Visdom's application, extended with sdviz's page, guard and routes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from sdviz.web.visdom.windows import Windows
 
 NOT_YOURS = "this board belongs to another user of this machine: you can view it, but not change it"
 _RESTORED = 20  # pages made anew at a start
-_MAX_FRAMES = 100_000  # 0.3 keeps four frames of a history unless told otherwise
+_MAX_FRAMES = 100_000  # Visdom 0.3 keeps only four by default
 
 
 _LOG = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Settings:
-    """What the server's process is told."""
+    """Settings of the server's process."""
 
     port: int
     listen: bool = False
@@ -97,9 +97,7 @@ class BoardApplication(Application):  # type: ignore[misc]
         Windows(self, FIRST).put(panes.overview(f"{settings.base_url}/sdviz/"))
 
     def follow(self, name: str, max_windows: int | None = None) -> None:
-        """Show the archive of this name, and whatever changes in it; once, however often it is
-        asked.
-        """
+        """Show the archive of this name and keep its page up to date. Repeated calls do nothing."""
         path = self.registry.path(name)
         if path is None or name in self._followers:
             return
@@ -122,14 +120,14 @@ class BoardApplication(Application):  # type: ignore[misc]
             self.follow(name)
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
-        """Every request passes here first, by its headers: Visdom's, ours, files and sockets."""
+        """Checks the headers of every request first: Visdom's, sdviz's, files and sockets."""
         base = self.board.base_url
         if base and (request.path == base or request.path.startswith(base + "/")):
             request.path = request.path[len(base) :] or "/"
         headers = self.guard.headers
         if foreign := self.guard.refuses(request.headers):
             page = refusal_page(foreign, self.board.port, self.board.hosts, base)
-            # In another site's frame as well: it says how to allow that, and can do nothing.
+            # Also shown in another site's frame: it says how to allow that site, and is harmless.
             harmless = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
             return Refusal(request, 403, page, {**headers, "Content-Security-Policy": harmless})
         if not self._may_enter(request):
@@ -140,11 +138,12 @@ class BoardApplication(Application):  # type: ignore[misc]
         return Limited(request, super().find_handler(request, **kwargs), self._budget, headers)
 
     def may_write(self, request: HTTPServerRequest) -> bool:
-        """Whether the asker may change anything: who has logged in or knows the token, and without
-        a login the processes of this user alone, for other users of this machine reach the port.
+        """Whether the client may change anything. With a login, every visitor who logged in may.
+        Without one, only this user's processes and those with the token: other users of this
+        machine reach the port.
         """
         if self.login.required:
-            return True  # or it would not have come this far
+            return True  # find_handler has checked the login
         if same_secret(request.headers.get("X-Sdviz-Token", ""), self.token):
             return True
         connection: Any = request.connection
@@ -153,7 +152,7 @@ class BoardApplication(Application):  # type: ignore[misc]
         return bool(connection.context.is_ours)
 
     def require_writer(self, request: HTTPServerRequest) -> None:
-        """Raises HTTPError 403 for whoever may only look."""
+        """Raises HTTPError 403 for a client that may only view."""
         if not self.may_write(request):
             raise tornado.web.HTTPError(403, NOT_YOURS)
 
@@ -184,7 +183,7 @@ class BoardApplication(Application):  # type: ignore[misc]
         )
 
     def _before_login(self, request: HTTPServerRequest) -> Any:
-        """What a visitor without a login gets: the form, and the news that there is a board."""
+        """The answer to a visitor without a login: the form, or the health check."""
         headers = self.guard.headers
         if request.method == "POST" and request.path == "/sdviz/login":
             handler = self.get_handler_delegate(request, LoginHandler, {"app": self})

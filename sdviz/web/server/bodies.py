@@ -1,7 +1,7 @@
 """How much a visitor may send, judged before it is read.
 
-Tornado keeps a whole body in memory before a handler sees the request. Here a refusal is answered
-by the headers alone, every route has a limit of its own, and all bodies together have one.
+Tornado keeps a whole body in memory before a handler sees the request. Here the headers
+suffice for a refusal. Every route has a limit, and so have all bodies together.
 """
 
 from __future__ import annotations

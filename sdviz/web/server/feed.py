@@ -1,4 +1,4 @@
-"""What the server asks of archives, for pages and for browsers."""
+"""The server's read access to archives, for pages and browsers."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from sdviz.web import describe
 from sdviz.web.server.readers import NoAnswer, Readers, Threads
 from sdviz.web.server.thumbs import Original, Thumbs, originals, packed, plain_bytes
 
-_LOOK_S = 0.04  # between two looks at a database that somebody watches
+_LOOK_S = 0.04  # between two checks of a watched database
 _SETTLING_S = 1.0  # how long after a write a commit may become readable, generously
-_AGAIN_S = 0.1  # between two looks in that time
-_PATIENCE_S = 20.0  # the longest time that a watcher is kept waiting
-_LATEST_S = 60.0  # a description is of use
-_MOST_TOLD = 64 << 20  # bytes of descriptions that are kept
+_AGAIN_S = 0.1  # between two checks in that time
+_PATIENCE_S = 20.0  # the longest wait of a client
+_LATEST_S = 60.0  # to wait for a description
+_MOST_CACHED = 64 << 20  # bytes of cached descriptions
 _MOST_VALUES = 50_000  # along all axes together
 _MOST_AXES = 8_000_000  # bytes of them; a thousand prompts of a thousand words
 _MOST_TEXT = 100_000_000  # bytes of settings; some 80,000 cells
@@ -44,50 +44,50 @@ T = TypeVar("T")
 
 
 class Feed:
-    """What routes and pages ask of archives. Raises ArchiveError where one cannot be read."""
+    """Read access to archives. Raises ArchiveError if one cannot be read."""
 
     def __init__(self) -> None:
         self._quick, self._slow = Readers("archives"), Readers("archives-slow")
-        self._told: OrderedDict[Path, tuple[tuple[float, ...], Encoded]] = OrderedDict()
-        self._telling: dict[tuple[Path, tuple[float, ...]], asyncio.Task[Encoded]] = {}
+        self._cached: OrderedDict[Path, tuple[tuple[float, ...], Encoded]] = OrderedDict()
+        self._encoding: dict[tuple[Path, tuple[float, ...]], asyncio.Task[Encoded]] = {}
         self._thumbs = Thumbs()
         self._scaling = Threads("scaling", os.cpu_count() or 1)
 
     async def described(self, path: Path) -> dict[str, Any]:
-        """The description of docs/viewer-data.md, with the addresses of the server's own extras."""
+        """The description of docs/viewer-data.md, with the server's extra addresses."""
         return await self._quick.read(path, _described, _LATEST_S)
 
     async def described_json(self, path: Path, *, live_control: bool) -> Encoded:
         """The same for a browser, read and encoded once for each state of the archive."""
         stamp = (*self.stamp(path), live_control)
-        known = self._told.get(path)
-        if known is not None and known[0] == stamp:
-            return known[1]
+        cached = self._cached.get(path)
+        if cached is not None and cached[0] == stamp:
+            return cached[1]
         key = path, stamp
-        if key not in self._telling:
-            self._telling[key] = asyncio.create_task(self._tell(path, stamp, live_control))
-            self._telling[key].add_done_callback(lambda task: self._told_now(key, task))
+        if key not in self._encoding:
+            self._encoding[key] = asyncio.create_task(self._encode(path, stamp, live_control))
+            self._encoding[key].add_done_callback(lambda task: self._finish(key, task))
         try:
-            return await asyncio.wait_for(asyncio.shield(self._telling[key]), _PATIENCE_S)
+            return await asyncio.wait_for(asyncio.shield(self._encoding[key]), _PATIENCE_S)
         except asyncio.TimeoutError:
             raise NoAnswer(f"{path} does not answer yet") from None
 
-    def _told_now(self, key: tuple[Path, tuple[float, ...]], task: asyncio.Task[Encoded]) -> None:
-        del self._telling[key]
+    def _finish(self, key: tuple[Path, tuple[float, ...]], task: asyncio.Task[Encoded]) -> None:
+        del self._encoding[key]
         if not task.cancelled():
-            task.exception()  # seen, also where nobody waits for it any more
+            task.exception()  # retrieved, even if no request waits for it
 
-    async def _tell(self, path: Path, stamp: tuple[float, ...], live_control: bool) -> Encoded:
-        """Also for those who ask while it is under way, or after others gave up."""
+    async def _encode(self, path: Path, stamp: tuple[float, ...], live_control: bool) -> Encoded:
+        """Shared by all requests for the same state, also after the first one timed out."""
         more = {"live_control": True} if live_control else {}
         running, encoded = await self._quick.read(
             path, lambda archive: _encoded(_described(archive) | more), _LATEST_S
         )
-        self._told.pop(path, None)
-        if not running:  # else its seconds pass, and its process may die
-            self._told[path] = stamp, encoded
-            while sum(one[1].size for one in self._told.values()) > _MOST_TOLD:
-                self._told.popitem(last=False)
+        self._cached.pop(path, None)
+        if not running:  # a running sweep's progress changes without a write
+            self._cached[path] = stamp, encoded
+            while sum(one[1].size for one in self._cached.values()) > _MOST_CACHED:
+                self._cached.popitem(last=False)
         return encoded
 
     async def changes_now(self, path: Path, since: int) -> dict[str, Any]:
@@ -119,10 +119,10 @@ class Feed:
     async def pack(self, path: Path, pairs: Sequence[tuple[int, int]], *, small: bool) -> bytes:
         """Many pictures in one answer; `small` ones are scaled on all processors at once."""
         thumbs = self._thumbs
-        found = await self._quick.read(path, lambda a: originals(a, pairs, thumbs, small=small))
-        large = [one for one in found if not one.is_ready]
+        sources = await self._quick.read(path, lambda a: originals(a, pairs, thumbs, small=small))
+        large = [one for one in sources if not one.is_ready]
         made = dict(zip(large, await asyncio.gather(*map(self._made, large)), strict=True))
-        pictures = [(one, made.get(one, one.data)) for one in found]
+        pictures = [(one, made.get(one, one.data)) for one in sources]
         return packed([(one, data) for one, data in pictures if data])
 
     async def _made(self, original: Original) -> bytes:
@@ -138,27 +138,27 @@ class Feed:
         return await self._slow.read(path, lambda archive: describe.cell(archive, index))
 
     async def changes(self, path: Path, since: int, gone: Callable[[], bool]) -> dict[str, Any]:
-        """What changed after `since`: at once, when it happens, or nothing new after 20 s.
+        """The changes after `since`, as soon as there are any; without changes after 20 s.
 
-        `gone` tells whether the asker has left.
+        `gone`: whether the client has disconnected.
         """
         deadline = time.monotonic() + _PATIENCE_S
         while True:
             seen = self.stamp(path)
-            found = await self.changes_now(path, since)
-            if found.get("reset") or found.get("seq", since) != since or gone():
-                return found
+            changes = await self.changes_now(path, since)
+            if changes.get("reset") or changes.get("seq", since) != since or gone():
+                return changes
             while self.stamp(path) == seen:
                 await asyncio.sleep(_LOOK_S)
                 if time.monotonic() > deadline or gone():
-                    return found
+                    return changes
 
     @staticmethod
     def stamp(path: Path) -> tuple[float, ...]:
         """Changes whenever the archive does; costs microseconds.
 
-        A commit can be read a moment after its bytes are in the file, so the stamp goes on changing
-        for a second: who looked in between looks again.
+        A commit becomes readable a moment after its bytes are in the file. The stamp therefore
+        keeps changing for a second, so that a reader in between reads again.
         """
         stamp: list[float] = []
         newest = 0.0
@@ -169,13 +169,13 @@ class Feed:
                 continue
             stamp += [facts.st_mtime_ns, facts.st_size, facts.st_ino]
             newest = max(newest, facts.st_mtime)
-        if abs(time.time() - newest) < _SETTLING_S:  # a time to come tells nothing
+        if abs(time.time() - newest) < _SETTLING_S:  # not for a time in the future
             stamp.append(time.monotonic() // _AGAIN_S)
         return tuple(stamp)
 
 
 def version_of(description: Mapping[str, Any]) -> str:
-    """Other for an archive made anew under its name, so that browsers may keep pictures."""
+    """Changes when an archive is created again under its name, so browsers can cache pictures."""
     return hashlib.sha256(str(description.get("created")).encode()).hexdigest()[:8]
 
 
@@ -186,7 +186,7 @@ def to_json(value: Any) -> bytes:
 
 @dataclass(frozen=True)
 class Encoded:
-    """JSON as it is sent, and packed for who takes gzip."""
+    """JSON as bytes, plain and compressed with gzip."""
 
     plain: bytes
     packed: bytes
@@ -240,7 +240,7 @@ def _described(archive: Archive) -> dict[str, Any]:
     return described
 
 
-# At the sweep's settled pace where that is known; else as measured.
+# Scaled to the comparable cost if it is known, otherwise as measured.
 _SECONDS_PER_STEP = """
 SELECT json_extract(cell.recipe, '$.sampler') AS sampler, took.step,
        avg(took.seconds * coalesce(

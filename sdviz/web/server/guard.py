@@ -1,4 +1,4 @@
-"""Who may talk to the page: the names it is reached under, and no page of another site.
+"""Access checks by host name and origin: only known names, and no pages of other sites.
 
 Visdom checks neither. Without these checks any web page that is open in the same browser could read
 the sweeps (by DNS rebinding: a foreign name that resolves to 127.0.0.1) and write scripts into the
@@ -37,8 +37,8 @@ class Guard:
 
     def __init__(self, hosts: tuple[str, ...], *, listen: bool) -> None:
         self.hosts = _Hosts(filter(None, map(_entry, hosts)))
-        own = {socket.gethostname().lower(), socket.getfqdn().lower()} if listen else set()
-        self.names = _Hosts(_LOOPBACK | self.hosts | own)
+        machine = {socket.gethostname().lower(), socket.getfqdn().lower()} if listen else set()
+        self.names = _Hosts(_LOOPBACK | self.hosts | machine)
         self.listen = listen
 
     def refuses(self, headers: Mapping[str, str]) -> str:
@@ -70,7 +70,7 @@ class Guard:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What every answer carries: who may show it in a frame, and that it is nobody else's.
+        """Headers of every answer: which sites may show it in a frame, and no cross-origin use.
 
         Browsers name the site of a request (`Sec-Fetch-Site`) only to addresses that they trust;
         under a plain http name of `visdom.hosts` these headers are all that keeps others out.
@@ -85,16 +85,16 @@ class Guard:
 
 
 def refusal_page(name: str, port: int, hosts: Sequence[str] = (), base_url: str = "") -> str:
-    """The page that a refused browser sees: what is wrong, and the key that allows it. `hosts` and
-    `base_url` are the board's own, which are to be kept.
+    """The page that a refused browser sees: the reason, and the key that allows access. `hosts` and
+    `base_url` are the board's current values, which the command keeps.
     """
     shown = escape(name)
     wanted = _hostname(_netloc(name) or name) or "name.example"
     command = escape(serve_command(port, [*hosts, wanted], base_url), quote=False)
     return plain_page(
         "sdviz: not allowed",
-        f"<h1>Not allowed from here</h1><p>This page was asked for under <b>{shown}</b>, a name "
-        "that it does not know. It answers only to its own names, so that other web pages cannot "
+        f"<h1>Not allowed from here</h1><p>The request used the name <b>{shown}</b>, which this "
+        "server does not allow. It answers only under known names, so that other web pages cannot "
         "read or change your sweeps.</p><p>If the name is right (a rented server or a proxy), "
         "allow it with the key <code>visdom.hosts</code>:</p>"
         f"<pre>python -m sdviz.serve --stop visdom.port={port}\n"

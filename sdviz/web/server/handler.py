@@ -1,4 +1,4 @@
-"""What all answers of the server's own addresses share."""
+"""The base class of the handlers below /sdviz/."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sdviz.web.visdom.guarded import read_object, reason_of
 
 
 class Handler(tornado.web.RequestHandler):
-    """The archive of a name, JSON, errors in words, nothing for other sites."""
+    """Finds archives by name, answers with JSON, and reports errors as text."""
 
     def initialize(self, app: Any, feed: Feed) -> None:
         self.app = app
@@ -26,7 +26,7 @@ class Handler(tornado.web.RequestHandler):
         self.set_header("Cache-Control", "no-store")
 
     def head(self, *path: str) -> Any:
-        """As for GET; the body stays here."""
+        """As for GET, without a body."""
         return self.get(*path)
 
     def asked(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""The login that `visdom.listen=true` asks for.
+"""The login that `visdom.listen=true` requires.
 
-Visdom has one, but it leaves its frames, its sockets' handshakes and its files open, and 0.2.4
-keeps its secret in a fixed place. This one stands before every request.
+Visdom's login does not protect its frames, socket handshakes and files, and 0.2.4 keeps its secret
+in a fixed place. This login checks every request.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _MOST_SESSIONS = 1000  # the oldest end first
 class Login:
     """One user; `required` is False without a password. Sessions live as long as the server.
 
-    A right password always enters. Wrong ones are answered late, and beyond a few at a time by
-    "too many"; both by address, so that nobody slows down anybody else.
+    A correct password is always accepted. The answer to a wrong one is delayed, and too many at
+    once are refused. Both count by address, so that no visitor slows down another.
     """
 
     def __init__(self, username: str, password: str, port: int) -> None:
         self.required = bool(password)
-        self.cookie_name = f"sdviz_session_{port}"  # browsers keep one jar for all ports of a host
+        self.cookie_name = f"sdviz_session_{port}"  # all ports of a host share cookies
         self._username, self._password = username.encode(), password.encode()
         self._sessions: dict[str, None] = {}
         self._waiting: Counter[str] = Counter()
@@ -51,7 +51,7 @@ class Login:
         return session
 
     async def pause(self, address: str) -> bool:
-        """Waits as long as a wrong password from this address costs; False: there are too many."""
+        """Delays the answer to a wrong password; False if this address has too many pending."""
         if self._waiting[address] >= _MOST_WAITING:
             return False
         self._waiting[address] += 1
@@ -64,7 +64,7 @@ class Login:
         return True
 
     def knows(self, cookies: str) -> bool:
-        """Whether a Cookie header has a session of this server; the jar is shared with others'."""
+        """Whether a Cookie header contains a session of this server."""
         for cookie in cookies.split(";"):
             name, _, value = cookie.strip().partition("=")
             if name == self.cookie_name and _digest(value) in self._sessions:
@@ -72,13 +72,13 @@ class Login:
         return False
 
 
-def same_secret(given: str, secret: str) -> bool:
-    """Compares in a time that tells nothing; `given` may be anything."""
-    return _same(given, secret.encode())
+def same_secret(candidate: str, secret: str) -> bool:
+    """Whether both are equal, in constant time; `candidate` may be any text."""
+    return _same(candidate, secret.encode())
 
 
-def _same(given: str, secret: bytes) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), secret)
+def _same(candidate: str, secret: bytes) -> bool:
+    return hmac.compare_digest(candidate.encode("utf-8", "surrogatepass"), secret)
 
 
 def _digest(session: str) -> str:
@@ -86,7 +86,7 @@ def _digest(session: str) -> str:
 
 
 class LoginHandler(tornado.web.RequestHandler):
-    """Takes name and password of a visitor who is not logged in."""
+    """Checks the name and password of a visitor who is not logged in."""
 
     def initialize(self, app: Any) -> None:
         self.app = app
@@ -112,7 +112,7 @@ def login_page(base_url: str, wanted: str, *, wrong: bool = False) -> str:
     return plain_page(
         "sdviz: login",
         "<h1>sdviz</h1><p>This page is open to the network (<code>visdom.listen=true</code>), so "
-        "it asks for a name and a password; the command that started it printed both.</p>"
+        "it requires a login. The command that started it printed the name and the password.</p>"
         f'<form method=post action="{escape(base_url)}/sdviz/login">'
         f'<input type=hidden name=wanted value="{escape(wanted)}">'
         '<p><label>Name <input name=username autocomplete=username value="sdviz"></label>'

@@ -15,65 +15,65 @@ from sdviz.web.server.feed import Feed, check_size, to_json, version_of
 from sdviz.web.server.handler import Handler
 from sdviz.web.server.readers import NoAnswer
 
-ENVIRONMENT = "main"  # what Visdom shows to who asks for nothing
+ENVIRONMENT = "main"  # which Visdom shows by default
 _MOST = 200  # sweeps in the list, the newest
-_THUMBS = 8  # pictures of each
-_AT_ONCE = 8  # archives that are read for the list
-_PATIENCE_S = 2.0  # with each of them, where nothing is known of it yet
-_SOON_S = 0.5  # likewise, where something is
-_LATEST_S = 60.0  # an answer is of use
+_THUMBS = 8  # pictures per sweep
+_AT_ONCE = 8  # archives read at once
+_PATIENCE_S = 2.0  # to wait for an archive without a cached summary
+_SOON_S = 0.5  # to wait if there is a cached one
+_LATEST_S = 60.0  # to wait for an answer in the background
 _LONGEST = 500  # characters of a text: browsers ask for the list every two seconds
 _LABELS = 6  # values of an axis that are spelled out
 _DONE = "SELECT i FROM cell WHERE status='done' AND i < ? ORDER BY i"
 
 
 class Overview:
-    """Sweeps in short, each read again only when its archive has changed."""
+    """Cached summaries of sweeps, refreshed when their archives change."""
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
-        self._known: dict[Path, tuple[object, dict[str, Any]]] = {}
+        self._cached: dict[Path, tuple[object, dict[str, Any]]] = {}
         self._asking: dict[Path, asyncio.Task[dict[str, Any]]] = {}
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def told(self, archives: dict[str, Path]) -> list[dict[str, Any]]:
-        """One object a sweep, in the order of `archives` (name of the page -> folder)."""
+    async def summaries(self, archives: dict[str, Path]) -> list[dict[str, Any]]:
+        """One object per sweep, in the order of `archives` (name of the page -> folder)."""
         newest = list(archives.items())[:_MOST]
-        told = await asyncio.gather(*(self._one(path) for _, path in newest))
-        self._known = {path: self._known[path] for _, path in newest if path in self._known}
+        answers = await asyncio.gather(*(self._one(path) for _, path in newest))
+        self._cached = {path: self._cached[path] for _, path in newest if path in self._cached}
         return [
             {"name": path.name, "url": f"sweep/{name}/", **one}
-            for (name, path), one in zip(newest, told, strict=True)
+            for (name, path), one in zip(newest, answers, strict=True)
         ]
 
     async def _one(self, path: Path) -> dict[str, Any]:
         stamp = Feed.stamp(path)
-        known = self._known.get(path)
-        if known is None or known[0] != stamp or known[1]["status"] == "running":
+        cached = self._cached.get(path)
+        if cached is None or cached[0] != stamp or cached[1]["status"] == "running":
             if path not in self._asking:
                 self._asking[path] = asyncio.create_task(self._ask(path, stamp))
             try:
                 return await asyncio.wait_for(
-                    asyncio.shield(self._asking[path]), _PATIENCE_S * (known is None) + _SOON_S
+                    asyncio.shield(self._asking[path]), _PATIENCE_S * (cached is None) + _SOON_S
                 )
-            except asyncio.TimeoutError:  # it is in the list as soon as it has answered
-                return known[1] if known else _damaged(NoAnswer(f"{path} does not answer"))
-        return known[1]
+            except asyncio.TimeoutError:  # it appears in the list once it has answered
+                return cached[1] if cached else _damaged(NoAnswer(f"{path} does not answer"))
+        return cached[1]
 
     async def _ask(self, path: Path, stamp: object) -> dict[str, Any]:
         try:
             async with self._turns:
                 answer = asyncio.ensure_future(self._feed.asked(path, summary, _LATEST_S))
-                await asyncio.wait([answer], timeout=_PATIENCE_S)  # then it is another's turn
-            told = await answer
+                await asyncio.wait([answer], timeout=_PATIENCE_S)  # then the next archive may start
+            result = await answer
         except NoAnswer as error:
             return _damaged(error)
         except ArchiveError as error:
-            told = _damaged(error)
+            result = _damaged(error)
         finally:
             del self._asking[path]
-        self._known[path] = stamp, told
-        return told
+        self._cached[path] = stamp, result
+        return result
 
 
 def _damaged(error: ArchiveError) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def _damaged(error: ArchiveError) -> dict[str, Any]:
 
 
 def summary(archive: Archive) -> dict[str, Any]:
-    """What the list tells of an archive."""
+    """The list's entry for one archive."""
     check_size(archive)
     counts = archive.counts()
     rows = archive.query(_DONE, (archive.first_outside,))
@@ -118,12 +118,12 @@ class SweepsHandler(Handler):
     """Every archive in the folders that hold a registered one."""
 
     async def get(self) -> None:
-        found = await self.app.overview.told(self.app.registry.archives())
-        for one in found:
+        sweeps = await self.app.overview.summaries(self.app.registry.archives())
+        for one in sweeps:
             name = one["url"].split("/")[1]
             one["page"] = f"../env/{name}" if self.app.has_page(name) else ""
         live = f"../env/{LIVE}" if self.app.control.is_attached else ""
-        self.answer(to_json({"sweeps": found, "live": live}))
+        self.answer(to_json({"sweeps": sweeps, "live": live}))
 
 
 class OverviewHandler(Handler):

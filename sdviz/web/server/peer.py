@@ -54,7 +54,7 @@ def _ends(local: tuple[str, int], remote: tuple[str, int], *, mapped: bool) -> t
 
 
 def _as_listed(end: tuple[str, int], *, mapped: bool) -> str:
-    """An address and port as the tables have them: words of 32 bits in the machine's own order."""
+    """An address and port as the tables have them: 32-bit words in native byte order."""
     address = ipaddress.ip_address(end[0].partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped

@@ -22,7 +22,7 @@ from sdviz.archive.paths import DATABASE
 from sdviz.archive.reader import Archive
 from sdviz.errors import ArchiveError
 
-_PATIENCE_S = 10.0  # the longest that who asks is kept waiting
+_PATIENCE_S = 10.0  # the longest wait of a request
 _OPEN = 32  # archives that are kept open
 _MOST_THREADS = 128
 _MOST_LATE = 100  # archives that do not answer; the remaining threads are the others'
@@ -71,11 +71,11 @@ class Threads:
 
 
 class _Opened:
-    """An archive and who may read it now. Only one question at a time is asked."""
+    """An open archive; it answers one question at a time."""
 
     def __init__(self) -> None:
         self.turn = asyncio.Lock()
-        self.late = False  # a question has been given up and is still being answered
+        self.late = False  # a question timed out and is still being answered
         self.inode = 0
         self.archive: Archive | None = None
 
@@ -98,7 +98,7 @@ class _Opened:
 
 
 class Readers:
-    """Asks archives in threads of their own."""
+    """Reads archives in separate threads."""
 
     def __init__(self, name: str) -> None:
         self._threads = Threads(name)
@@ -138,7 +138,7 @@ class Readers:
             opened.late = False
             self._late -= 1
         if not answer.cancelled():
-            answer.exception()  # seen, also where nobody waits for it any more
+            answer.exception()  # retrieved, even if no request waits for it
         opened.turn.release()
         self._close_old()
 

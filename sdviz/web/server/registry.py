@@ -1,4 +1,4 @@
-"""Which archives the page shows, and under which names."""
+"""The archives that the server shows, and their names."""
 
 from __future__ import annotations
 
@@ -21,17 +21,15 @@ class Registry:
         self._pages = set(self._paths)  # those with a page of Visdom; others are only listed
 
     def add(self, path: Path, name: str, *, page: bool = True) -> str:
-        """The name under which the archive `path` is shown; the same each time for the same
-        folder.
-        """
+        """The name under which the archive `path` is shown, always the same for one folder."""
         path = path.resolve()
-        known = self._names.get(path)
-        if known is None:
+        registered = self._names.get(path)
+        if registered is None:
             name = self._free(name)
             self._names.pop(self._paths.get(name, path), None)  # whose archive is gone
             self._names[path], self._paths[name] = name, path
         else:
-            name = known
+            name = registered
         if page:
             self._pages.add(name)
             try:
@@ -52,14 +50,14 @@ class Registry:
         return self._paths.get(name)
 
     def archives(self) -> dict[str, Path]:
-        """All archives in the folders that hold a known one, the newest first."""
+        """All archives in the folders of registered ones, newest first."""
         folders = {path.parent for path in self._paths.values()}
-        found = [database for folder in folders for database in folder.glob(f"*/{DATABASE}")]
-        found.sort(key=_modified, reverse=True)
-        return {self.add(file.parent, file.parent.name, page=False): file.parent for file in found}
+        files = [file for folder in folders for file in folder.glob(f"*/{DATABASE}")]
+        files.sort(key=_modified, reverse=True)
+        return {self.add(file.parent, file.parent.name, page=False): file.parent for file in files}
 
     def pages(self, most: int) -> list[str]:
-        """The names of those that have a page, at most `most`: the last ones written."""
+        """The names of at most `most` archives with a page, last written first."""
         there = [name for name in self._pages if (self._paths[name] / DATABASE).exists()]
         there.sort(key=lambda name: _modified(self._paths[name] / DATABASE), reverse=True)
         return there[:most]

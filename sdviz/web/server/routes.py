@@ -1,4 +1,4 @@
-"""The server's own addresses, below /sdviz/: sweeps and pictures, straight out of the archives."""
+"""The routes below /sdviz/: sweeps and pictures, read from the archives."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class MissingHandler(Handler):
 
 
 class HealthHandler(Handler):
-    """Says that this is an sdviz board; a launcher asks before it starts another."""
+    """Identifies an sdviz board; a launcher checks this before it starts another."""
 
     def get(self) -> None:
         self.finish(
@@ -68,7 +68,7 @@ class HealthHandler(Handler):
 
 
 class HelloHandler(Handler):
-    """Whether the asker's token is right."""
+    """Whether the client's token is correct."""
 
     def post(self) -> None:
         self.require_token()
@@ -76,7 +76,7 @@ class HelloHandler(Handler):
 
 
 class RegisterHandler(Handler):
-    """A sweep makes its archive known: {"path", "name", "max_windows"} -> {"name"} of its page."""
+    """Registers the archive of a sweep: {"path", "name", "max_windows"} -> {"name"} of its page."""
 
     def post(self) -> None:
         self.require_token()
@@ -118,12 +118,12 @@ class SweepPageHandler(Handler):
 class DescriptionHandler(Handler):
     async def get(self, name: str) -> None:
         path, attached = self.archive_path(name), self.app.control.is_attached
-        told = await self.feed.described_json(path, live_control=attached)
+        description = await self.feed.described_json(path, live_control=attached)
         packed = "gzip" in self.request.headers.get("Accept-Encoding", "")
         if packed:
             self.set_header("Content-Encoding", "gzip")
             self.set_header("Vary", "Accept-Encoding")
-        self.answer(told.packed if packed else told.plain)
+        self.answer(description.packed if packed else description.plain)
 
 
 class ChangesHandler(Handler):
@@ -158,16 +158,16 @@ class CurvesHandler(Handler):
         except ValueError:
             raise tornado.web.HTTPError(400, "cells= is no list of numbers") from None
         path = self.archive_path(name)
-        # One by one, so that others' questions come in between: each decodes a cell's frames.
-        found = {str(i): (await self.feed.cell(path, i))["frames"] for i in cells[:_MOST_CURVES]}
-        self.answer(to_json({"cells": found}))
+        # One by one, so that other requests are served in between: each decodes a cell's frames.
+        frames = {str(i): (await self.feed.cell(path, i))["frames"] for i in cells[:_MOST_CURVES]}
+        self.answer(to_json({"cells": frames}))
 
 
 _FOR_EVER = "max-age=31536000, immutable"
 
 
 class PictureHandler(Handler):
-    """A picture, which a browser may keep."""
+    """A picture that a browser may cache."""
 
     def show(self, picture: bytes, kind: str) -> None:
         """With the cell's key (or another version) in the address, a picture never changes."""

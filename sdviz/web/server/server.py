@@ -123,9 +123,9 @@ def _bind(settings: Settings) -> list[socket.socket]:
 
 def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    told = json.load(sys.stdin)
+    settings = json.load(sys.stdin)
     try:
-        run(Settings(**told))
+        run(Settings(**settings))
     except BoardError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_status)

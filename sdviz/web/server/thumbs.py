@@ -23,20 +23,18 @@ MOST_PAIRS = 256
 
 @dataclass(frozen=True, eq=False)
 class Original:
-    """A picture as the archive has it, its inset, or what was made of it before; `key` is its
-    content's.
-    """
+    """A stored picture, its inset, or its cached thumbnail; `key` identifies its content."""
 
     cell: int
     step: int  # 0: the final image
     key: str
     data: bytes
-    is_ready: bool  # to be sent: nothing is to be scaled
+    is_ready: bool  # needs no scaling before it is sent
 
 
 class Thumbs:
-    """Small pictures: those that large ones carry within, and for older archives ones that are made
-    once each, from any thread, of which the latest 64 MB are kept in memory.
+    """Thumbnails: the insets of large pictures, or scaled ones for older archives. Thread-safe; the
+    latest 64 MB of scaled ones stay in memory.
     """
 
     def __init__(self) -> None:
@@ -58,12 +56,12 @@ class Thumbs:
             if ready is not None:
                 return Original(index, step, "", ready, is_ready=True)
             key = hashlib.blake2b(data, digest_size=16).hexdigest()
-            return self._known(index, step, key) or Original(index, step, key, data, False)
+            return self._cached(index, step, key) or Original(index, step, key, data, False)
         record = archive.cell(index)
         key = record.sha256 or record.key
-        known = self._known(index, 0, key)
-        if known is not None:
-            return known
+        cached = self._cached(index, 0, key)
+        if cached is not None:
+            return cached
         path = archive.image_path(index)
         try:
             ready = inset.of_png(path)
@@ -85,7 +83,7 @@ class Thumbs:
                 self._bytes -= len(self._kept.popitem(last=False)[1])
         return small
 
-    def _known(self, cell: int, step: int, key: str) -> Original | None:
+    def _cached(self, cell: int, step: int, key: str) -> Original | None:
         with self._lock:
             if key not in self._kept:
                 return None
@@ -115,7 +113,7 @@ def originals(
     """The pictures of (cell, step) pairs, step 0 for the final image; those that are not there, or
     damaged, are left out: the others are still worth having.
     """
-    found: list[Original] = []
+    pictures: list[Original] = []
     left = _MOST_PACKED
     for cell, step in pairs:
         try:
@@ -125,8 +123,8 @@ def originals(
         left -= len(original.data)
         if left < 0:
             break
-        found.append(original)
-    return found
+        pictures.append(original)
+    return pictures
 
 
 def packed(pictures: Sequence[tuple[Original, bytes]]) -> bytes:

@@ -1,7 +1,7 @@
 """The viewer: hand-written HTML, CSS and JavaScript with two homes, a Visdom pane and the report.
 
 It needs no build step: the files of `js/` share one scope and are joined in the order of `SCRIPTS`.
-What it is fed is described in docs/viewer-data.md.
+docs/viewer-data.md describes its data.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Visdom's own parts: its versions, its template, and the windows of a sweep."""
+"""Everything about Visdom: its versions, its template, and the windows of a sweep."""

@@ -1,8 +1,8 @@
-"""Visdom's own addresses and sockets, made fit for a hostile world; whatever its version.
+"""Guards Visdom's routes and sockets against invalid and malicious input, in every version.
 
-Visdom believes what it is sent: a body that is no JSON ends in a traceback, a name in one leads to
-any file of the user, and one dead socket takes the news from all pages. Each of its handlers is
-therefore replaced by a subclass that checks what comes in, and survives what goes out.
+Visdom does not check input: a body that is not JSON causes a traceback, a name can lead to any file
+of the user, and one dead socket stops the updates of all pages. A subclass therefore replaces each
+handler. It checks what comes in, and survives errors when it sends.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def for_browsers(message: Any) -> str | bytes:
 
 
 def reason_of(error: object) -> str:
-    """What to tell about a failed request; "" for what is nobody's business."""
+    """The public reason of a failed request; "" for internal errors."""
     if not isinstance(error, tornado.web.HTTPError):
         return ""
     return (error.log_message % error.args if error.log_message else error.reason) or ""
@@ -112,7 +112,7 @@ def only_reads(method: str, path: str) -> bool:
 
 
 class _Web(tornado.web.RequestHandler):
-    """Over a handler of Visdom's: what makes no sense is a 400, and HEAD is a GET."""
+    """Wraps a handler of Visdom: invalid input is a 400, and HEAD works as GET."""
 
     def prepare(self) -> None:
         if self.request.method != "POST" or self.request.files:
@@ -159,7 +159,7 @@ class _Web(tornado.web.RequestHandler):
 
 
 class _Socket(tornado.websocket.WebSocketHandler):
-    """Over a socket of Visdom's: one that is dead, slow or malicious costs the others nothing."""
+    """Wraps a socket of Visdom: a dead, slow or malicious one does not affect the others."""
 
     def initialize(self, app: Any) -> None:
         super().initialize(app)
@@ -178,17 +178,17 @@ class _Socket(tornado.websocket.WebSocketHandler):
         if self.ws_connection is not None and self.ws_connection.stream is not None:
             self.ws_connection.stream.max_write_buffer_size = _MOST_UNREAD
         super().open(*path, **named)
-        if self.ws_connection is None:  # it left during the handshake, and nobody will say so
+        if self.ws_connection is None:  # it closed during the handshake, which gives no event
             self.on_close()
 
     def on_message(self, message: str | bytes) -> None:
         if self.readonly:
             return
         try:
-            told = checked(read_object(message))
-            if told.get("cmd") == "delete_env":
-                _prepare_deletion(self.app, told)
-            super().on_message(json.dumps(told))
+            request = checked(read_object(message))
+            if request.get("cmd") == "delete_env":
+                _prepare_deletion(self.app, request)
+            super().on_message(json.dumps(request))
         except Exception as error:
             _LOG.info("a page's message was dropped: %s: %s", type(error).__name__, error)
 
@@ -220,7 +220,7 @@ class _Socket(tornado.websocket.WebSocketHandler):
 
 
 def guard_routes(application: tornado.web.Application) -> None:
-    """Puts a guarded subclass in the place of each handler of Visdom's."""
+    """Replaces each handler of Visdom by a guarded subclass."""
     rules = application.wildcard_router.rules
     rules[:] = [rule for rule in rules if rule.target.__name__ != "ErrorHandler"]  # fails on demand
     for rule in rules:
@@ -230,7 +230,7 @@ def guard_routes(application: tornado.web.Application) -> None:
 
 
 def guard_polling(*wrappers: Any) -> None:
-    """The same for Visdom's stand-ins for sockets, which are no handlers."""
+    """The same for Visdom's wrappers of polling clients, which are not handlers."""
     for wrapper in wrappers:
         _guard_wrapper(wrapper)
 
@@ -243,7 +243,7 @@ def _guard_wrapper(wrapper: Any) -> None:
 
     def write_message(self: Any, message: Any) -> None:
         if len(self.messages) >= _MOST_KEPT:
-            self.messages.clear()  # it does not ask; whoever does gets the next ones
+            self.messages.clear()  # it does not poll; the others get the next messages
             asyncio.get_running_loop().call_soon(self.close)
         writes(self, for_browsers(message))
 

@@ -1,5 +1,4 @@
-"""What a sweep's page consists of, as Visdom's messages, made from the description of
-docs/viewer-data.md.
+"""The windows of a sweep's page as Visdom's messages, from the description of docs/viewer-data.md.
 
 A message is {"win", "data", "opts"} (and "layout" for plots), as Visdom's POST /events takes it.
 Titles and captions are ASCII: Visdom 0.2.4 sends a whole page anew, at each update, where they are
@@ -27,7 +26,7 @@ _LONG_LABEL = 30  # characters
 
 
 def head(description: Mapping[str, Any], max_windows: int, sheet_url: str) -> Message:
-    """Prompt, settings, progress, and what the page leaves out."""
+    """Prompt, settings, progress, and the number of cells without a window."""
     fixed = dict(description["fixed"])
     prompt, negative = fixed.pop("prompt", ""), fixed.pop("negative", "")
     lines = [f"<h4 style='margin:0 0 .4em;font-weight:600'>{escape(str(description['name']))}</h4>"]
@@ -44,16 +43,17 @@ def head(description: Mapping[str, Any], max_windows: int, sheet_url: str) -> Me
     cells = len(description["cells"])
     if cells > max_windows:
         lines.append(
-            f"<div>Windows: the first {max_windows} of {cells} cells; the sheet shows all.</div>"
+            f"<div>Only the first {max_windows} of {cells} cells have a window. "
+            "The sheet shows all cells.</div>"
         )
-    alone = f"<a href='{escape(sheet_url)}' target='_blank'>The sheet on a page of its own</a>"
+    alone = f"<a href='{escape(sheet_url)}' target='_blank'>Open the sheet on its own page</a>"
     every = f"<a href='{escape(sheet_url.rpartition('sweep/')[0])}'>All sweeps</a>"
     lines.append(f"<div>{alone} &middot; {every}</div>")
     return _about("".join(lines))
 
 
 def damaged(name: str, reason: str) -> Message:
-    """In the place of `head`: why an archive has no page."""
+    """Replaces `head` if an archive cannot be shown, and says why."""
     return _about(
         f"<h4 style='margin:0 0 .4em;font-weight:600'>{escape(name)}</h4><div>This archive cannot "
         f"be shown: {escape(reason[:500])}</div><div>python -m sdviz.archive verify lists what is "
@@ -94,7 +94,7 @@ def cell(
     frames: Sequence[tuple[str, str]],
     version: str,
 ) -> Message:
-    """One cell's window in Visdom's own way; `frames` are (address, caption), the newest last."""
+    """One cell's window, an image history; `frames` are (address, caption), newest last."""
     width, height = cell_size(description, cell)
     opts = {
         "title": cell_title(description, cell),
@@ -138,7 +138,7 @@ def is_large(description: Mapping[str, Any], cell: Mapping[str, Any]) -> bool:
 
 
 def figure(name: str, address: str, size: tuple[int, int], version: str) -> Message:
-    """A study's figure of `size` pixels, in its own proportions."""
+    """A study's figure of `size` pixels, with its aspect ratio."""
     width = max(128, min(_FIGURE_PX, size[0]))
     height = max(64, round(width * size[1] / size[0]))
     return {
@@ -154,19 +154,19 @@ def _window(win: str, title: str, kind: str, content: Any, width: int, height: i
 
 
 def _progress(description: Mapping[str, Any]) -> str:
-    told = description.get("progress") or {}
-    done, total = told.get("done", 0), told.get("total", 0)
+    progress = description.get("progress") or {}
+    done, total = progress.get("done", 0), progress.get("total", 0)
     parts = [f"<b>{escape(str(description['status']))}</b>", f"{done} of {total} cells"]
-    if told.get("failed"):
-        parts.append(f"<b>{told['failed']} failed</b>")
-    if told.get("evaluations_total"):
-        parts.append(f"{told['evaluations']} of {told['evaluations_total']} evaluations")
-    if told.get("seconds"):
+    if progress.get("failed"):
+        parts.append(f"<b>{progress['failed']} failed</b>")
+    if progress.get("evaluations_total"):
+        parts.append(f"{progress['evaluations']} of {progress['evaluations_total']} evaluations")
+    if progress.get("seconds"):
         so_far = " so far" if description["status"] == "running" else ""
-        parts.append(f"{duration(told['seconds'])}{so_far}")
-    if description["status"] == "running" and told.get("seconds_left") is not None:
-        parts.append(f"{duration(told['seconds_left'])} left")
-    evaluations = told.get("evaluations", 0), told.get("evaluations_total", 0)
+        parts.append(f"{duration(progress['seconds'])}{so_far}")
+    if description["status"] == "running" and progress.get("seconds_left") is not None:
+        parts.append(f"{duration(progress['seconds_left'])} left")
+    evaluations = progress.get("evaluations", 0), progress.get("evaluations_total", 0)
     part, whole = evaluations if evaluations[1] else (done, total)
     share = 100.0 if description["status"] == "finished" else 100 * part / (whole or 1)
     filled = f"display:block;height:100%;width:{min(share, 100):.1f}%;background:#3b6ea5"
@@ -188,7 +188,7 @@ def _text(value: Any) -> str:
 
 
 def _label(dim: Mapping[str, Any], at: int) -> str:
-    """A position's name in ASCII; its number where nothing of the name is left."""
+    """A position's label in ASCII; its number if nothing of the label is left."""
     label = str(dim["labels"][at])
     plain = ascii_text(label)
     keys = dim["keys"]
@@ -198,5 +198,5 @@ def _label(dim: Mapping[str, Any], at: int) -> str:
 
 
 def ascii_text(text: str) -> str:
-    """`text` in ASCII, which is all that titles and captions may hold, on one line."""
+    """`text` on one line in ASCII, as titles and captions need it."""
     return " ".join(text.encode("ascii", "ignore").decode().split())

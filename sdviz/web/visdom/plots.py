@@ -1,4 +1,4 @@
-"""The plots of a sweep's page, as Visdom's messages: where the time went."""
+"""The plots of a sweep's page, as Visdom's messages: where time was spent."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ SECONDS = {
     "decode_s": "final image",
     "save_s": "saving",
 }
-_COLOURS = ("#8c8c8c", "#3b6ea5", "#d08a2e", "#5a9367", "#b0573f")  # told apart also in grey
+_COLOURS = ("#8c8c8c", "#3b6ea5", "#d08a2e", "#5a9367", "#b0573f")  # distinct in grey too
 _COMPARABLE = "#56b4e9"
 _MOST_TICKS = 12
 _TICK_TEXT = 80  # characters that fit under a plot
 
 
 def times(description: Mapping[str, Any]) -> Message:
-    """Seconds of each finished cell: what it costs at the settled pace, where that is known, and
-    what it took, split by what it was spent on, which the legend then switches on.
+    """Seconds of each finished cell: its comparable cost if known, and its measured time by kind.
+    With comparable costs, the legend switches the measured times on.
     """
     done = [cell for cell in description["cells"] if cell.get("t")]
     names = [cell_title(description, cell) for cell in done]
@@ -67,15 +67,15 @@ def speed(per_step: Mapping[str, Sequence[tuple[int, float]]]) -> Message:
         }
         for sampler, points in per_step.items()
     ] or [{"type": "scatter", "x": [], "y": []}]  # Visdom takes no plot without a line
-    layout = _layout("Seconds per step, a sampler's mean", "step", "s")
+    layout = _layout("Mean seconds per step of each sampler", "step", "s")
     layout["xaxis"]["dtick"] = _apart(max((len(points) for points in per_step.values()), default=0))
     layout["yaxis"]["rangemode"] = "tozero"
     return {"win": "speed", "data": data, "layout": layout, "opts": _plot_opts("seconds per step")}
 
 
 def _cell_ticks(cells: Sequence[int], names: Sequence[str]) -> dict[str, Any]:
-    """Under each bar what its cell is called, where there is room; else numbers, none in between
-    (Plotly would write 0, 1, 1, 2, 2 under three bars).
+    """The cells' names under the bars if they fit; else whole numbers only (Plotly would write
+    0, 1, 1, 2, 2 under three bars).
     """
     if cells and len(cells) * max(map(len, names)) <= _TICK_TEXT:
         return {"title": "", "tickmode": "array", "tickvals": list(cells), "ticktext": list(names)}
@@ -83,7 +83,7 @@ def _cell_ticks(cells: Sequence[int], names: Sequence[str]) -> dict[str, Any]:
 
 
 def _apart(count: int) -> int:
-    """How far apart the ticks of `count` whole numbers are to stand: 1, 2, 5, 10, 20, 50, ..."""
+    """The distance between the ticks of `count` whole numbers: 1, 2, 5, 10, 20, 50, ..."""
     step, factors = 1, itertools.cycle((2, 2.5, 2))
     while count > step * _MOST_TICKS:
         step = int(step * next(factors))

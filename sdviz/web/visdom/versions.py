@@ -15,14 +15,14 @@ from types import ModuleType
 from sdviz.web.visdom.guarded import guard_polling
 from sdviz.web.visdom.template import visdom_folder
 
-visdom_folder()  # raises BoardError, in words, where there is none
+visdom_folder()  # raises BoardError if visdom is not installed
 
 
 def _server_modules(*names: str) -> list[ModuleType]:
     without_client = "visdom" not in sys.modules
     if without_client:
         spec = find_spec("visdom")
-        assert spec is not None, "page.visdom_folder() has found it"
+        assert spec is not None, "visdom_folder() has checked this"
         sys.modules["visdom"] = module_from_spec(spec)
     try:
         return [import_module(f"visdom.{name}") for name in names]
@@ -45,10 +45,10 @@ broadcast_envs = _utils.broadcast_envs
 register_window = _utils.register_window
 window = _utils.window
 
-# sdviz.web.server.guard has looked at the origin before; 0.3's own look knows nothing of
-# `visdom.hosts`, and would refuse the sockets behind a proxy that puts a Host of its own.
+# sdviz.web.server.guard has checked the origin. The check of 0.3 ignores `visdom.hosts` and would
+# refuse sockets behind a proxy that changes the Host header.
 for _socket in (_sockets.SocketHandler, _sockets.VisSocketHandler):
     _socket.check_origin = lambda self, origin: True
 guard_polling(_sockets.SocketWrapper, _sockets.VisSocketWrapper)
-# 0.2.4's comparison looks for environments in ~/.visdom; all that there are have been read.
+# 0.2.4 would look for environments to compare in ~/.visdom; all of them are in memory already.
 _web.__dict__["gather_envs"] = lambda state, *_, **__: sorted(state)

@@ -23,7 +23,7 @@ class Windows:
             broadcast_envs(self._visdom())
 
     def put(self, message: Message) -> None:
-        """Show a window, or replace the one of its name; the browsers that look at it are told.
+        """Show a window or replace it, also in open browsers.
 
         A window that a person has closed stays closed.
         """
@@ -38,8 +38,8 @@ class Windows:
 
     def _padded(self, win: str, frames: list[Any]) -> list[Any]:
         """A history must not get shorter: a slider behind its end breaks Visdom's page."""
-        known = self._app.state.get(self._environment, {}).get("jsons", {}).get(win)
-        missing = len(known["content"]) - len(frames) if known is not None else 0
+        current = self._app.state.get(self._environment, {}).get("jsons", {}).get(win)
+        missing = len(current["content"]) - len(frames) if current is not None else 0
         return frames + frames[-1:] * missing
 
     def close(self, win: str) -> None:
@@ -50,7 +50,7 @@ class Windows:
         return list(self._app.state.get(self._environment, {}).get("jsons", {}))
 
     def _visdom(self) -> SimpleNamespace:
-        """What Visdom's functions want of a request handler."""
+        """The attributes of a request handler that Visdom's functions use."""
         return SimpleNamespace(
             state=self._app.state,
             subs=self._app.subs,

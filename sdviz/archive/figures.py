@@ -54,7 +54,7 @@ def figure_bytes(root: Path, name: str) -> bytes:
 
 
 def figure_size(root: Path, name: str) -> tuple[int, int]:
-    """Width and height in pixels, as the file claims; raises ArchiveError likewise."""
+    """Width and height in pixels, as the file claims. Raises ArchiveError too."""
     head = figure_bytes(root, name)[len(_HEAD) :]
     width, height = (int.from_bytes(head[at : at + 4], "big") for at in (0, 4))
     if not (width and height):

@@ -11,7 +11,7 @@ from pathlib import Path
 from sdviz.errors import ArchiveError
 
 FORMAT = 1  # PRAGMA user_version; grows when a reader of today could no longer read
-APPLICATION_ID = 0x5D712  # so that `file` and we can tell the database from any other
+APPLICATION_ID = 0x5D712  # so that sdviz and `file` recognize the database
 TABLES = frozenset({"sweep", "axis", "cell", "frame", "schedule", "event"})
 
 # Format -> what makes the next one of it, inside a transaction. A new format adds its line here,
@@ -34,7 +34,7 @@ def format_of(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def check_today(connection: sqlite3.Connection, path: Path) -> None:
-    """ArchiveError, with advice, where the database cannot be gone on with as it is."""
+    """Raises ArchiveError, with advice, if the database cannot be continued as it is."""
     version = format_of(connection, path)
     if version != FORMAT:
         raise ArchiveError(
@@ -47,8 +47,10 @@ def check_today(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def brought_up(old: sqlite3.Connection, path: Path, copy: str = "") -> sqlite3.Connection:
-    """A copy of an older database in today's format: a new file `copy`, or else one of SQLite's own
-    that is gone when it is closed. `old` is closed. ArchiveError where it is damaged.
+    """A copy of an older database in today's format. `old` is closed.
+
+    The copy is the new file `copy`, or else a temporary one that SQLite deletes when it is closed.
+    Raises ArchiveError if the database is damaged.
     """
     new = sqlite3.connect(copy, isolation_level=None, check_same_thread=False)
     try:

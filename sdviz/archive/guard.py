@@ -1,6 +1,6 @@
-"""One guard round each archive: whatever it makes our code or a library raise, it is named for it.
+"""A guard around each archive: any exception that it causes becomes an error that names it.
 
-A damaged or hostile archive is a refusal of that archive alone; the others are gone on with.
+A damaged or hostile archive is refused alone; the other archives are still processed.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def archive_paths(outputs: Path, name: str) -> ArchivePaths:
 def readable_name(index: int, total: int, labels: Mapping[str, str]) -> str:
     """A file name that says what a picture is: "0003-cfg=7-sampler=Euler a.png".
 
-    `labels` tell the cell's values along the axes; long ones (prompts) are cut.
+    `labels` are the cell's values along the axes; long ones (prompts) are cut.
     """
     width = max(4, len(str(max(total - 1, 0))))
     parts = [f"{key}={_plain(value)}" for key, value in labels.items()]
@@ -117,6 +117,6 @@ def archive_folders(outputs: Path) -> list[Path]:
         return [outputs]
     times = {}
     for database in outputs.glob("*/sweep.db"):
-        with contextlib.suppress(OSError):  # deleted meanwhile, say
+        with contextlib.suppress(OSError):  # for example, it was just deleted
             times[database.parent] = database.lstat().st_mtime
     return sorted(times, key=lambda folder: -times[folder])

@@ -218,7 +218,7 @@ class Archive(Database):
         return files.decode(self.image_path(i), f"the image of cell {i}")
 
     def scores(self, since: int = 0) -> dict[int, dict[str, Any]]:
-        """What other models said of cells, after change `since`: {"scores": {}, "caption": ""}."""
+        """Scores and captions of cells, after change `since`: {"scores": {}, "caption": ""}."""
         rows = self.query(
             "SELECT cell, data FROM event WHERE kind='cell_scored' AND seq > ? ORDER BY n", (since,)
         )

@@ -1,4 +1,4 @@
-"""A cell as the archive tells it, read from rows that may be damaged or a stranger's."""
+"""A cell as the archive records it. Its rows may be damaged or come from a stranger."""
 
 from __future__ import annotations
 

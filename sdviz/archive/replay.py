@@ -62,9 +62,9 @@ def rows(archive: Archive) -> Iterator[tuple[str, sqlite3.Row]]:
 
 
 def events(archive: Archive, pace: Pace | None = None) -> Iterator[Event]:
-    """All events in their order. `Progress` is not archived; damaged frames are left out.
+    """All events in order. `Progress` is not archived; damaged frames are left out.
 
-    `pace` tells, after each event, when it came.
+    After each event, `pace` has the time of that event.
     """
     yield SweepStarted(
         archive.name, plan_of(archive), archive.config, archive.machine, archive.versions

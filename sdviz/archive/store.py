@@ -133,9 +133,10 @@ def is_unbegun(path: Path) -> bool:
 
 
 def settle(connection: sqlite3.Connection) -> bool:
-    """Closes a writer's connection, all rows in the one file; False where a reader prevents it.
+    """Closes a writer's connection and moves all rows into the one file.
 
-    A log stays beside it, empty, while somebody else, such as the board, has the archive open.
+    Returns False if a reader prevents that. An empty log remains next to the file while another
+    process, such as the board, has the archive open.
     """
     whole = False
     try:
@@ -257,8 +258,10 @@ def _described(connection: sqlite3.Connection, table: str) -> list[tuple[Any, ..
 
 
 def _check_columns(connection: sqlite3.Connection, path: Path) -> None:
-    """Raises ArchiveError where a table is not one of plain columns as SCHEMA has them, or where
-    there is anything else that SQLite would compute as it reads or writes, for any time and memory.
+    """Raises ArchiveError unless all tables have the plain columns of SCHEMA.
+
+    Anything else that SQLite would compute while it reads or writes is refused too, because it
+    could take any amount of time and memory.
     """
     for table, columns in _columns().items():
         actual = _described(connection, table)
@@ -280,7 +283,7 @@ def _check_columns(connection: sqlite3.Connection, path: Path) -> None:
 def _guarded(connection: sqlite3.Connection) -> sqlite3.Connection:
     """Reads only, and trusts nothing that it reads."""
     connection.row_factory = sqlite3.Row
-    # A stranger's blob may not be text where text is said; show it rather than fail.
+    # A foreign archive may store bytes that are no text in a text column: show them, do not fail.
     connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
     connection.execute("PRAGMA query_only=ON")
     connection.execute("PRAGMA trusted_schema=OFF")

@@ -139,10 +139,10 @@ def forget(stream: TextIO) -> None:
 
 @contextlib.contextmanager
 def guarded(*, lasting: bool = False) -> Iterator[None]:
-    """While entered, all that is printed goes through the writer, third parties' messages too.
+    """Sends everything that is printed through the writer, including messages of libraries.
 
-    With `lasting` the command does not depend on who reads what it prints. Streams that were closed
-    when the program began are opened, leading nowhere: else a file of the archive would take their
+    With `lasting`, the command continues if nobody reads its output. Streams that were closed at
+    the start are opened to the null device. Otherwise a file of the archive would get their
     numbers, and a message would be written into it.
     """
     _open_missing()

@@ -152,7 +152,7 @@ def _apart_within(lines: list[str]) -> tuple[list[str], str]:
 
 
 def pairs_of(line: str) -> dict[str, str]:
-    """The `key: value` pairs of a line of settings, in order; of a key given twice the last.
+    """The `key: value` pairs of a line of settings, in order; the last of equal keys counts.
 
     A key has two characters or more, the first a word character. A value is a JSON string, a JSON
     list or object (which stable-diffusion-webui would tear apart), or has no comma.
@@ -239,8 +239,9 @@ def cell_pairs(
 
 
 def _written(row: Setting, known: Mapping[str, Any]) -> object:
-    """What stands for a setting; None where nothing does: it is at its default, or has no effect.
-    Those that belong to another (`needs`) are written wherever that one is.
+    """The text of a setting, or None if it is at its default or has no effect.
+
+    A setting that needs another one (`needs`) is written whenever that one is.
     """
     value = known[row.name]
     needed = row.needs.partition("=")[0] if row.infotext else ""

@@ -1,7 +1,7 @@
-"""Large pictures carry a small form of themselves, so that a sheet of many opens at once.
+"""Large pictures contain a small version of themselves, so that a sheet of many opens at once.
 
-It lies inside the picture's own file, where every decoder passes it over: whatever copies, checks,
-renames or removes the picture does the same to its inset, and an older archive just has none.
+The inset is in the picture's own file, where decoders skip it. Whatever copies, checks, renames or
+removes the picture does the same to its inset. Pictures of older archives have none.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def scale_of(sheet: Sheet) -> float:
 
 
 def font_size(cell_width: int) -> int:
-    """Label height in pixels: readable at 100 %, not loud beside small cells."""
+    """Label height in pixels: readable at 100 %, but not too large for small cells."""
     return max(11, min(32, cell_width // 11))
 
 

@@ -13,7 +13,7 @@ from sdviz.plan.prompts import words_and_hashes
 from sdviz.plan.settings import DEFAULTS, SETTINGS, Recipe, names
 
 CHECKER = "safety checker of {}"  # its name among the contents; each model may have one of its own
-# How a model takes a setting, where that is not as in archives of old; also among the contents.
+# How a model takes a setting, if that differs from older archives; also among the contents.
 GUIDANCE = "guidance of {}"
 SPACING = "DDIM's timestep_spacing of {}"
 _KEYED = sorted([*names(lambda row: not row.absorbed), "dtype"])
@@ -30,11 +30,12 @@ def cell_key(
     """The content hash (64 hex digits) of everything that can change the cell's pixels.
 
     `model_identity` is the hash of the model's weights (sdviz.models.files.identity), so that a
-    folder may move and keep its cells; `dtype` is the denoiser's, as torch names it ("float32",
-    "bfloat16"); `contents` has the hash of each file that a setting names, by that name, for the
-    same reason, and how a model takes a setting (CHECKER, GUIDANCE, SPACING). The text that is
-    hashed (SHA-256, UTF-8) is a JSON object: keys sorted, no spaces, settings at their default left
-    out.
+    model's folder may move and keep its cells. `dtype` is the denoiser's, as torch names it
+    ("float32", "bfloat16"). `contents` has, by name, the hash of each file that a setting names,
+    for the same reason; and how a model takes a setting (CHECKER, GUIDANCE, SPACING).
+
+    The hashed text (SHA-256, UTF-8) is a JSON object with sorted keys and no spaces. Settings at
+    their default are left out.
     """
     fragments = []
     values = vars(recipe)
@@ -47,7 +48,7 @@ def cell_key(
             content = SETTINGS[name].content if contents else ""
             if contents and content == "words":
                 value = words_and_hashes(contents[value], recipe.prompt, recipe.negative)
-                if not value:  # none of its words is said
+                if not value:  # no prompt uses its words
                     continue
             elif contents and content == "checker":
                 value = f"{value} by {contents.get(CHECKER.format(recipe.model), '')}"
@@ -90,11 +91,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Plan:
-    """The axes and the cells of a sweep; cells are in row-major order of the axes, the last
-    fastest.
+    """The axes and the cells of a sweep. Cells are in row-major order: the last axis is fastest.
 
-    `index` counts the cells that are left after `exclude=`; `coords` tell where in the grid a cell
-    is.
+    `index` counts the cells that remain after `exclude=`; `coords` are a cell's place in the grid.
     """
 
     axes: tuple[Axis, ...]

@@ -20,7 +20,7 @@ def _choice(default: str, *others: str) -> Any:
 
 
 def _number(default: int, least: int, most: int, *, auto: int | None = None) -> Any:
-    """An int from least to most; `auto` is the value that the word "auto" stands for."""
+    """An int from least to most; `auto` is the value of the word "auto"."""
     return field(default=default, metadata={"least": least, "most": most, "auto": auto})
 
 
@@ -45,7 +45,7 @@ class ModelSpec:
         "auto", "epsilon", "v_prediction", "sample"
     )
     trust_pickle: bool = False  # a .ckpt is a pickle, and a pickle can run any code
-    local_files_only: bool = True  # false: fetch from the hub what its cache has not got
+    local_files_only: bool = True  # false: download what the hub's cache lacks
     safety_checker: str = ""  # folder or hub id, for `safety`; "": the model's own, or CompVis's
     # of a single-file checkpoint: a model in diffusers' layout whose configurations and
     # vocabularies it takes; "": as published, and as the shapes of its weights say
@@ -106,7 +106,7 @@ class VisdomConfig:
         },
     )
     max_windows: int = _number(60, 0, 1000)  # windows of single cells; the sheet shows all cells
-    username: str = "sdviz"  # asked for, with the password, when `listen` is true
+    username: str = "sdviz"  # required, with the password, if `listen` is true
     password: str = ""  # "": drawn when the server starts, and printed
 
 
@@ -120,7 +120,7 @@ class InitImage:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """What a sweep needs beside its plan."""
+    """What a sweep needs besides its plan."""
 
     name: str = ""  # of the archive; "": made from the axes and a hash of the command
     outputs: str = "outputs"  # the folder of all archives

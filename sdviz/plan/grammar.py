@@ -13,7 +13,7 @@ The ranges with `-` are those of stable-diffusion-webui's X/Y/Z plot, with four 
 that goes down reaches its end (`10-0 (-5)` gave 10, 5 there). One that goes up never passes it
 (`1-2 (+0.4)` gave 2.2). The sign in `(+2)` may be left out. A range without a step that holds one
 value only is refused. Numbers are computed as exact fractions, so that `0-1 [6]` holds 0.6 and not
-0.6000000000000001. Full-width signs and dashes stand for those of ASCII: `１–９` is `1-9`.
+0.6000000000000001. Full-width signs and dashes mean those of ASCII: `１–９` is `1-9`.
 """
 
 from __future__ import annotations
@@ -186,10 +186,10 @@ _ELLIPSIS = ("..", "...", "....")
 
 
 def parse_numbers(text: str, *, whole: bool) -> list[Number]:
-    """The numbers that `text` stands for, in order; ints if `whole`.
+    """The numbers of `text`, in order; ints if `whole`.
 
-    Raises ConfigError when there are too many, and ConfigErrors with each part that is no number or
-    a range that never ends, and with the values of the others.
+    Raises ConfigError for too many values. Raises ConfigErrors with an error for each part that
+    is no number or an endless range, and with the values of the other parts.
     """
     convert: Callable[[Fraction], Number] = int if whole else float
     values: list[Fraction] = []
@@ -301,7 +301,7 @@ def _steps(part: str, start: Fraction, stop: Fraction, step: Fraction) -> list[F
 
 
 def _continued(text: str, before: list[Fraction], after: list[str], whole: bool) -> list[Fraction]:
-    """What `..` stands for: the values between the two before it and the one after it."""
+    """The values of `..`: those between the two before it and the one after it."""
     if len(before) < 2 or not after or not re.fullmatch(_NUMBER, after[0]):
         raise ConfigError(f"`{text}`: `..` needs two numbers before it and one after: 1, 2, .., 10")
     step = before[-1] - before[-2]

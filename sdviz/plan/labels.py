@@ -44,8 +44,9 @@ def _shared(key: str, value: Any) -> Any:
 
 
 def value_label(value: Any, key: str = "") -> str:
-    """7 for 7.0, 7.5 for 7.5, 0.3333 for a third, text as it is; words for "" and for None, which
-    are those of the setting `key`, if it is told.
+    """A value as text: 7 for 7.0, 7.5 for 7.5, 0.3333 for a third, and text as it is.
+
+    The words for "" and None depend on the setting `key`, if it is given.
     """
     if isinstance(value, bool):
         return str(value).lower()  # as it is typed
@@ -65,9 +66,7 @@ def position_label(axis: Axis, at: int) -> str:
 
 
 def _labels(axis: Axis, values: Iterable[Any]) -> list[str]:
-    """What is read for a value of each of the axis' keys; paths as short as they can be told
-    apart.
-    """
+    """The label of a value for each of the axis' keys. Paths are as short as still unique."""
     labels = []
     for n, (key, value) in enumerate(zip(axis.keys, values, strict=True)):
         if key in _PATHS:

@@ -35,7 +35,7 @@ class Method:
     automatic: str = ""  # the schedule A1111 1.9+ means by "Automatic"; "": the model's own sigmas
     calls: str = ONCE
     stochastic: bool = False  # draws noise while it steps
-    needs: str = ""  # a package beside diffusers
+    needs: str = ""  # a package that diffusers does not install
     takes_eta: bool = False
     seeded: bool = False  # takes `noise_sampler_seed` instead of a generator
     max_steps: int = 1000  # the model's training timesteps

@@ -44,7 +44,7 @@ def make_axes(
             continue
         keys = tuple(group_of.get(name, (name,)))
         done.update(keys)
-        # a value given twice would be the same cell twice
+        # a repeated value would repeat a cell
         together = tuple(dict.fromkeys(zip(*(values[key] for key in keys), strict=True)))
         if len(together) > 1:
             axes.append(Axis(keys, together))

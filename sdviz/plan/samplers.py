@@ -1,9 +1,9 @@
 """What `sampler=` names: a method of the table in methods.py, with its schedule. No torch.
 
-A plain name (`DPM++ 2M`) runs on the model's own sigmas, as in A1111 before 1.9; a schedule is
-part of the name (`DPM++ 2M Karras`), or given apart (`schedule=karras`). A1111 1.9 and later means
-its "Automatic" by a plain name, which is Karras or Exponential for some; ask for that with
-`DPM++ 2M Automatic`.
+A plain name (`DPM++ 2M`) uses the model's own sigmas, as in A1111 before 1.9. A schedule is part
+of the name (`DPM++ 2M Karras`) or a setting of its own (`schedule=karras`). In A1111 1.9 and later
+a plain name means "Automatic", which is Karras or Exponential for some methods. The name for that
+is `DPM++ 2M Automatic`.
 """
 
 from __future__ import annotations
@@ -112,8 +112,9 @@ def schedulers() -> set[str]:
 
 
 def every() -> list[str]:
-    """What `sampler=all` stands for: each method that any model can be denoised by here. LCM is not
-    among them, which needs weights of its own, nor is one whose package is missing.
+    """The samplers of `sampler=all`: every method that works with any model on this machine.
+
+    LCM is excluded because it needs weights of its own, as are methods whose package is missing.
     """
     samplers = (resolve(name) for name in METHODS if name != "LCM")
     return [sampler.name for sampler in samplers if not sampler.missing_package]

@@ -17,12 +17,11 @@ from sdviz.plan.settings import DEFAULTS, SETTINGS, Setting
 
 
 def values_of(name: str, source: Any) -> list[Any]:
-    """The values of setting `name` that `source` (out of the configuration) stands for; [None] if
-    nothing is given.
+    """The values of setting `name` in `source`, a value of the configuration; [None] for None.
 
-    A string is read in the grammar of sdviz.plan.grammar; a list holds strings and numbers, each of
-    them read likewise, except that the strings of a list of prompts stand for
-    themselves. Raises ConfigError, or ConfigErrors with the values that are in order.
+    A string is parsed by sdviz.plan.grammar. A list holds strings and numbers, each parsed in the
+    same way; the strings in a list of prompts are taken as they are. Raises ConfigError, or
+    ConfigErrors with the valid values.
     """
     if source is None:
         return [None]
@@ -51,7 +50,7 @@ def values_of(name: str, source: Any) -> list[Any]:
 
 
 def one_value(name: str, text: str) -> Any:
-    """The one value that `text` stands for, as in a rule (`sampler=heun`). Raises ConfigError."""
+    """The single value of `text`, as in a rule (`sampler=heun`). Raises ConfigError."""
     if name not in SETTINGS:
         raise ConfigError(f"{name}: no such setting; {nearest(name, SETTINGS)}", key=name)
     if SETTINGS[name].kind == "text":
@@ -95,8 +94,9 @@ def _short(value: Any) -> str:
 
 
 def typed(name: str, value: Any) -> str:
-    """`value` of setting `name` as it can be typed, so that `values_of` has it as the one value
-    again, whatever commas, quotes and brackets are in it.
+    """`value` of setting `name` as you would type it, with commas, quotes and brackets quoted.
+
+    `values_of` reads it back as this one value.
     """
     if value is None:
         return "null"
@@ -120,8 +120,9 @@ def typed_list(name: str, values: Sequence[Any]) -> str:
 
 
 def plain(name: str, values: Sequence[Any]) -> Any:
-    """The values as a YAML file has them: a number as a number, a list of prompts as they are, all
-    other text so that `values_of` reads it back.
+    """The values as a YAML file has them: numbers as numbers, and a list of prompts unchanged.
+
+    All other text is written so that `values_of` reads it back.
     """
     kind = SETTINGS[name].kind
     if kind == "word":
@@ -142,8 +143,9 @@ def entries(key: str, value: Any) -> dict[str, Any]:
 
 
 def entry(raw_config: Mapping[str, Any], name: str) -> tuple[str, Any]:
-    """The key that gives setting `name` in a configuration, and its value; None: it is not given.
-    Raises ConfigError where both the setting and its plural are.
+    """The key of setting `name` in a configuration, and its value, or None if it has none.
+
+    Raises ConfigError if both the setting and its plural have a value.
     """
     row = SETTINGS[name]
     value = raw_config.get(row.root)
@@ -174,10 +176,9 @@ def plurals() -> list[str]:
 def draw_seeds(
     seeds: list[Any], recorded: list[int], draw: Callable[[], int]
 ) -> tuple[list[int], list[int]]:
-    """Put a seed in the place of every -1: first those recorded by an earlier run, then freshly
-    drawn ones. None is the default.
+    """Replaces every -1 by a seed: first those recorded by an earlier run, then newly drawn ones.
 
-    Returns the seeds and, in order, those that stand for a -1.
+    None is the default seed. Returns all seeds, and in order those that replaced a -1.
     """
     used: list[int] = []
     out: list[int] = []

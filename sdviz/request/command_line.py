@@ -1,10 +1,9 @@
-"""The command line before Hydra sees it: settings as the user typed them become strings of the
-configuration.
+"""Prepares the command line for Hydra: settings become strings of the configuration.
 
-Hydra would split `prompt=a castle, sunset` into two jobs and stumble over `cfg='1-20 [5]'`, so the
-values of settings are quoted here and read later, by sdviz.plan.settings, in a grammar of their
-own. Everything else is left to Hydra, after a look at its keys and its syntax, so that a slip is
-one line and not a traceback.
+Hydra would split `prompt=a castle, sunset` into two jobs, and it cannot parse `cfg='1-20 [5]'`. The
+values of settings are therefore quoted here, and parsed later by sdviz.plan.values. Everything else
+is left to Hydra, after a check of its keys and syntax. So a typing error gives one line of text and
+not a traceback.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from sdviz.plan.config import Config, ModelSpec, conf_dir, keys_of
 from sdviz.plan.settings import SETTINGS
 from sdviz.plan.values import entries, plurals, setting_of
 
-# Root keys beside the settings whose values are taken as typed: file names and rules are full of
+# Root keys, other than settings, whose values are taken as typed: file names and rules are full of
 # Hydra's signs.
 _RAW = (
     *("exclude", "outputs", "name", "from", *plurals()),
@@ -50,13 +49,12 @@ _OVERRIDE = re.compile(r"\+{0,2}(?P<key>[A-Za-z_][\w./@-]*)=(?P<value>.*)", re.D
 
 
 def to_hydra(arguments: Sequence[str]) -> list[str]:
-    """The arguments that Hydra is to be given for those that the user typed (without the program's
-    name).
+    """Hydra's arguments for those that the user typed (without the program's name).
 
-    Settings become quoted strings; `order` records in which order they were typed, which is the
-    order of the axes. Flags go to the end, as argparse wants all overrides in one place. Raises
-    ConfigErrors with everything that is wrong with the keys and the syntax, and with Hydra's
-    arguments for all that is not (`sound`).
+    Settings become quoted strings. `order` records the order in which they were typed, which is
+    the order of the axes. Flags move to the end, because argparse needs all overrides in one place.
+    Raises ConfigErrors with all errors of keys and syntax; its `sound` has Hydra's arguments for
+    the valid rest.
     """
     if any(argument in _COMPLETION for argument in arguments):
         return list(arguments)
@@ -131,7 +129,7 @@ def quote(text: str, *, literal: bool = True) -> str:
 
 
 def escape_interpolation(text: str) -> str:
-    """`text` as OmegaConf is to be given it, so that `${` in it stands for itself."""
+    """`text` escaped for OmegaConf, so that `${` in it is plain text."""
     return re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + "\\${", text)
 
 
@@ -187,9 +185,7 @@ def _check_option(group: str, text: str) -> None:
 
 
 def _check_key(key: str) -> None:
-    """Is there such a key? Walks the dataclasses, so that `visdom.prt` is told apart from
-    `visdom.port`.
-    """
+    """Whether such a key exists. Walks the dataclasses, so `visdom.prt` is not `visdom.port`."""
     first, *rest = key.split(".")
     if first not in _known():
         raise ConfigError(f"{key}: unknown key; {_hint(first)}", key=key)

@@ -24,7 +24,7 @@ from sdviz.request.model_specs import model_names, read_spec
 if TYPE_CHECKING:
     from sdviz.models import ModelInfo
 
-# Root keys beside the settings that are read here by hand; the rest are fields of Config.
+# Root keys, other than settings, that are read here by hand; the rest are fields of Config.
 _BY_HAND = {"zip", "exclude", "order", "drawn_seeds", "instead"}
 _IGNORED = {"signature", "defaults", "hydra"}
 
@@ -175,7 +175,7 @@ def _values(draft: Draft, name: str) -> list[Any]:
             )
         return [*lines.prompts]
     values = values_of(name, source)
-    if name == "lora":  # the files that a pattern or a folder stands for
+    if name == "lora":  # the files of a pattern or a folder
         return [file for value in values for file in (loras.expanded(value) if value else [value])]
     return values
 

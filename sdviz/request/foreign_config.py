@@ -21,9 +21,9 @@ _HARMLESS_OF_JOB = {"name", "config_name", "override_dirname", "id", "num"}
 
 
 def check_foreign(arguments: Sequence[str]) -> None:
-    """ConfigError where configuration files that the flags name change what Hydra does.
+    """Raises ConfigError if the configuration files in the flags change what Hydra does.
 
-    `arguments` are as Hydra is to be given them.
+    `arguments` are the arguments for Hydra.
     """
     from hydra._internal.utils import get_args_parser
 

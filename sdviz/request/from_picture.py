@@ -1,4 +1,4 @@
-"""`from=image.png`: a picture's recipe stands in for every setting that is not given."""
+"""`from=image.png`: every setting without a value takes that of the picture's recipe."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _CHECKPOINTS = (".safetensors", ".ckpt")
 def with_picture(
     raw_config: Mapping[str, Any], model_folders: Sequence[Path], warnings: list[str]
 ) -> dict[str, Any]:
-    """`raw_config` without `from`, and with the picture's settings where it has null.
+    """`raw_config` without `from`, and with the picture's settings in place of null.
 
-    The picture's model is taken where it is known here by that name and none was asked for. What
-    the user should know is added to `warnings`: what of the picture is not done again, and what is
-    not here. Raises ConfigError where the picture holds no recipe.
+    The picture's model is used if it is available under that name and you name no model. Parts of
+    the recipe that cannot be repeated, and files that are not available, are added to `warnings`.
+    Raises ConfigError if the picture holds no recipe.
     """
     known = dict(raw_config)
     picture = known.pop("from", None)
@@ -57,7 +57,7 @@ def with_picture(
 
 
 def _is_idle(name: str, recipe: Mapping[str, Any], raw_config: Mapping[str, Any]) -> bool:
-    """Has the picture's setting no effect of its own, there and here?"""
+    """Whether the picture's setting has no effect, both there and here."""
     row = SETTINGS[name]
     needed = row.needs.partition("=")[0]
     if needed and raw_config.get(needed) is None and recipe.get(needed) in (None, DEFAULTS[needed]):
@@ -66,8 +66,10 @@ def _is_idle(name: str, recipe: Mapping[str, Any], raw_config: Mapping[str, Any]
 
 
 def recipe_of_picture(path: Path) -> PictureRecipe:
-    """The recipe in a picture's text; paths, of which a picture has the names alone, from the
-    archive that it lies in, or else from its own folder. Raises ArchiveError.
+    """The recipe in a picture's text. Raises ArchiveError.
+
+    A picture has only the names of files. Their paths come from the archive that the picture is
+    in, or else from its folder.
     """
     read = read_picture(path)
     known = _archived(path)
@@ -83,7 +85,7 @@ def recipe_of_picture(path: Path) -> PictureRecipe:
 
 
 def _in_folder(folder: Path, name: str) -> str:
-    """The file of this name in the picture's folder, where there is one and none is at `name`."""
+    """The file of this name in the picture's folder, unless `name` itself is a file."""
     if Path(name).expanduser().exists() or place_name(name) != name:
         return name
     files = (folder / f"{name}{ending}" for ending in ("", *_CHECKPOINTS))
@@ -118,8 +120,9 @@ def _is_model(name: str, folders: Sequence[Path]) -> bool:
 def _leave_out_absent(
     recipe: dict[str, Any], raw_config: Mapping[str, Any], picture: Any
 ) -> list[str]:
-    """Takes a LoRA or a VAE that is not here out of the recipe, and warns of each: other programs
-    tell its name, and not where it is.
+    """Removes LoRAs and VAEs that are not available from the recipe, and returns the warnings.
+
+    Other programs write the name of such a file, but not its folder.
     """
     warnings = []
     for key in names(lambda row: row.content in ("file", "words")):

@@ -39,7 +39,7 @@ def read(names: Iterable[str | None], outputs: Path) -> dict[str, InitImage]:
 
 
 def locate(name: str, outputs: Path) -> Path:
-    """The image file that `name` stands for; ConfigError where there is none."""
+    """The image file of `name`. Raises ConfigError if there is none."""
     file = Path(name).expanduser()
     shipped = conf_dir() / name  # a preset's own picture, experiment/restyle.png
     if file.is_file() or shipped.is_file():

@@ -33,9 +33,9 @@ def model_names(models: Any, model: Any) -> list[str]:
 
 
 def read_spec(name: str, overrides: Mapping[str, Any], folders: Sequence[Path]) -> ModelSpec:
-    """The ModelSpec that `name` stands for, with `model.*=` of the command line over it.
+    """The ModelSpec of `name`, overridden by `model.*=` of the command line.
 
-    `folders` hold YAML files of models; the first that has one of this name counts. Raises
+    `folders` hold YAML files of models; the first folder with a file of this name is used. Raises
     ConfigErrors.
     """
     file_values: dict[str, Any] = {}
@@ -52,7 +52,7 @@ def read_spec(name: str, overrides: Mapping[str, Any], folders: Sequence[Path]) 
             key="model",
         )
     values = {"name": name, **file_values, **overrides}
-    if name == "hub" and file is not None:  # conf/model/hub.yaml stands for any repository
+    if name == "hub" and file is not None:  # conf/model/hub.yaml is for any repository
         if not values.get("id"):
             raise ConfigError(
                 "model=hub: name the repository with model.id=owner/name", key="model"

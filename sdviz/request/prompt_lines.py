@@ -1,5 +1,6 @@
-"""A file of prompts, one a line; a line may have settings of its own, as in the script "Prompts
-from file" of stable-diffusion-webui:
+"""A file of prompts, one per line. A line may have settings of its own.
+
+The format is that of the script "Prompts from file" of stable-diffusion-webui:
 
     a castle by a lake
     --prompt "a castle by a lake" --negative_prompt "fog" --steps 20 --cfg_scale 5

@@ -61,8 +61,8 @@ def read_request(
 ) -> Request:
     """Read, check and plan. `raw_config` is the composed configuration as plain values.
 
-    `draw` gives a seed for -1; `also` is a check of the caller's, `preset` a word for the name.
-    Raises ConfigErrors with everything that is wrong.
+    `draw` returns a seed for -1, `also` is an additional check, `preset` a word for the name.
+    Raises ConfigErrors with all errors.
     """
     of_picture: list[str] = []
     draft = read_draft(with_picture(raw_config, model_folders, of_picture), model_folders)
@@ -90,8 +90,9 @@ def read_request(
 
 
 def _checked(draft: Draft, preset: str, also: Callable[[Config], None]) -> tuple[Config, str]:
-    """The configuration with device, dtype, init images and name settled, and the signature of what
-    is asked for. Raises ConfigErrors with everything that is wrong with the draft.
+    """The configuration with final device, dtype, init images and name; and its signature.
+
+    Raises ConfigErrors with all errors of the draft.
     """
     config = _settled(draft)
     with draft.collecting():
@@ -134,9 +135,7 @@ def _settled(draft: Draft) -> Config:
 
 
 def _known_seeds(draft: Draft, config: Config, signed: str, recorded: Recorded) -> list[int]:
-    """The seeds that -1 stands for already: those of the configuration, or of an archive of the
-    same command.
-    """
+    """Earlier seeds in place of -1: of the configuration, or of an archive of the same command."""
     drawn = draft.raw_config.get("drawn_seeds") or []
     if drawn or not config.reuse:
         return [int(seed) for seed in drawn]
@@ -168,9 +167,7 @@ def _plan(draft: Draft, config: Config) -> Plan:
 
 
 def _defaults(draft: Draft, config: Config) -> dict[str, dict[str, Any]]:
-    """By model, what a setting is where the user gave none; a model that could not be read, or of
-    which not even the name could, has no wishes.
-    """
+    """{model: default values of settings}. A model that could not be read has no defaults."""
     of_config = {
         str(name): dict(config.models[name].defaults) if name in config.models else {}
         for name in draft.values["model"]
@@ -213,7 +210,7 @@ def _contents(draft: Draft, config: Config) -> dict[str, str]:
 
 
 def _manners(draft: Draft) -> dict[str, str]:
-    """How the models take settings, where that is not as it was in archives of old."""
+    """How the models take settings, if that differs from older archives."""
     manners = {}
     for name, info in draft.infos.items():
         defaults = draft.config.models[name].defaults

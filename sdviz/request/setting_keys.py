@@ -20,8 +20,9 @@ def register() -> None:
 
 
 def keys() -> dict[str, str | None]:
-    """Every key of a setting with the value that it has where nothing is given: null, which stands
-    for the model's default, but for the model.
+    """Every key of a setting with its initial value: null, which means the model's default.
+
+    Only the key of the model has another one.
     """
     held: dict[str, str | None] = {}
     for row in SETTINGS.values():

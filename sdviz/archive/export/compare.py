@@ -56,8 +56,8 @@ class Pair:
 def align(a: Side, b: Side, *, apart: Iterable[str] = ()) -> list[Pair]:
     """Pairs of finished cells that agree in all settings but those in `apart`, farthest first.
 
-    What is constant in each side and different between them (another model, another steps=) is
-    what is compared, and is left out of the agreement too. Raises ArchiveError where nothing pairs.
+    Settings that are constant in each side but differ between them (another model, another
+    steps=) are what is compared, and need not agree either. Raises ArchiveError if nothing pairs.
     """
     aside = set(apart) | _between(a.cells, b.cells)
     known = {_shared(cell, aside): cell for cell in b.cells if cell.status == "done"}

@@ -126,9 +126,10 @@ def grid_sheet(archive: Archive, cells: list[CellRecord]) -> Sheet:
 
 
 def spread(dims: Sequence[Axis]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The axes that go down and those that go across, by number, as on the page: the last goes
-    across, those with long labels down, and the others so that the sheet has about the shape of a
-    screen.
+    """The numbers of the axes that go down, and of those that go across, as on the page.
+
+    The last axis goes across, and axes with long labels go down. The others are placed so that the
+    sheet has about the shape of a screen.
     """
     last = len(dims) - 1
     if last < 1:

@@ -74,9 +74,9 @@ def sheets(
     arrangement: Arrangement,
     picture: Picture | None = None,
 ) -> list[Sheet]:
-    """One sheet a page; only values that some of `cells` has are shown.
+    """One sheet per page. Only values that occur in `cells` are shown.
 
-    `picture` gives what stands at a place: the cell's image, if it is not given.
+    `picture` returns what is drawn for a cell; by default it is the cell's image.
     """
     dims = archive.dims
     show = picture or (lambda cell: cell_picture(archive, cell))

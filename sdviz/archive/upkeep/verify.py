@@ -90,7 +90,7 @@ def _closed(paths: ArchivePaths) -> bool:
         with Archive(paths.root) as archive:
             return archive.about("status") != "running" and not archive.live
     except ArchiveError:
-        return False  # told elsewhere
+        return False  # reported elsewhere
 
 
 def _database(archive: Archive) -> Iterator[Finding]:

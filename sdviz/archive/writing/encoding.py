@@ -1,4 +1,4 @@
-"""Frames become WebP beside the archive's thread, on the cores that a sweep can spare."""
+"""Encodes frames as WebP in threads of its own, on the cores that a sweep can spare."""
 
 from __future__ import annotations
 

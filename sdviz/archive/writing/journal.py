@@ -50,7 +50,7 @@ class Journal:
 
 
 def now() -> str:
-    """UTC, as archives tell times: 2026-01-31T12:00:00Z."""
+    """The time in UTC, in the format of archives: 2026-01-31T12:00:00Z."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
@@ -68,7 +68,7 @@ class Schedules:
     def identify(
         self, cell: Cell, sigmas: Sequence[float], timesteps: Sequence[float], seq: int
     ) -> int | None:
-        """The number of this schedule; None where the cell told no step."""
+        """The number of this schedule; None if the cell reported no step."""
         if not sigmas:
             return None
         recipe = cell.recipe

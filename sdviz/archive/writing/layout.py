@@ -58,7 +58,7 @@ def insert_cells(db: sqlite3.Connection, cells: Sequence[Cell], seq: int) -> Non
 
 
 def _existing(db: sqlite3.Connection, paths: ArchivePaths) -> tuple[list[str], dict[str, int]]:
-    """All keys in order, and key -> number of the cells that are finished."""
+    """All keys in order, and {key: cell number} of the finished cells."""
     sizes: dict[str, int] = {}
     if paths.images.is_dir():
         with os.scandir(paths.images) as entries:

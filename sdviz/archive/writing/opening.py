@@ -25,8 +25,8 @@ from sdviz.regular_files import WRITING, delete_below, folder_below
 def take_folder(paths: ArchivePaths, lock: ArchiveLock, *, reuse: bool) -> sqlite3.Connection:
     """Makes the archive's folder, takes its lock and opens its database, which the caller closes.
 
-    Without `reuse` an archive that is there is retired first. Raises ArchiveError, the lock given
-    back, where the folder cannot be written, or another process writes it.
+    Without `reuse`, an existing archive is retired first. Raises ArchiveError, and releases the
+    lock, if the folder cannot be written or another process is writing it.
     """
     try:
         paths.root.mkdir(parents=True, exist_ok=True)
@@ -55,9 +55,9 @@ def take_folder(paths: ArchivePaths, lock: ArchiveLock, *, reuse: bool) -> sqlit
 def lay_out_sweep(
     recorder: Recorder, paths: ArchivePaths, plan: Plan, config: Mapping[str, Any]
 ) -> set[int]:
-    """Gives every cell of the plan its row, and tells of the sweep; the cells that are finished.
+    """Writes a row for every cell of the plan and records the sweep. Returns the finished cells.
 
-    Raises ArchiveError, with nothing changed, where the plan has no place for a finished cell.
+    Raises ArchiveError, and changes nothing, if the plan has no place for a finished cell.
     """
     recorder.begin()
     try:
@@ -121,7 +121,7 @@ def write_config(paths: ArchivePaths, config: Mapping[str, Any]) -> None:
 
 
 def cannot_write(root: Path, error: Exception) -> str:
-    """What a user is told where the archive in folder `root` cannot be written."""
+    """The message for the user if the archive in folder `root` cannot be written."""
     remedy = "free some space, or give outputs= on another disk"
     if isinstance(error, PermissionError):
         remedy = "give outputs= a folder that you can write to"

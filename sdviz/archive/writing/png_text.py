@@ -18,7 +18,7 @@ PARTS = ("encode_s", "denoise_s", "preview_s", "decode_s", "save_s")
 
 
 def timings_json(timings: Timings, save_s: float) -> dict[str, Any]:
-    """The timings as they are archived, in seconds; `save_s` is added to what the engine told."""
+    """The timings as archived, in seconds: those of the engine, and `save_s`."""
     values = {**asdict(timings), "save_s": timings.save_s + save_s}
     values["total_s"] = sum(values[part] for part in PARTS)
     return {k: round(v, 6) if isinstance(v, float) else v for k, v in values.items()}

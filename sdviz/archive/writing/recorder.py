@@ -80,7 +80,7 @@ class Recorder(Journal):
         self._names = {row[0] for row in names}
 
     def commit(self) -> None:
-        """The same, with the counts of frames that came meanwhile."""
+        """The same, with the number of frames that have arrived since."""
         self.db.executemany(
             "UPDATE cell SET frames=?, last_step=?, seq=? WHERE i=?",
             (
@@ -96,9 +96,9 @@ class Recorder(Journal):
         super().commit()
 
     def record(self, event: Event, encoded: Encoded | None = None) -> None:
-        """Writes what the event tells; `encoded` is the picture of a frame that has one.
+        """Records the event; `encoded` is the picture of a frame that has one.
 
-        Raises OSError and sqlite3.Error where that fails.
+        Raises OSError or sqlite3.Error if that fails.
         """
         match event:
             case Frame():
@@ -126,7 +126,7 @@ class Recorder(Journal):
             case SweepFinished():
                 self.ended = event
                 self.put("status", event.status)
-                # A sweep that is gone on with adds up; one that had nothing to do stays as it was.
+                # The times of a continued sweep add up. A run with nothing to do adds none.
                 spent = event.seconds if self.pictures else 0.0
                 self.put("seconds", (self.get("seconds") or 0.0) + spent)
                 self.put("ended", now())

@@ -1,4 +1,4 @@
-"""Cells that archives beside this one have: found by key, copied with their frames."""
+"""Finds cells in neighbouring archives by key, and copies them with their frames."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def copy_finished(
     finished: set[int],
     sources: Sequence[Path] | None = None,
 ) -> dict[str, list[int]]:
-    """Copies every cell of the plan that an archive beside has; archive's name -> cells' numbers.
+    """Copies every cell of the plan that another archive has. Returns {archive: cell numbers}.
 
-    `sources` are asked, in their order, or else all archives beside, the newest first. A damaged
-    one has nothing to give and is passed over.
+    It searches `sources` in their order, or else all neighbouring archives, newest first. Damaged
+    archives are skipped.
     """
     wanted: dict[str, list[int]] = {}
     for cell in plan.everything:

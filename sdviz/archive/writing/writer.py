@@ -91,14 +91,14 @@ class ArchiveWriter:
         sources: Sequence[Path] | None = None,
         device: str = "cpu",
     ) -> ArchiveWriter:
-        """Makes outputs/<name>, or goes on with it, and takes its lock.
+        """Creates or continues outputs/<name>, and takes its lock.
 
-        With `reuse`, cells that this archive has stay, and others are copied from the archives
-        beside it by their key; without, an archive of this name is kept as <name>.1 and another
-        is begun. `sources` are archives to copy from instead of those beside; `device` is what the
-        sweep computes on.
-        Raises ArchiveError where the folder cannot be written, another process writes it, or it
-        holds finished cells that the plan has no place for.
+        With `reuse`, this archive keeps its cells, and missing ones are copied by key from
+        neighbouring archives. Without it, an archive of this name is renamed to <name>.1 and a new
+        one is started. `sources` are archives to copy from instead of the neighbouring ones;
+        `device` is what the sweep computes on.
+        Raises ArchiveError if the folder cannot be written, if another process is writing it, or
+        if it holds finished cells that the plan has no place for.
         """
         paths = archive_paths(outputs, name)
         lock = ArchiveLock(paths.lock)
@@ -138,7 +138,7 @@ class ArchiveWriter:
         self._mailbox.put(_Item(event, picture), 0 if pixels is None else pixels.nbytes)
 
     def close(self) -> None:
-        """Writes what is queued, and leaves plain files without a log beside the database."""
+        """Writes what is queued, and leaves a plain database file without a log."""
         if self._thread.is_alive():
             self._mailbox.put(_CLOSE)
             self._thread.join()

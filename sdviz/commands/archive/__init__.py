@@ -1,6 +1,6 @@
 """`python -m sdviz.archive COMMAND`: find, read, check and share archives. No torch, no Visdom.
 
-Each command is a file, loaded when it is asked for. It has `EXAMPLE` (shown by --help),
+Each command is a file, loaded on demand. It has `EXAMPLE` (shown by --help),
 `arguments(parser)` and `run(options) -> exit status`.
 """
 

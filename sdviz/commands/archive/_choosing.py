@@ -75,7 +75,7 @@ def find(
 ) -> Iterator[Match]:
     """Every cell that the rule holds for; `status`, `key`, `name` and times are settings too.
 
-    An archive that cannot be read is passed over; `damaged` is called with the reason.
+    An archive that cannot be read is skipped; `damaged` is called with the reason.
     """
     for folder in folders:
         try:

@@ -1,4 +1,4 @@
-"""Archives in words: one line each for `list`, a page for `show`."""
+"""Text about archives: one line each for `list`, a page for `show`."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def show_text(archive: Archive, *, most: int) -> str:
 
 
 def pace_text(model: str, made: Mapping[str, Any]) -> str:
-    """How the comparable seconds of a model's cells were made, in words."""
+    """A sentence on how the comparable seconds of a model's cells were measured."""
     how = f"comparable seconds of {model}: at {made['batch']} rows per tick on {made['device']}"
     return how if made["settled"] else f"{how} (too few cells to settle)"
 

@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         options.into.parent, options.into.name, plan, config, reuse=True, sources=options.path
     )
     left = len(writer.todo)
-    writer.handle(begun)  # the times are those of the machine that the first archive tells
+    writer.handle(begun)  # the times are those of the first archive's machine
     writer.handle(SweepFinished("interrupted" if left else "finished", 0.0))
     writer.close()
     for note in writer.notes:

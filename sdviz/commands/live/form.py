@@ -90,7 +90,7 @@ def _value(name: str, text: str) -> Any:
 
 
 def field_errors(error: SdvizError) -> dict[str, str]:
-    """{field: what is wrong with it, in words}; "" for what belongs to no field."""
+    """{field: its error message}. The key "" collects errors that belong to no field."""
     messages: dict[str, list[str]] = {}
     for one in error.each():
         text = str(one)
@@ -158,10 +158,10 @@ def form_of_picture(encoded: str) -> tuple[dict[str, str], list[str]]:
 
 
 def as_form(recipe: Mapping[str, Any]) -> dict[str, str]:
-    """The form that makes a picture of this recipe; settings that it does not tell stay empty."""
+    """The form that makes a picture of this recipe. Settings that it lacks stay empty."""
     known = names(lambda row: not row.absorbed)
     settings = {name: value for name, value in telling(recipe).items() if name in known}
-    if not settings.get("init"):  # stable-diffusion-webui tells the one and not the other
+    if not settings.get("init"):  # stable-diffusion-webui writes only the strength
         settings.pop("strength", None)
     for name, value in settings.items():
         if SETTINGS[name].kind == "text":  # a line of the form is a prompt of its own
@@ -193,7 +193,7 @@ def choices() -> dict[str, list[str]]:
 
 
 def defaults() -> dict[str, str]:
-    """What an empty field stands for, where it is not the model's to say."""
+    """The value of an empty field, unless it depends on the model."""
     return {
         name: value_label(DEFAULTS[name])
         for name in names(lambda row: row.form and row.default and not row.key)

@@ -150,7 +150,7 @@ class Live:
         return True
 
     def _answer(self, command: Mapping[str, Any]) -> dict[str, Any]:
-        """What a page is told, whatever it has asked: no command may end the listening."""
+        """The answer to a page's command. No command may end the listening."""
         try:
             return self._obey(command)
         except (Exception, SystemExit) as error:
@@ -262,7 +262,7 @@ def _open(arguments: list[str]) -> tuple[Live, Server]:
     from sdviz.request.compose import compose
 
     raw_config, _ = compose(arguments)
-    request = prepare(raw_config, as_typed(raw_config))  # what is wrong is said now
+    request = prepare(raw_config, as_typed(raw_config))  # reports errors before a server starts
     config = request.config.visdom
     if not config.enabled:
         raise ConfigError("visdom.enabled=false: the live page needs Visdom", key="visdom.enabled")

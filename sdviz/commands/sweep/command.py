@@ -56,7 +56,7 @@ def _main() -> None:
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except SystemExit as ended:
-        # Hydra leaves with 1 after it has said what is wrong with the configuration.
+        # Hydra exits with 1 after it has reported an error in the configuration.
         raise SystemExit(2 if ended.code == 1 and not begun else ended.code) from None
     raise SystemExit(max(statuses, default=0))
 

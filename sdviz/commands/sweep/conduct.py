@@ -100,7 +100,7 @@ def _denoise(
 ) -> str:
     """Runs the engine between a sweep's first event and its last; returns the status at the end.
 
-    `unscored` are archived cells that scores or captions are still asked of.
+    `unscored` has the archived cells that still need scores or a caption.
     """
     started = time.perf_counter()
     failed = False

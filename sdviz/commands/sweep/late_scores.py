@@ -20,9 +20,7 @@ Scored = tuple[dict[str, float], str]  # the scores of a cell by name, and its c
 
 
 def unscored(folder: Path, plan: Plan, todo: Iterable[Cell], config: Config) -> dict[Cell, Scored]:
-    """The cells that are archived, and not still to do, and lack a score or a caption that is asked
-    for; with what they have.
-    """
+    """The finished cells that lack a requested score or caption, with the ones that they have."""
     if not scores.is_asked(config):
         return {}
     coming = {cell.index for cell in todo}
@@ -45,9 +43,9 @@ def score(
     emit: Callable[[Event], None],
     should_stop: Callable[[], bool],
 ) -> None:
-    """Tells what is said of the archived pictures of `cells`, beside what was said before.
+    """Scores the archived pictures of `cells`. Each event has the new scores and the earlier ones.
 
-    A picture that cannot be read is passed over. Raises ModelError where a scoring model fails.
+    Pictures that cannot be read are skipped. Raises ModelError if a scoring model fails.
     """
     from sdviz.engine.scores import Scorer  # loads torch: not before it is needed
 

@@ -114,7 +114,7 @@ class Tally:
     def __init__(self) -> None:
         self.finished = 0
         self.failed: dict[int, str] = {}
-        self.unscored: list[str] = []  # what is to be said of each
+        self.unscored: list[str] = []  # a sentence on each
 
     def handle(self, event: Event) -> None:
         if isinstance(event, CellFinished):

@@ -117,7 +117,7 @@ def _final(graph: _Graph) -> _Node | None:
 
 
 def recipe(values: Mapping[str, Any]) -> PictureRecipe:
-    """The recipe of a graph, of its first pass; what changes pixels beside it is named."""
+    """The recipe of a graph's first pass. It names everything else that changes pixels."""
     out = PictureRecipe()
     graph = _Graph(values)
     sampler = _final(graph)

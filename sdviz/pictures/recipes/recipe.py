@@ -1,4 +1,4 @@
-"""What a picture's text says of how it was made: settings of sdviz, and what it has beside them."""
+"""What a picture's text says about how it was made: settings of sdviz, and the rest."""
 
 from __future__ import annotations
 

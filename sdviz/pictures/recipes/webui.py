@@ -23,7 +23,7 @@ _HARMLESS = {
     *("Script", "X Type", "X Values", "Y Type", "Y Values", "Z Type", "Z Values"),
     *("sdviz cell", "sdviz key"),
 }
-# Keys that are read here one by one, beside those that the rows of settings name.
+# Keys that are read here one by one; the others come from the rows of settings.
 _TAKEN = {
     *("Sampler", "Schedule type", "Size", "width", "height", "Model", "VAE", "Denoising strength"),
     *("Distilled CFG Scale", "Hires resize", "Eta DDIM", "RNG", "ENSD", "Civitai resources"),
@@ -176,7 +176,7 @@ def _rest(pairs: Mapping[str, str], out: PictureRecipe) -> None:
 
 
 def _resources(text: str) -> str:
-    """Civitai's list in words: what kinds, and the names that it has."""
+    """Civitai's list as text: its kinds and names."""
     try:
         several = json.loads(text)
     except (ValueError, RecursionError):

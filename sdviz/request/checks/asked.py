@@ -1,4 +1,4 @@
-"""What checks look at: a request as it is asked for, and as it is planned."""
+"""The input of checks: a request as read, and as planned."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sdviz.plan.config import Config, ModelSpec
     from sdviz.plan.settings import Recipe
 
-Values = Mapping[str, Sequence[Any]]  # setting -> its values, None where nothing was given
+Values = Mapping[str, Sequence[Any]]  # setting -> its values, None where it has no value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +36,10 @@ class Asked:
 
     @functools.cached_property
     def by_model(self) -> Mapping[str, Values]:
-        """The values that each setting has beside each model: what is zipped with it, and what no
-        rule drops that asks of the two alone; [None] where nothing is left.
+        """{model: {setting: the values that occur with this model}}.
+
+        Zipped values and rules on the model and the setting alone are taken into account; [None]
+        if no value remains.
         """
         return {
             str(model): {name: self._values_with(at, model, name) for name in self.values}
@@ -61,5 +63,5 @@ class Planned:
     config: Config
     plan: Plan
     infos: Mapping[str, ModelInfo]
-    seeds: Sequence[int]  # as asked for, those that -1 stands for among them
+    seeds: Sequence[int]  # as requested, with the drawn ones in place of -1
     all_seeds: Sequence[int]  # and those that follow them

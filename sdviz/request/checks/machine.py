@@ -76,7 +76,7 @@ def weights(asked: Asked) -> Iterator[SdvizError]:
     from sdviz.models.hardware import room
 
     config = asked.config
-    if config.dtype == "auto":  # what cannot be settled is told elsewhere
+    if config.dtype == "auto":  # it could not be resolved, and has an error already
         return
     for name, info in asked.infos.items():
         try:
@@ -91,7 +91,7 @@ def pictures(asked: Asked) -> Iterator[SdvizError]:
     from sdviz.plan.passes import passes
 
     config = asked.config
-    if config.engine.vae_tiling or config.dtype == "auto":  # what cannot be settled is told
+    if config.engine.vae_tiling or config.dtype == "auto":  # as in `weights`
         return
     ends = [(recipe.model, passes(recipe)[-1]) for recipe in asked.recipes]
     for name, info in asked.infos.items():

@@ -1,4 +1,4 @@
-"""What only whole recipes can tell: steps that a sampler does not take, settings without effect."""
+"""Checks of whole recipes: steps that a sampler does not take, settings without effect."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ _COUNTED = names(lambda row: row.counts in ("steps", "size"))
 
 
 def counted(asked: Asked) -> list[Recipe]:
-    """One recipe for each way of counting steps and pixels that the plan will have.
+    """One recipe for each different count of steps and pixels in the plan.
 
-    It is made before there is a plan, so that what it tells is told together with other faults;
-    Raises ConfigError where there
-    are too many combinations, ConfigErrors where samplers do not go with schedules.
+    It is made before the plan, so that these faults are reported together with others. Raises
+    ConfigError for too many combinations, and ConfigErrors if samplers do not fit schedules.
     """
     values, zipped, rules = asked.values, asked.zipped, asked.rules
     kept = {*_COUNTED, *(term.key for rule in rules for term in rule)}

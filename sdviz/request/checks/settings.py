@@ -41,7 +41,7 @@ def _is_used(values: Values, name: str) -> bool:
 
 
 def search(asked: Asked) -> Iterator[SdvizError]:
-    """The first value of `sr` must occur in every prompt, or in a negative prompt beside it."""
+    """The first value of `sr` must occur in every prompt, or in a negative prompt."""
     values = asked.values
     wanted = search_text(values)
     if not wanted:
@@ -64,7 +64,7 @@ def search(asked: Asked) -> Iterator[SdvizError]:
 
 
 def search_text(values: Values) -> str:
-    """What `sr` searches for, its first value; "" where it is not given."""
+    """The text that `sr` searches for, its first value; "" if `sr` is not set."""
     return values["sr"][0] or ""
 
 

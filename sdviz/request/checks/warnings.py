@@ -96,7 +96,7 @@ def overlap(planned: Planned) -> list[str]:
 
 
 def embeddings(planned: Planned) -> list[str]:
-    """Warnings where no prompt says a word of the embeddings that are given."""
+    """Warnings where no prompt uses a word of an embedding."""
     plan = planned.plan
     texts: dict[str, set[str]] = {}
     for recipe in (cell.recipe for cell in plan.cells if cell.recipe.embedding):
@@ -111,7 +111,7 @@ def embeddings(planned: Planned) -> list[str]:
 
 
 def schedules(planned: Planned) -> list[str]:
-    """Warnings where schedules of two names are one: "Automatic" stands for another."""
+    """Warnings where two names mean the same schedule, such as "Automatic"."""
     plan = planned.plan
     names: dict[str, dict[str, None]] = {}
     for recipe in (cell.recipe for cell in plan.cells):
@@ -174,7 +174,7 @@ def _draws(recipe: Recipe) -> bool:
 
 
 def eta(planned: Planned) -> list[str]:
-    """A warning, naming them, where `eta` is given to samplers that have none."""
+    """A warning that names the samplers on which `eta` has no effect."""
     plan = planned.plan
     asked = {cell.recipe.sampler: None for cell in plan.cells if cell.recipe.eta is not None}
     without = [name for name in asked if not resolve(name).method.takes_eta]

@@ -109,6 +109,14 @@ def make(folder: Path, name: str, change: Callable[[Path], None] = lambda path: 
     return path
 
 
+@pytest.fixture(scope="module")
+def board(_own_state: None) -> Iterator[Server]:
+    """A board of these tests alone: they would be in the list of everybody's sweeps."""
+    server = ensure(VisdomConfig(port=free_port()))
+    yield server
+    stop(server.port)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     """An outputs folder of one test."""

@@ -239,8 +239,10 @@ def _places() -> dict[str, Path]:
     return found
 
 
+_DIFFUSERS = importlib.util.find_spec("diffusers")  # without importing it
+
+
 def _pipelines() -> Path:
     """The folder of diffusers' pipelines."""
-    spec = importlib.util.find_spec("diffusers")
-    assert spec is not None and spec.origin is not None
-    return Path(spec.origin).parent / "pipelines"
+    assert _DIFFUSERS is not None and _DIFFUSERS.origin is not None
+    return Path(_DIFFUSERS.origin).parent / "pipelines"

@@ -78,7 +78,7 @@ def test_which_sampler_is_nearest_to_the_converged_picture(sweeps: Sweeps, open_
     steps = page.locator('[data-plot="converging-steps"]')
     expect(steps.locator("path.line")).to_have_count(3)  # a line a sampler, over its step counts
     expect(steps.locator("path.line.dashed")).to_have_count(1)
-    expect(steps.locator(".about")).to_contain_text("converges to no one picture")
+    expect(steps.locator(".about")).to_contain_text("does not converge to one image")
     # its distances, 0.04 to 0.01, have their orders of magnitude on the axis
     ticks = steps.locator(".tick.y").all_text_contents()
     assert ticks == ["0.01", "0.02", "0.05", "0.1"]
@@ -196,10 +196,10 @@ def test_seconds_are_comparable_and_the_measured_ones_one_click_away(
     }  # fmt: skip
     how = page.locator(".timings .pace")
     expect(how).to_contain_text("32 rows per tick on cpu")
-    expect(how).to_contain_text("never reached its size")
+    expect(how).to_contain_text("too few cells were computed")
     assert page.locator(".cell-bar .num").all_inner_texts() == ["1.25 s", "1.25 s *", "2.15 s"]
     page.locator(".timings").get_by_label("Order").select_option("slowest")
     expect(page.locator(".cell-bar").first).to_contain_text("Heun")
     page.locator(".timings").get_by_label("Seconds").select_option("measured")
-    expect(page.locator(".timings .pace")).to_contain_text("What each cell took")
+    expect(page.locator(".timings .pace")).to_contain_text("Measured time of each cell")
     assert table()["Euler a"] == ("0.900", "9.50 s")

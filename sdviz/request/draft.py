@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # Root keys, other than settings, that are read here by hand; the rest are fields of Config.
 _BY_HAND = {"zip", "exclude", "order", "drawn_seeds", "instead"}
-_IGNORED = {"signature", "defaults", "hydra"}
+_IGNORED = {"signature", "defaults", "hydra", "from"}
 
 
 @dataclass
@@ -69,7 +69,8 @@ def read_draft(raw_config: Mapping[str, Any], model_folders: Sequence[Path]) -> 
         {key: _as_text(value, key, draft.errors) for key, value in raw_config.items()}
     )
     with draft.collecting():
-        draft.raw_config = prompt_lines.with_lines(draft.raw_config)
+        if draft.raw_config.get("prompts"):
+            draft.raw_config = prompt_lines.with_lines(draft.raw_config)
     rest = {
         key: value
         for key, value in draft.raw_config.items()

@@ -65,7 +65,9 @@ def read_request(
     Raises ConfigErrors with all errors.
     """
     of_picture: list[str] = []
-    draft = read_draft(with_picture(raw_config, model_folders, of_picture), model_folders)
+    if raw_config.get("from"):
+        raw_config = with_picture(raw_config, model_folders, of_picture)
+    draft = read_draft(raw_config, model_folders)
     config, signed = _checked(draft, preset, also)
     asked = dict(draft.values)
     known = _known_seeds(draft, config, signed, recorded)

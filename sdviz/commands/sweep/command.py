@@ -29,11 +29,12 @@ def main() -> None:
 
 
 def _main() -> None:
-    from sdviz.commands.sweep.completion import script_for
+    if {"-sc", "--shell-completion"} & {*sys.argv[1:]}:
+        from sdviz.commands.sweep.completion import script_for
 
-    if script := script_for(sys.argv[1:]):
-        print(script, end="")
-        return
+        if script := script_for(sys.argv[1:]):
+            print(script, end="")
+            return
     import hydra
 
     setting_keys.register()
@@ -49,7 +50,8 @@ def _main() -> None:
 
     try:
         sys.argv[1:] = to_checked(sys.argv[1:], also=check_port)
-        check_foreign(sys.argv[1:])
+        if any(argument.startswith(("--config", "-c")) for argument in sys.argv[1:]):
+            check_foreign(sys.argv[1:])
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="sweep")(task)()
     except SdvizError as error:
         statuses.append(_refuse(error))

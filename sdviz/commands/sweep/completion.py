@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-_FLAGS = ("-sc", "--shell-completion")
-
 _SCRIPT = r"""_sdviz_sweep() {
     local line="${COMP_LINE:0:$COMP_POINT}" program=("${COMP_WORDS[0]}") rest
     case "$line" in
@@ -33,9 +31,7 @@ _REMOVAL = "complete -r python python3 sdviz\nunset -f _sdviz_sweep\n"
 
 
 def script_for(arguments: Sequence[str]) -> str:
-    """The shell script that `arguments` ask for, `-sc install=bash`; "" where they do not."""
-    if not any(argument in _FLAGS for argument in arguments):
-        return ""
+    """The shell script that `install=bash` and the like ask for; "" where they do not."""
     scripts = {
         "install=bash": _SCRIPT,
         "install=zsh": _ZSH + _SCRIPT,

@@ -18,6 +18,7 @@ from sdviz.commands.sweep.sinks import EventLog, Fanout, Tally
 from sdviz.commands.terminal import bar_stream, say
 from sdviz.errors import ArchiveError, BoardError, SdvizError
 from sdviz.events import CellFailed, Event, Sink, SweepFinished, SweepStarted, warning
+from sdviz.models.addons import scores
 from sdviz.models.hardware import device
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def conduct(
             stack.callback(archive.close)
             say(*(note.text for note in archive.notes))
             todo = list(archive.todo)
-            unscored = late_scores.unscored(archive.path, request.plan, todo, config)
+            unscored = _unscored(request, archive.path, todo)
             if not todo:
                 say("nothing to compute: all cells are archived (reuse=false computes them again)")
             if unscored:
@@ -141,7 +142,9 @@ def _denoise(
                 should_stop=should_stop,
                 load=load,
             )
-        late_scores.score(folder, unscored, config, emit, should_stop)
+        if unscored:
+            folder = Path(config.outputs) / config.name
+            late_scores.score(folder, unscored, config, emit, should_stop)
         if broken:
             raise broken[0]
         if todo:
@@ -158,6 +161,15 @@ def _denoise(
     if interrupt():
         return finish("interrupted")
     return finish("failed" if failed else "finished")
+
+
+def _unscored(
+    request: Request, archive: Path, todo: Sequence[Cell]
+) -> dict[Cell, late_scores.Scored]:
+    """Archived cells that lack a score or a caption that is asked for; with what they have."""
+    if not scores.is_asked(request.config):
+        return {}
+    return late_scores.unscored(archive, request.plan, todo, request.config)
 
 
 def _open_board(request: Request, archive: Path) -> tuple[BoardSink | None, list[str]]:

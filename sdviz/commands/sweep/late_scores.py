@@ -12,7 +12,6 @@ import numpy as np
 from sdviz.archive.reader import Archive
 from sdviz.errors import ArchiveError
 from sdviz.events import CellScored, Event, Note
-from sdviz.models.addons import scores
 from sdviz.plan.cells import Cell, Plan
 from sdviz.plan.config import Config, ModelSpec
 
@@ -21,8 +20,6 @@ Scored = tuple[dict[str, float], str]  # the scores of a cell by name, and its c
 
 def unscored(folder: Path, plan: Plan, todo: Iterable[Cell], config: Config) -> dict[Cell, Scored]:
     """The finished cells that lack a requested score or caption, with the ones that they have."""
-    if not scores.is_asked(config):
-        return {}
     coming = {cell.index for cell in todo}
     with Archive(folder) as archive:
         known = archive.scores()

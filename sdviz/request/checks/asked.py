@@ -52,6 +52,8 @@ class Asked:
         if together and len(several) == len(self.values["model"]):
             several = [several[at]]
         asked = [rule for rule in self.rules if {term.key for term in rule} <= {"model", name}]
+        if not asked:
+            return several or [None]
         kept = [one for one in several if not matches(asked, {"model": model, name: one})]
         return kept or [None]
 

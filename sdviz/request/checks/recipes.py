@@ -39,7 +39,7 @@ def counted(asked: Asked) -> list[Recipe]:
     distinct = {
         tuple(settings[name] for name in _COUNTED): settings
         for settings in combinations(axes, fixed, asked.defaults)
-        if not matches(rules, settings)
+        if not (rules and matches(rules, settings))
     }
     pairs = {(settings["sampler"], settings["schedule"]) for settings in distinct.values()}
     gathered([functools.partial(_scheduled, *pair) for pair in sorted(pairs)])

@@ -52,6 +52,7 @@ def test_every_sweep_that_is_shown_can_be_composed() -> None:
     setting_keys.register()
     shown = [text for text in commands("sdviz.sweep") if not text.startswith("-")]
     assert len(shown) > 10
+    setting_keys.register()
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
         for text in shown:
             typed = [word for word in shlex.split(text, comments=True) if "=" in word]

@@ -16,6 +16,7 @@ _SPEAKING = names(lambda row: row.speaks)
 _ALWAYS = names(lambda row: row.always)
 _OFF = names(lambda row: row.none)
 _PATHS = names(lambda row: row.path)
+_PATH = re.compile(r"(?<![\w./:~\\-])(?:~?/|[A-Za-z]:[/\\])[^\s'\"`,;:()]*[/\\][^\s'\"`,;:()]+")
 _FILE = re.compile(r"\.(?:safetensors|ckpt|pt|pth|bin|png|jpe?g|webp)$", re.IGNORECASE)
 
 
@@ -30,6 +31,15 @@ def place_name(place: Any) -> Any:
     if hub and not Path(place).exists() and not _FILE.search(place):
         return place
     return parts[-1] if parts else place
+
+
+def without_folders(text: str, paths: Mapping[str, str]) -> str:
+    """`text`, such as a message, without the folders in it; `paths` are known ones, with their
+    names.
+    """
+    for path in sorted(paths, key=len, reverse=True):
+        text = text.replace(path, paths[path])
+    return _PATH.sub(lambda match: str(place_name(match[0])), text)
 
 
 def shareable(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import io
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from sdviz.archive.reader import Archive
 from sdviz.archive.records import CellRecord
 from sdviz.archive.store import as_json
 from sdviz.errors import ArchiveError
-from sdviz.plan.labels import shareable
+from sdviz.plan.labels import place_name, shareable, without_folders
 from sdviz.regular_files import read_regular, whole_file, write_below
 from sdviz.web import describe, viewer
 
@@ -44,7 +44,8 @@ def write_file(archive: Archive, cells: Sequence[CellRecord], out: Path) -> None
     description = _description(archive, cells)
     description["urls"] = {}
     description["figures"] = [{"name": name, "src": _uri(data)} for name, data in _figures(archive)]
-    description["details"] = {str(cell.i): _details(archive, cell.i) for cell in cells}
+    names = _names(archive)
+    description["details"] = {str(cell.i): _details(archive, cell.i, names) for cell in cells}
     embed: dict[str, str] = {}
     for cell in cells:
         embed |= {f"{cell.i}/{name}": uri for name, uri in _pictures(archive, cell)}
@@ -73,8 +74,10 @@ def write_folder(
     for name, data in drawn.items():
         _write_plain(out, out / "figure" / f"{name}.png", data)
 
+    names = _names(archive)
+
     def write(reader: Archive, cell: CellRecord) -> str:
-        script = viewer.cell_script(_details(reader, cell.i), dict(_pictures(reader, cell)))
+        script = viewer.cell_script(_details(reader, cell.i, names), dict(_pictures(reader, cell)))
         _write_plain(out, out / "cell" / f"{cell.i}.js", script.encode("utf-8", "replace"))
         return _thumb(reader, cell, side)
 
@@ -110,24 +113,31 @@ def _description(archive: Archive, cells: Sequence[CellRecord]) -> dict[str, Any
     description = describe.description(archive)
     description["cells"] = [cell for cell in description["cells"] if cell["i"] in chosen]
     description["fixed"] = shareable(description["fixed"])
+    description["comparable"] = {place_name(k): v for k, v in description["comparable"].items()}
+    names = _names(archive)
     for cell in description["cells"]:
         cell["r"] = shareable(cell["r"])
-    names = _names(archive)
+        if "e" in cell:
+            cell["e"] = without_folders(cell["e"], names)
     for note in description["notes"]:
-        for path, name in names.items():
-            note["text"] = note["text"].replace(path, name)
+        note["text"] = without_folders(note["text"], names)
     if description["status"] == "running":
         description["status"] = "interrupted"  # the report does not change any more
     return description
 
 
-def _details(archive: Archive, i: int) -> dict[str, Any]:
+def _details(archive: Archive, i: int, names: Mapping[str, str]) -> dict[str, Any]:
     details = describe.cell(archive, i)
-    return {**details, "recipe": shareable(details["recipe"])}
+    return {
+        **details,
+        "recipe": shareable(details["recipe"]),
+        "reason": without_folders(details["reason"], names),
+        "notes": [without_folders(note, names) for note in details["notes"]],
+    }
 
 
 def _names(archive: Archive) -> dict[str, str]:
-    """The paths that the recipes have, each with its name; the longest first."""
+    """The paths that the recipes have, each with its name."""
     recipes = [cell.recipe for cell in archive.cells]
     pairs = {
         value: short[key]
@@ -136,7 +146,7 @@ def _names(archive: Archive) -> dict[str, str]:
         for key, value in recipe.items()
         if isinstance(value, str) and short[key] != value
     }
-    return dict(sorted(pairs.items(), key=lambda pair: -len(pair[0])))
+    return pairs
 
 
 def _pictures(archive: Archive, cell: CellRecord) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ from sdviz.archive.reader import Archive
 from sdviz.commands.archive.command import main
 from sdviz.pictures import infotext
 from sdviz.pictures.texts import read_texts
-from sdviz.plan.labels import place_name
+from sdviz.plan.labels import place_name, without_folders
 from sdviz.plan.settings import Recipe
 from sdviz.request.compose import prepare
 
@@ -32,7 +32,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.copytree(Path(sdviz.__file__).parent / "miniature", secret / "my model")
     Image.new("RGB", (64, 64), "red").save(secret / "photo.png")
     settings = [
-        f"model={secret / 'my model'}", f"init={secret / 'photo.png'}", "steps=2", "width=64",
+        f"model={secret / 'my model'}", f"init={secret / 'photo.png'}", "steps=5", "width=64",
         "height=64", "cfg=1,3", f"outputs={root / 'outputs'}", "name=a", "visdom.enabled=false",
     ]  # fmt: skip
     sdviz.run_sweep(*settings)
@@ -51,6 +51,7 @@ def test_no_picture_tells_a_folder(archive: Path) -> None:
         assert infotext.read(texts["parameters"]).pairs["Model"] == "my model"
         assert json.loads(texts["sdviz"])["recipe"]["init"] == "photo.png"
         assert opened.cells[0].recipe["init"].endswith(f"{SECRET}/photo.png"), "to go on with"
+        assert any(SECRET in model for model in opened.comparable), "told by model"
         assert SECRET not in grid_sheet(opened, opened.cells).title
 
 
@@ -91,6 +92,21 @@ def test_a_picture_in_its_archive_is_still_made_again(archive: Path, tmp_path: P
     request = prepare([f"from={tmp_path / 'moved.png'}", *asked])
     assert request.plan.cells[0].recipe.init == str(tmp_path / "photo.png"), "found beside it"
     assert any("my model" in warning for warning in request.warnings)
+
+
+def test_a_zip_says_that_it_is_the_archive_itself(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(archive), str(tmp_path / "a.zip")]) == 0
+    assert "the paths of your files" in capsys.readouterr().err
+
+
+def test_messages_lose_their_folders() -> None:
+    known = {"/home/a b/m.ckpt": "m.ckpt"}
+    text = "ValueError: /home/a b/m.ckpt is no model (~/x/y.st, C:\\\\m\\\\z); 1/255, w/o, see http://a/b/c"
+    assert without_folders(text, known) == (
+        "ValueError: m.ckpt is no model (y.st, z); 1/255, w/o, see http://a/b/c"
+    )
 
 
 @pytest.mark.parametrize(

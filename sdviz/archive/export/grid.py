@@ -78,7 +78,8 @@ def _with_texts(archive: Archive, cells: list[CellRecord], image: Image.Image) -
     del summary["cells"]
     axes = summary["axes"].items()
     summary["axes"] = {k: [shareable({k: value})[k] for value in values] for k, values in axes}
-    summary["identities"] = {place_name(k): v for k, v in summary["identities"].items()}
+    for by_model in ("identities", "comparable"):
+        summary[by_model] = {place_name(k): v for k, v in summary[by_model].items()}
     info.add_text(files.CHUNK, files.record_json(summary))
     buffer = io.BytesIO()
     image.save(buffer, "PNG", pnginfo=info, compress_level=4)

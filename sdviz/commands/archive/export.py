@@ -21,6 +21,7 @@ from sdviz.commands.archive._choosing import chosen
 from sdviz.commands.terminal import say
 from sdviz.errors import ConfigError
 from sdviz.pictures.sheet import draw
+from sdviz.plan.labels import shareable
 
 EXAMPLE = """python -m sdviz.archive export outputs/grid sheet.png --rows prompt --pages seed
 python -m sdviz.archive export outputs/grid film.mp4
@@ -56,6 +57,11 @@ def run(options: argparse.Namespace) -> int:
             say(f"{out}: {write_dataset(archive, cells, out)} images and metadata.jsonl")
         elif kind == ".zip":
             say(f"{out}: {write_zip(archive, out)} files")
+            if any(shareable(cell.recipe) != cell.recipe for cell in archive.cells):
+                say(
+                    "warning: a zip is the archive itself: it has the paths of your files",
+                    error=True,
+                )
         elif kind in _TABLES:
             write_table(rows_of(cells), out)
             say(f"{out}: {len(cells)} rows")

@@ -16,7 +16,8 @@ from typing import Any
 from sdviz.plan import loras
 from sdviz.plan.labels import place_name
 from sdviz.plan.prompts import words_and_hashes
-from sdviz.plan.settings import DEFAULTS, SETTINGS, Setting
+from sdviz.plan.setting import Setting
+from sdviz.plan.settings import DEFAULTS, SETTINGS
 
 LONGEST = 1 << 18  # characters of a text that is read; a longer one is no picture's
 _FEWEST_PAIRS = 3  # a last line with fewer belongs to the prompt

@@ -17,6 +17,7 @@ FACE = (
     "reference",
     "rules",
     "samplers",
+    "setting",
     "settings",
     "values",
 )

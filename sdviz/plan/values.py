@@ -13,7 +13,8 @@ from typing import Any
 
 from sdviz.errors import ConfigError, ConfigErrors, SdvizError, gathered, nearest
 from sdviz.plan import grammar, loras
-from sdviz.plan.settings import DEFAULTS, SETTINGS, Setting
+from sdviz.plan.setting import Setting
+from sdviz.plan.settings import DEFAULTS, SETTINGS
 
 
 def values_of(name: str, source: Any) -> list[Any]:
@@ -110,13 +111,6 @@ def typed(name: str, value: Any) -> str:
         return grammar.quoted(value)
     stands = value.strip() != "null" and grammar.parse_texts(value) == [value]
     return value if stands else grammar.in_quotes(value)
-
-
-def typed_list(name: str, values: Sequence[Any]) -> str:
-    """The same of several values."""
-    if len(values) > 1 and SETTINGS[name].kind == "text":
-        return f"[{','.join(grammar.in_quotes(str(value)) for value in values)}]"
-    return ",".join(typed(name, value) for value in values)
 
 
 def plain(name: str, values: Sequence[Any]) -> Any:

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from sdviz.plan.labels import value_label
-from sdviz.plan.settings import SETTINGS, Setting
+from sdviz.plan.setting import Setting
+from sdviz.plan.settings import SETTINGS
 
 _COLUMN = 19  # characters of a name in `--help`
 

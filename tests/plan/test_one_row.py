@@ -16,7 +16,7 @@ import pytest
 
 TOP = Path(__file__).resolve().parents[2]
 ROW = """
-    nudge: float = _row(
+    nudge: float = row(
         0.0, "how far the picture is nudged", least=-10, most=10, elsewhere=("push",)
     )
 """
@@ -78,7 +78,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "conf").symlink_to(TOP / "conf")
     table = root / "sdviz" / "plan" / "settings.py"
     text = table.read_text(encoding="utf-8")
-    before, end, after = text.partition("\n\ndef _setting(")
+    before, end, after = text.partition("\n\nSETTINGS: ")
     table.write_text(before.rstrip() + ROW + "\n" + end + after, encoding="utf-8")
     return root
 

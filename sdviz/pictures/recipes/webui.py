@@ -12,7 +12,8 @@ from collections.abc import Mapping
 
 from sdviz.pictures.infotext import Infotext
 from sdviz.pictures.recipes.recipe import PictureRecipe
-from sdviz.plan.settings import SETTINGS, Setting
+from sdviz.plan.setting import Setting
+from sdviz.plan.settings import SETTINGS
 
 _NETWORK = re.compile(r"<(lora|lyco|hypernet):([^<>]*)>")
 # Keys that say nothing of the pixels, or that others say already.

@@ -11,11 +11,12 @@ from sdviz.plan.values import typed
 
 
 def setting_rows() -> list[dict[str, Any]]:
-    """A row per setting, in their order; `none` and `absorbed` only where they hold."""
+    """A row per setting, in their order; flags only where they hold."""
     return [
         {"name": name, "kind": row.kind, "default": row.default, "help": row.help}
         | ({"none": True} if row.none else {})
         | ({"absorbed": True} if row.absorbed else {})
+        | ({"speaks": True} if row.speaks else {})
         for name, row in SETTINGS.items()
     ]
 

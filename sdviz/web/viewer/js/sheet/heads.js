@@ -1,7 +1,5 @@
 // Row and column headers that stay in view; only those near the view have elements.
 
-const SPEAKING = ["prompt", "sampler"]; // axes whose values say what they are
-
 class Heads {
   constructor(side) {
     this.side = side; // "top" or "side"
@@ -35,8 +33,7 @@ class Heads {
   // What the line before says too is quieter.
   label(labels, before, names) {
     const same = (at) => labels.slice(0, at + 1).every((label, upTo) => label === before[upTo]);
-    const named = (at) => names[at] && !SPEAKING.includes(names[at]);
-    const text = (label, at) => (named(at) ? `${names[at]} ${label}` : label);
+    const text = (label, at) => (names[at] ? `${names[at]} ${label}` : label);
     const part = (label, at) => h("span", { class: same(at) ? "same" : "" }, text(label, at));
     const parts = labels.map(part);
     return h("div", { class: "label", title: labels.join(" · ") }, parts);
@@ -59,6 +56,9 @@ function share(element, { height, sideWidth, unit, measure }) {
     left -= more;
   }
 }
+
+// The names that labels need beside them; "" for an axis whose values say what they are.
+const silent = (store, names) => names.map((name) => (store.setting(name).speaks ? "" : name));
 
 // What the rows and what the columns are, an axis each.
 function axisNames(store, state) {

@@ -95,13 +95,14 @@ class Sheet {
     const { side, top: above } = this.heads;
     const { names } = this;
     const cornered = topHeight && sideWidth; // else there is no corner to name the axes
-    side.show(this.grid.rows, sideWidth ? rowRange : [0, 0], geometry, all, cornered ? [] : names.rows);
+    const beside = (list) => (cornered ? [] : silent(this.app.store, list));
+    side.show(this.grid.rows, sideWidth ? rowRange : [0, 0], geometry, all, beside(names.rows));
     above.show(
       this.grid.columns,
       topHeight ? columnRange : [0, 0],
       geometry,
       all,
-      cornered ? [] : names.columns,
+      beside(names.columns),
     );
     this.frames(fresh);
   }

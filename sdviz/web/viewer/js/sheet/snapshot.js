@@ -60,7 +60,7 @@ class Snapshot {
   // A header's values, each with its axis's name.
   lines({ labels }, names, width) {
     return labels.flatMap((label, at) =>
-      this.wrapped(SPEAKING.includes(names[at]) ? label : `${names[at]} ${label}`, width),
+      this.wrapped(this.app.store.setting(names[at]).speaks ? label : `${names[at]} ${label}`, width),
     );
   }
 

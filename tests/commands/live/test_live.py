@@ -227,13 +227,15 @@ def test_a_picture_dropped_on_the_form_fills_it(
 ) -> None:
     page.goto(board.url("/env/live"))
     page.get_by_label("CFG scale").wait_for()
-    process.reply = {"settings": {"prompt": "a ship", "cfg": "4.5", "further": "clip_skip=2"}}
+    settings = {"prompt": "a ship", "cfg": "4.5", "further": "clip_skip=2"}
+    process.reply = {"settings": settings, "warnings": ["ignored: Refiner: x"]}
     (tmp_path / "ship.png").write_bytes(b"the bytes of a picture")
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="Settings of a picture").click()
     chooser.value.set_files(tmp_path / "ship.png")
     eventually(lambda: page.get_by_label("Further settings").input_value() == "clip_skip=2")
     assert page.get_by_label("CFG scale").input_value() == "4.5"
+    page.get_by_text("ignored: Refiner: x").wait_for()
     process.reply = {"errors": {"": "no recipe in it"}}
     page.locator(".sdviz-live form").evaluate(
         """form => {

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sdviz.archive.formats import FORMAT
-from sdviz.archive.writing.layout import settings_of
+from sdviz.archive.records import settings_of
 from sdviz.events import CellFinished, Timings
 from sdviz.pictures import files, infotext
 from sdviz.plan.cells import Cell, Plan

@@ -13,8 +13,7 @@ from sdviz.archive.machine import machine, versions
 from sdviz.archive.writing.writer import ArchiveWriter
 from sdviz.commands.sweep import late_scores, silent
 from sdviz.commands.sweep.interrupt import Interruptible
-from sdviz.commands.sweep.progress import ProgressBar
-from sdviz.commands.sweep.sinks import EventLog, Fanout, Tally
+from sdviz.commands.sweep.sinks import EventLog, Fanout, ProgressBar, Tally
 from sdviz.commands.terminal import bar_stream, say
 from sdviz.errors import ArchiveError, BoardError, SdvizError
 from sdviz.events import CellFailed, Event, Sink, SweepFinished, SweepStarted, warning

@@ -10,8 +10,7 @@ import os
 import numpy as np
 import pytest
 
-from sdviz.commands.sweep.progress import ProgressBar
-from sdviz.commands.sweep.sinks import EventLog, Fanout, Tally
+from sdviz.commands.sweep.sinks import EventLog, Fanout, ProgressBar, Tally
 from sdviz.errors import ArchiveError, BoardError
 from sdviz.events import (
     CellFailed,

@@ -158,11 +158,3 @@ def evaluations_taken(record: CellRecord) -> int | None:
         return evaluations_in(plan_cell(record).recipe)
     except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         return None
-
-
-SETTINGS = tuple(f.name for f in fields(Recipe))
-
-
-def settings_of(recipe: Recipe) -> dict[str, Any]:
-    """Every setting by its root key's name."""
-    return {name: getattr(recipe, name) for name in SETTINGS}

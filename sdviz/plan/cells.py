@@ -128,3 +128,8 @@ def execution_order(cells: Sequence[Cell]) -> list[Cell]:
         sizes = groups.setdefault(recipe.model, {})
         sizes.setdefault((recipe.width, recipe.height), []).append(cell)
     return [cell for sizes in groups.values() for group in sizes.values() for cell in group]
+
+
+def settings_of(recipe: Recipe) -> dict[str, Any]:
+    """Every setting by its root key's name."""
+    return {name: getattr(recipe, name) for name in vars(recipe)}

@@ -12,14 +12,13 @@ from typing import Any
 from sdviz.archive.lock import ArchiveLock
 from sdviz.archive.machine import machine, versions
 from sdviz.archive.paths import ArchivePaths
-from sdviz.archive.records import settings_of
 from sdviz.archive.store import connect_writer, dumps, loads
 from sdviz.archive.writing.journal import now
 from sdviz.archive.writing.recorder import Recorder
 from sdviz.archive.writing.reuse import copy_finished
 from sdviz.errors import ArchiveError
 from sdviz.events import Note
-from sdviz.plan.cells import Cell, Plan
+from sdviz.plan.cells import Cell, Plan, settings_of
 from sdviz.regular_files import WRITING, delete_below, folder_below
 
 

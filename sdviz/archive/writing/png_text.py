@@ -7,10 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from sdviz.archive.formats import FORMAT
-from sdviz.archive.records import settings_of
 from sdviz.events import CellFinished, Timings
 from sdviz.pictures import files, infotext
-from sdviz.plan.cells import Cell, Plan
+from sdviz.plan.cells import Cell, Plan, settings_of
 from sdviz.plan.labels import shareable
 from sdviz.plan.samplers import sampler_pairs
 

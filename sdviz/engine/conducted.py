@@ -7,7 +7,6 @@ one, and lets each pipeline go on with its own rows.
 
 from __future__ import annotations
 
-import functools
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,21 +16,18 @@ from greenlet import getcurrent
 
 from sdviz.engine.batcher import RowBudget, RowCounter
 from sdviz.engine.calls import Call, together
-from sdviz.engine.conductor import Body, Captured, Remembered
+from sdviz.engine.conductor import Captured, Remembered
 from sdviz.engine.devices import free, now
 from sdviz.engine.finishing import Finisher
-from sdviz.engine.frames import statistics
-from sdviz.engine.pace import Pace, Use
+from sdviz.engine.pace import Pace
 from sdviz.engine.preview import to_pixels
-from sdviz.engine.track import Clock
+from sdviz.engine.ride import Ride, rows_of_ride
 from sdviz.errors import CellError, reason_of
-from sdviz.events import CellFailed, CellFinished, CellStarted, Event, Frame, Note
-from sdviz.models.families.whole_pipeline import Evaluation, WholePipeline
+from sdviz.events import CellFailed, CellFinished, CellStarted, Event, Note
+from sdviz.models.families.whole_pipeline import WholePipeline
 from sdviz.models.hardware.options import TILED, is_exhausted, tile, uncompile
-from sdviz.pictures.pixels import Pixels
-from sdviz.plan import samplers
 from sdviz.plan.cells import Cell
-from sdviz.plan.config import Config, PreviewConfig
+from sdviz.plan.config import Config
 from sdviz.plan.passes import rows_of
 
 # Components that denoise, and those that decode; the rest encode texts.
@@ -61,7 +57,7 @@ class Conducted:
         self.budget = budget
         self._model = model
         self._waiting = deque(cells)
-        self._riding: list[_Ride] = []
+        self._riding: list[Ride] = []
         self._config = config.preview
         self._emit = emit
         self._counter = counter
@@ -102,10 +98,10 @@ class Conducted:
 
     def _admit(self) -> None:
         """New cells, as many as a tick has rows."""
-        while self._waiting and sum(map(_rows, self._riding)) < self.budget.rows:
+        while self._waiting and sum(map(rows_of_ride, self._riding)) < self.budget.rows:
             cell = self._waiting.popleft()
             self._emit(CellStarted(cell.index))
-            ride = _Ride(cell, self._apart, self._config, shows=self._shows, pace=self._pace)
+            ride = Ride(cell, self._apart, self._config, shows=self._shows, pace=self._pace)
             self._riding.append(ride)
             ride.start()
 
@@ -120,7 +116,7 @@ class Conducted:
             return Captured(module, ["decode"], here)
         return self._encoders.setdefault(name, Remembered(module))
 
-    def _next(self) -> list[_Ride]:
+    def _next(self) -> list[Ride]:
         """The rides of this tick: the one that has waited longest, and those of its form."""
         due = sorted((ride for ride in self._riding if ride.call), key=lambda ride: ride.since)
         if not due:
@@ -202,7 +198,7 @@ class Conducted:
         self._emit(Note("memory", text, {"rows": self.budget.rows}))
         return True
 
-    def _hand_out(self, rides: Sequence[_Ride], answers: Sequence[Any], seconds: float) -> None:
+    def _hand_out(self, rides: Sequence[Ride], answers: Sequence[Any], seconds: float) -> None:
         calls = [ride.due for ride in rides]
         rows = sum(call.rows for call in calls)
         is_forward = calls[0].name == "forward"
@@ -236,7 +232,7 @@ class Conducted:
             ride.shows = self._shows
         self._pace.tell(self.budget.rows, settled=self.budget.settled)
 
-    def _end(self, ride: _Ride) -> None:
+    def _end(self, ride: Ride) -> None:
         cell = ride.cell
         try:
             image = ride.body.result
@@ -249,7 +245,7 @@ class Conducted:
         except Exception as error:  # the guard of a cell: what it asks for cannot be
             self._emit(CellFailed(cell.index, reason_of(error)))
 
-    def _keep(self, ride: _Ride, image: torch.Tensor) -> None:
+    def _keep(self, ride: Ride, image: torch.Tensor) -> None:
         """The last frame, which is the image itself, and the end of the cell."""
         if ride.last is None:
             raise CellError(f"{self._model.name} ignores the given sampler")
@@ -262,180 +258,6 @@ class Conducted:
         self._pace.finished(ride.cell.index, ride.clock.use)
         timings = ride.clock.timings()
         self._emit(CellFinished(ride.cell.index, done.pixels, timings, notes))
-
-
-class _Ride:
-    """One cell on its way through its pipeline, and what its frames need beside it."""
-
-    def __init__(
-        self,
-        cell: Cell,
-        apart: Callable[[], WholePipeline],
-        config: PreviewConfig,
-        *,
-        shows: bool,
-        pace: Pace,
-    ) -> None:
-        """`apart` makes a pipeline of the cell's own; its frames have a second one."""
-        self.cell = cell
-        self.shows = shows
-        recipe = cell.recipe
-        self.size = (recipe.width, recipe.height)
-        self.clock = Clock(Use(rows=1, sampler=recipe.sampler, texts=1))
-        self.evaluations = 0
-        self.last: Evaluation | None = None
-        self.trouble = ""
-        self.since = 0.0
-        self._config = config
-        self._pace = pace
-        self._sampler = samplers.resolve(cell.recipe.sampler)
-        model, self._tail_of = apart(), apart()
-        self._device = model.device
-        self._seen: list[Evaluation] = []
-        self._frames: list[Frame] = []
-        self._output: Any = None  # of the denoiser's latest call: the tail of a frame is given it
-        self._tails: deque[tuple[int, Evaluation, torch.Tensor]] = deque()
-        self._tail: Body[torch.Tensor] | None = None
-        self._mark = self._shown = 0.0
-        self.body = Body(
-            lambda: model.generate(cell.recipe, self._watch, self._encoded), model.device
-        )
-
-    @property
-    def call(self) -> Call | None:
-        """What it waits for: its tail's call before its own."""
-        return self._tail.call if self._tail else self.body.call
-
-    @property
-    def due(self) -> Call:
-        call = self.call
-        assert call is not None, "only rides that wait are asked"
-        return call
-
-    @property
-    def is_showing(self) -> bool:
-        return self._tail is not None or bool(self._tails)
-
-    def start(self) -> None:
-        self._mark = now(self._device)
-        self.body.start()
-        self._moved()
-
-    def answered(
-        self, answer: Any, seconds: float, *, rows: int, warmup: bool, forward: bool
-    ) -> None:
-        """Goes on with what its call gives: a result, or an exception that the call raises."""
-        if self._tail is not None:
-            self.clock.preview += seconds
-            self._shown += seconds
-            self._show(answer)
-            return
-        if forward:
-            self._output = answer
-            self.clock.use.rows = self.due.rows
-            self.clock.ticked(seconds, rows=rows, warmup=warmup, size=self.size)
-        else:
-            self.clock.decode += seconds
-        self._mark = now(self._device)
-        _go_on(self.body, answer)
-        arithmetic = now(self._device) - self._mark
-        if forward:
-            self._pace.steps.add((self._sampler.name, self.size), arithmetic)
-        self._moved()
-
-    def take_evaluations(self) -> list[Evaluation]:
-        seen, self._seen = self._seen, []
-        return seen
-
-    def take_frames(self) -> list[Frame]:
-        frames, self._frames = self._frames, []
-        return frames
-
-    def frame(
-        self, step: int, seen: Evaluation, latent: torch.Tensor, pixels: Pixels | None
-    ) -> Frame:
-        return Frame(
-            cell=self.cell.index,
-            step=step,
-            steps=self.cell.recipe.steps,
-            sigma=seen.sigma,
-            timestep=seen.timestep,
-            seconds=self.clock.denoise,
-            pixels=pixels,
-            stats=statistics(latent, None),
-        )
-
-    def _encoded(self) -> None:
-        """Until now texts were encoded: pipelines do it before they ask for timesteps."""
-        seconds = now(self._device) - self._mark
-        self.clock.encode += seconds
-        self._pace.texts.add(None, seconds)
-        self._mark = now(self._device)
-
-    def _watch(self, seen: Evaluation) -> None:
-        self.evaluations += 1
-        self._seen.append(seen)
-        step = self._sampler.step_completed(seen.number, self.cell.recipe.steps)
-        if step and step < self.cell.recipe.steps and step % self._config.every == 0:
-            latents = seen.latents if self._config.of == "xt" else seen.x0
-            self._tails.append((step, seen, latents))
-
-    def _moved(self) -> None:
-        """The body has gone on to its next call: the arithmetic between is its own."""
-        self.clock.denoise += now(self._device) - self._mark
-        self.since = now(self._device)
-        self._show()
-
-    def _show(self, *answer: Any) -> None:
-        """Frames that are due: each is the pipeline's own tail, run from the frame's latents. It
-        goes on with an `answer` to its call.
-        """
-        start = now(self._device)
-        if answer and self._tail:
-            _go_on(self._tail, *answer)
-        while self._tails:
-            if not self.shows:
-                self._finish_tail(None)
-                continue
-            if self._tail is None:
-                tail = self._tail_of.tail
-                drawn = functools.partial(tail, self.cell.recipe, self._tails[0][2])
-                self._tail = Body(drawn, self._device)
-                self._tail.start()
-            while self._tail.call and self._tail.call.name == "forward":
-                self._tail.go_on(self._output)
-            if not self._tail.is_over:  # it waits for its VAE
-                break
-            self._shown += now(self._device) - start
-            self.clock.preview += now(self._device) - start
-            start = now(self._device)
-            try:
-                self._finish_tail(to_pixels(self._tail.result[None])[0])
-            except Exception as error:  # a frame is not worth the cell
-                self.trouble, self.shows = reason_of(error), False
-        else:
-            return
-        self._shown += now(self._device) - start
-        self.clock.preview += now(self._device) - start
-
-    def _finish_tail(self, pixels: Pixels | None) -> None:
-        step, seen, latents = self._tails.popleft()
-        if pixels is not None:
-            self._pace.frames.add(None, self._shown)
-            self.clock.use.frames += 1
-        self._tail, self._shown = None, 0.0
-        self._frames.append(self.frame(step, seen, latents, pixels))
-
-
-def _go_on(body: Body[Any], answer: Any) -> None:
-    if isinstance(answer, BaseException):
-        body.fail(answer)
-    else:
-        body.go_on(answer)
-
-
-def _rows(ride: _Ride) -> int:
-    return ride.call.rows if ride.call else rows_of(ride.cell.recipe)
 
 
 def _agree(alone: Any, among: Any, dtype: torch.dtype) -> bool:

@@ -96,8 +96,10 @@ def test_errors_and_messages_of_third_parties_are_shown_plainly(
         logger = logging.getLogger("sdviz.test")
         handler = logging.StreamHandler(sys.stderr)
         logger.addHandler(handler)
+        logger.propagate = False  # the reports of parallel tests cannot carry a lone surrogate
         logger.warning(EVIL)
         logger.removeHandler(handler)
+        logger.propagate = True
         print(EVIL)
     told = capsys.readouterr()
     assert obeyed(told.out + told.err) == set()

@@ -190,7 +190,7 @@ def foreign_library(index: Mapping[str, Any]) -> str:
         if component.startswith("_") or not isinstance(entry, list) or not entry:
             continue
         library = entry[0]
-        if isinstance(library, int):  # a list of numbers is a setting, as Krea 2's layers
+        if all(isinstance(one, int) for one in entry):  # a setting, as Krea 2's layers
             continue
         if library is not None and library not in ("diffusers", "transformers"):
             plain = isinstance(library, str) and library.isidentifier()

@@ -102,6 +102,7 @@ def test_frames_without_sense_change_nothing(
         try:
             hostile.send(frame, code=2 if isinstance(frame, bytes) else 1)
         except OSError:  # the server has hung up, as it may
+            hostile.close()
             hostile = WebSocket(board.port, path)
     assert show(ask, "still there")[0] == 200
     assert listener.until(command="window", id="note")["content"] == "still there"

@@ -49,10 +49,12 @@ def test_a_browser_is_sent_nowhere_else(ask: Ask, board: Server) -> None:
 
 
 def test_an_environment_with_a_nasty_name_breaks_no_page(ask: Ask) -> None:
-    ask("POST", "/env/x", {"eid": "</script>'\n\"<b>"})
+    assert ask("POST", "/env/x", {"eid": "a\n\"<b>"})[0] == 400, "no page can show such a name"
+    name = "</script>'\"<b>"
+    assert ask("POST", "/env/x", {"eid": name})[0] == 200
     html = ask("GET", "/")[2].decode()
-    assert r"<\/script>'\n\"<b>" in html
-    ask("POST", "/delete_env", {"eid": "</script>'\n\"<b>"})
+    assert r"<_script>'\"<b>" in html and "</script>'" not in html
+    ask("POST", "/delete_env", {"eid": name})
 
 
 def test_what_is_installed_is_complete(hook: ModuleType) -> None:

@@ -54,7 +54,8 @@ def test_the_archive_is_told_what_computes(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_on_a_machine_without_a_gpu_no_torch_is_needed() -> None:
     code = (
-        "import sys; from sdviz.plan.config import Config; from sdviz.models.hardware import device;"
+        "import sys; from sdviz.plan.config import Config;"
+        "from sdviz.models.hardware import device;"
         "device._DRIVERS = (); device.resolve(Config());"
         "sys.exit('torch' in sys.modules)"
     )

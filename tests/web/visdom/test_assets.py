@@ -49,7 +49,7 @@ def test_a_browser_is_sent_nowhere_else(ask: Ask, board: Server) -> None:
 
 
 def test_an_environment_with_a_nasty_name_breaks_no_page(ask: Ask) -> None:
-    assert ask("POST", "/env/x", {"eid": "a\n\"<b>"})[0] == 400, "no page can show such a name"
+    assert ask("POST", "/env/x", {"eid": 'a\n"<b>'})[0] == 400, "no page can show such a name"
     name = "</script>'\"<b>"
     assert ask("POST", "/env/x", {"eid": name})[0] == 200
     html = ask("GET", "/")[2].decode()

@@ -14,7 +14,7 @@ from sdviz.archive.writing.writer import ArchiveWriter
 from sdviz.commands.sweep import late_scores, silent
 from sdviz.commands.sweep.interrupt import Interruptible
 from sdviz.commands.sweep.sinks import EventLog, Fanout, ProgressBar, Tally
-from sdviz.commands.terminal import bar_stream, say
+from sdviz.commands.terminal import say
 from sdviz.errors import ArchiveError, BoardError, SdvizError
 from sdviz.events import CellFailed, Event, Sink, SweepFinished, SweepStarted, warning
 from sdviz.models.addons import scores
@@ -149,8 +149,6 @@ def _denoise(
         if todo:
             for text in silent.warnings(request.plan.cells, pictures.hashes()):
                 emit(warning(text))
-                if not bar_stream().isatty():  # the progress bar says it where there is one
-                    say(f"warning: {text}", error=True)
     except KeyboardInterrupt:
         return finish("interrupted")
     except SdvizError:

@@ -104,6 +104,12 @@ def _call(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
     return function(*(arguments[name] for name in numbered), **rest)
 
 
+def raw_bytes(tensor: torch.Tensor) -> bytes:
+    """The numbers of a tensor as they lie in memory, in the order of its dimensions."""
+    flat = tensor.detach().cpu().reshape(-1).contiguous()
+    return flat.view(torch.uint8).numpy().tobytes()
+
+
 def together(calls: Sequence[Call]) -> list[Any]:
     """What the function returns to each of several calls of one form, computed as one.
 
@@ -153,8 +159,7 @@ def _form(value: Any, rows: int) -> Hashable:
             return "rows", tuple(value.shape[1:]), value.dtype
         if value.numel() == 1:
             return "number", value.dtype
-        content = value.detach().cpu().contiguous()
-        digest = hashlib.sha256(content.view(torch.uint8).numpy().tobytes()).hexdigest()
+        digest = hashlib.sha256(raw_bytes(value)).hexdigest()
         return "shared", tuple(value.shape), value.dtype, digest
     if _is_list_of_tensors(value):
         if len(value) == rows:

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from sdviz.engine.calls import Call, State, named
+from sdviz.engine.calls import Call, State, named, raw_bytes
 
 T = TypeVar("T")
 
@@ -75,16 +75,13 @@ class Body(Generic[T]):
             self.error = error
 
 
-class Captured:
-    """Stands in for a module inside a body; calls of `methods` are handed to the conductor.
+class _StandIn:
+    """Takes the place of a module; its class and its attributes are the module's."""
 
-    Everything else is the module's own, its class and its attributes included.
-    """
+    _module: Any
 
-    def __init__(self, module: Any, methods: Sequence[str], conductor: greenlet) -> None:
+    def __init__(self, module: Any) -> None:
         object.__setattr__(self, "_module", module)
-        object.__setattr__(self, "_methods", frozenset(methods))
-        object.__setattr__(self, "_conductor", conductor)
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:  # what isinstance asks
@@ -92,12 +89,24 @@ class Captured:
         return kind
 
     def __getattr__(self, name: str) -> Any:
-        if name in self._methods:
-            return lambda *given, **more: self._ask(name, given, more)
         return getattr(self._module, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._module, name, value)
+
+
+class Captured(_StandIn):
+    """Stands in for a module inside a body; calls of `methods` are handed to the conductor."""
+
+    def __init__(self, module: Any, methods: Sequence[str], conductor: greenlet) -> None:
+        super().__init__(module)
+        object.__setattr__(self, "_methods", frozenset(methods))
+        object.__setattr__(self, "_conductor", conductor)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._methods:
+            return lambda *given, **more: self._ask(name, given, more)
+        return super().__getattr__(name)
 
     def __call__(self, *given: Any, **more: Any) -> Any:
         if "forward" not in self._methods:
@@ -117,24 +126,13 @@ class Captured:
             state.restore()  # other bodies have run meanwhile
 
 
-class Remembered:
+class Remembered(_StandIn):
     """Stands in for a text encoder: equal texts are encoded once, the latest ones are kept."""
 
     def __init__(self, module: Any, most: int = 64) -> None:
-        object.__setattr__(self, "_module", module)
+        super().__init__(module)
         object.__setattr__(self, "_kept", {})
         object.__setattr__(self, "_most", most)
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> type:  # what isinstance asks
-        kind: type = self._module.__class__
-        return kind
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._module, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self._module, name, value)
 
     def __call__(self, *given: Any, **more: Any) -> Any:
         key = _content((given, more))
@@ -154,8 +152,7 @@ def _content(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         if value.numel() > 1 << 20:
             return None
-        flat = value.detach().cpu().contiguous()
-        return value.dtype, tuple(value.shape), flat.view(torch.uint8).numpy().tobytes()
+        return value.dtype, tuple(value.shape), raw_bytes(value)
     if isinstance(value, dict):
         parts = [(name, _content(one)) for name, one in sorted(value.items())]
         return None if any(part is None for _, part in parts) else tuple(parts)

@@ -132,4 +132,4 @@ def execution_order(cells: Sequence[Cell]) -> list[Cell]:
 
 def settings_of(recipe: Recipe) -> dict[str, Any]:
     """Every setting by its root key's name."""
-    return {name: getattr(recipe, name) for name in vars(recipe)}
+    return dict(vars(recipe))
